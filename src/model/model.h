@@ -1,0 +1,61 @@
+/* The model: a fold over records. It holds the picture of one process as two moments, the last
+ * finished sample and the one before it. Pure: no I/O, no clock. */
+#ifndef VMSCOPE_MODEL_MODEL_H
+#define VMSCOPE_MODEL_MODEL_H
+
+#include <stdbool.h>
+
+#include "model/record.h"
+
+/* A picture of a process at the end of a sample. Immutable. regions and tree are never NULL in a
+ * moment that model_now returns. */
+struct moment {
+    struct target_info target;
+    struct sample_info sample;
+    struct counters counters;
+    struct region_table *regions;
+    struct pagetree *tree;
+};
+
+/* Copies *from with references of its own; and drops them. */
+void moment_copy(struct moment *to, const struct moment *from);
+void moment_deinit(struct moment *m);
+
+struct model;
+
+struct model *model_create(void); /* NULL when out of memory */
+void model_destroy(struct model *m);
+
+/* Takes one record in and destroys it, also on failure. 0, -ENOMEM, or -EINVAL for a record that
+ * makes no sense here (a page record before a target); the model then stays as it was. */
+int model_fold(struct model *m, struct record *r);
+
+/* The last finished sample, or NULL before the first; and the one before that, or NULL. Valid
+ * until the next fold: copy to keep. */
+const struct moment *model_now(const struct model *m);
+const struct moment *model_before(const struct model *m);
+
+/* The last answer about a single page, or NULL. */
+const struct page_detail *model_detail(const struct model *m);
+
+/* Non-NULL once the target has ended or was lost: a sentence, escaped. */
+const char *model_gone(const struct model *m);
+
+/* Totals of a set of pages in bytes, as the JSON contract defines them (INTERFACES: T). */
+struct totals {
+    uint64_t size, resident, anon, file, shmem, swap, zero, ksm, hugetlb, pmd_mapped;
+    uint64_t exclusive, shared, cow, locked, guard, unknown;
+    /* Set where the number cannot be known; such a number must be shown as unknown, never as is. */
+    bool no_anon, no_file, no_shmem, no_swap, no_ksm, no_exclusive, no_shared, no_cow, no_locked;
+};
+
+/* Of one region, and of all regions, of a moment. */
+void totals_of_region(const struct moment *m, const struct region *r, struct totals *out);
+void totals_of_all(const struct moment *m, struct totals *out);
+
+/* Page number of an address in m's tree, and the inverse (canonical: the upper half of the address
+ * space sign-extended). */
+uint64_t moment_page(const struct moment *m, uint64_t address);
+uint64_t moment_address(const struct moment *m, uint64_t page);
+
+#endif

@@ -1,0 +1,120 @@
+/* Records: what probes learn, as values that can be queued, folded, written to a file and read
+ * back. The model is a fold over them and has no other input. */
+#ifndef VMSCOPE_MODEL_RECORD_H
+#define VMSCOPE_MODEL_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "model/pagetree.h"
+#include "model/region.h"
+
+/* The shape of page tables here, read at start. */
+struct geometry {
+    unsigned page_shift;    /* 12 */
+    unsigned levels;        /* 4, or 5 */
+    unsigned pmd_shift;     /* 21: the size of a PMD-mapped huge page */
+    const char *level_name[PAGETREE_LEVELS_MAX]; /* top first: "PGD", "PUD", "PMD", "PTE" */
+};
+
+enum { CAN_REASON_MAX = 160 };
+
+/* One thing this user can or cannot see of this target, and why not. */
+struct can {
+    bool yes;
+    char why[CAN_REASON_MAX]; /* when not yes: a reason with what would allow it; escaped */
+};
+
+struct target_info {
+    pid_t pid;
+    uid_t uid;
+    uint64_t start_ticks; /* field 22 of /proc/PID/stat: tells a reused pid */
+    char comm[64];        /* raw foreign bytes; escape before showing */
+    struct geometry geometry;
+    struct can pagemap;    /* entries at all */
+    struct can pfn;        /* frame numbers */
+    struct can kpageflags; /* frame flags */
+    struct can kpagecount; /* map counts */
+    char faults[32];       /* engine that follows faults: "bpf", "perf", "poll"; "none" */
+};
+
+/* Kernel counters of the target; UINT64_MAX where not known. */
+struct counters {
+    uint64_t min_flt, maj_flt;                   /* /proc/PID/stat fields 10, 12 */
+    uint64_t vm_size, rss, rss_anon, rss_file, rss_shmem, swap, pte; /* bytes; status */
+    uint64_t threads;
+    char run_state; /* 'R', 'S', 'T', 'Z', ...; 0 unknown */
+};
+
+struct sample_info {
+    uint64_t number;    /* 1, 2, ... */
+    uint64_t start_ns;  /* CLOCK_MONOTONIC when its first read began */
+    uint64_t span_ns;   /* from its first read to its last: not one instant */
+    uint64_t cpu_ns;    /* CPU time that it cost us */
+    uint64_t sweep_ns;  /* the oldest page information shown is at most this old; UINT64_MAX while
+                           some page was never read */
+    uint64_t pages_read;     /* page-table entries looked at */
+    uint64_t ranges_skipped; /* ranges that could not be read: they stay as they were */
+    uint64_t cpu_permille;   /* share of one core that watching has used lately, all threads */
+    bool complete;      /* every range of the address space has been read at least once */
+};
+
+enum { PAGE_DETAIL_TEXT_MAX = 256 };
+
+/* Everything that can be asked about one page, asked now. Each number carries its own "known". */
+struct page_detail {
+    uint64_t address; /* of the page */
+    uint64_t t_ns;
+    uint64_t entry;   /* pagemap entry; struct page value decoded in `page` */
+    uint64_t flags;   /* kpageflags */
+    uint64_t count;   /* kpagecount */
+    uint64_t swap_type, swap_offset;
+    bool has_entry, has_flags, has_count;
+    char entry_why[CAN_REASON_MAX], flags_why[CAN_REASON_MAX], count_why[CAN_REASON_MAX];
+    struct page page;
+    char section[PAGE_DETAIL_TEXT_MAX]; /* ELF section under it, "" if none; escaped */
+    char symbol[PAGE_DETAIL_TEXT_MAX];  /* first symbol in or over it with offset, ""; escaped */
+    char object_why[CAN_REASON_MAX];    /* why section and symbol are empty, "" when known */
+};
+
+enum record_type {
+    RECORD_TARGET,  /* a target, new or changed by exec: what was known of pages is void */
+    RECORD_REGIONS, /* all its mappings */
+    RECORD_PAGES,   /* the pages of one range */
+    RECORD_SAMPLE,  /* end of a sample: what came since the last one is now shown */
+    RECORD_DETAIL,  /* the answer to a question about one page */
+    RECORD_GONE     /* the target has ended or can no longer be watched */
+};
+
+struct record {
+    enum record_type type;
+    uint64_t t_ns; /* CLOCK_MONOTONIC */
+    pid_t pid;
+    union {
+        struct target_info *target;    /* owned */
+        struct region_table *regions;  /* one reference */
+        struct {
+            uint64_t start, n;         /* pages */
+            struct page_run *runs;     /* owned; ascending; pages between them are absent */
+            size_t count;
+        } pages;
+        struct {
+            struct sample_info info;
+            struct counters counters;
+        } sample;
+        struct page_detail *detail;    /* owned */
+        struct {
+            int error;                 /* 0: it ended; otherwise negative errno */
+            char text[CAN_REASON_MAX]; /* one sentence */
+        } gone;
+    };
+};
+
+/* A zeroed record on the heap, or NULL. */
+struct record *record_create(enum record_type type, pid_t pid, uint64_t t_ns);
+/* Frees the record and what it owns; NULL is fine. */
+void record_destroy(struct record *r);
+
+#endif

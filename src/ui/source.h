@@ -1,0 +1,35 @@
+/* Where the user interface gets records from and whom it asks. main wires it to a live sampler, a
+ * synchronous one, or a file; the user interface cannot tell which. */
+#ifndef VMSCOPE_UI_SOURCE_H
+#define VMSCOPE_UI_SOURCE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "model/process.h"
+#include "model/record.h"
+
+struct ui_source {
+    void *ctx;
+    int fd; /* readable while records wait; -1 when there is nothing to wait for */
+
+    /* The next record (now the caller's) or NULL. Never blocks. */
+    struct record *(*take)(void *ctx);
+
+    /* Headless runs: makes one more sample available to `take` before it returns. May be NULL. */
+    void (*step)(void *ctx);
+
+    /* What is on the screen, in addresses: read this first and in most detail. */
+    void (*look)(void *ctx, uint64_t start, uint64_t end);
+
+    /* Answered by a RECORD_DETAIL. */
+    void (*ask_page)(void *ctx, uint64_t address);
+
+    /* The process list, and the choice of a process to watch from now on. May be NULL. 0 or a
+     * negative errno with *e set. */
+    int (*list)(void *ctx, struct process_list *out, struct err *e);
+    int (*attach)(void *ctx, pid_t pid, struct err *e);
+};
+
+#endif

@@ -1,0 +1,92 @@
+/* One view: a const table of operations over its own state. The application owns the loop, the
+ * header, the footer and the prompt; a view draws into its area and answers keys. */
+#ifndef VMSCOPE_UI_VIEW_H
+#define VMSCOPE_UI_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/model.h"
+#include "ui/cells.h"
+#include "ui/source.h"
+
+/* Keys: a Unicode code point, or one of these. */
+enum key {
+    KEY_CODE_NONE = 0,
+    KEY_CODE_FIRST = 0x110000,
+    KEY_CODE_UP, KEY_CODE_DOWN, KEY_CODE_LEFT, KEY_CODE_RIGHT,
+    KEY_CODE_PGUP, KEY_CODE_PGDN, KEY_CODE_HOME, KEY_CODE_END,
+    KEY_CODE_TAB, KEY_CODE_BACKTAB, KEY_CODE_ENTER, KEY_CODE_ESC, KEY_CODE_BACKSPACE,
+    KEY_CODE_F1, /* F2 ... F12 follow */
+    KEY_CODE_F12 = KEY_CODE_F1 + 11,
+    KEY_CODE_WAIT /* headless only: fold one more sample */
+};
+#define KEY_CTRL(c) ((c) & 0x1f)
+
+/* What the screen can show. */
+struct look {
+    unsigned colors; /* 256, 8, or 0 */
+    bool ascii;      /* no characters beyond ASCII */
+};
+
+/* What every view sees and shares. */
+struct ui_state {
+    const struct moment *now;    /* the moment shown, live or frozen; NULL before the first */
+    const struct moment *before; /* the one before it, or NULL */
+    const struct page_detail *detail; /* of the page under the cursor, or NULL */
+    const char *gone;            /* the target ended: a sentence; or NULL */
+    uint64_t cursor;             /* selected address, shared by all views */
+    bool frozen;
+    struct look look;
+    struct ui_source *source;
+};
+
+/* What a handler asks for; flag bits. */
+enum ui_result {
+    UI_IGNORED = 0,  /* not my key */
+    UI_HANDLED = 1,  /* nothing to redraw */
+    UI_REDRAW = 2,
+    UI_QUIT = 4,
+    UI_SHOW_MAP = 8, UI_SHOW_PAGE = 16 /* switch to that view */
+};
+
+/* A key of a view, for the dispatch, the footer and the generated help at once. */
+struct binding {
+    int keys[4];        /* up to four keys, 0-ended if fewer */
+    const char *label;  /* "+ -": as shown in help and footer */
+    const char *help;   /* "zoom in": one clause */
+    bool footer;        /* show in the footer when there is room */
+    int action;         /* the view's own number */
+};
+
+struct mouse {
+    unsigned col, row; /* in the view's area */
+    enum { MOUSE_CLICK, MOUSE_DOUBLE, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN } what;
+};
+
+struct view_ops {
+    const char *name;              /* "map": tab title */
+    const struct binding *bindings; /* ended by one with label NULL */
+    void *(*create)(void);         /* NULL when out of memory */
+    void (*destroy)(void *view);   /* NULL is fine */
+    void (*draw)(void *view, struct ui_state *ui, struct area a);
+    unsigned (*act)(void *view, struct ui_state *ui, int action); /* enum ui_result bits */
+    unsigned (*mouse)(void *view, struct ui_state *ui, const struct mouse *m); /* may be NULL */
+    /* Moves ui->cursor to the next match behind it (wraps). False if there is none. May be NULL:
+     * then the application searches addresses, names and permissions itself. */
+    bool (*search)(void *view, struct ui_state *ui, const char *what, bool backwards);
+    /* Text typed after `f`; "" clears. May be NULL. */
+    void (*filter)(void *view, const char *what);
+    /* A short status for the header's right end ("zoom 3/10"), or NULL. */
+    const char *(*status)(void *view, const struct ui_state *ui, char *out, size_t cap);
+};
+
+extern const struct view_ops view_map, view_regions, view_page, view_picker, view_help;
+
+/* Searches forward (or backward) from ui->cursor for an address ("7f3a40000000", "0x..." ), a
+ * permission pattern of four characters ("rwxp", '?' matches any), or a part of a region's name;
+ * moves ui->cursor. False if there is no match. */
+bool ui_search(struct ui_state *ui, const char *what, bool backwards);
+
+#endif
