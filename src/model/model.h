@@ -46,7 +46,8 @@ struct totals {
     uint64_t size, resident, anon, file, shmem, swap, zero, ksm, hugetlb, pmd_mapped;
     uint64_t exclusive, shared, cow, locked, guard, unknown;
     /* Set where the number cannot be known; such a number must be shown as unknown, never as is. */
-    bool no_anon, no_file, no_shmem, no_swap, no_ksm, no_exclusive, no_shared, no_cow, no_locked;
+    bool no_anon, no_file, no_shmem, no_swap, no_ksm, no_pmd_mapped, no_exclusive, no_shared;
+    bool no_cow, no_locked;
 };
 
 /* Of one region, and of all regions, of a moment. */

@@ -33,10 +33,12 @@ struct target_info {
     uint64_t start_ticks; /* field 22 of /proc/PID/stat: tells a reused pid */
     char comm[64];        /* raw foreign bytes; escape before showing */
     struct geometry geometry;
+    struct can scan;       /* PAGEMAP_SCAN: without it PMD mappings cannot be told */
     struct can pagemap;    /* entries at all */
     struct can pfn;        /* frame numbers */
     struct can kpageflags; /* frame flags */
     struct can kpagecount; /* map counts */
+    bool ksm_in_use;       /* KSM holds merged pages on this machine, or that is not known */
     char faults[32];       /* engine that follows faults: "bpf", "perf", "poll"; "none" */
 };
 

@@ -57,7 +57,7 @@ const char *region_vmflag_meaning(unsigned i);
 /* "rw-p" */
 void region_perms_text(uint8_t perms, char out[5]);
 
-/* Immutable once published; reference-counted; one thread at a time, but may be handed over. */
+/* Immutable once published; reference-counted, also across threads. */
 struct region_table {
     size_t count;
     struct region *v;         /* ascending, not overlapping */

@@ -1,0 +1,164 @@
+/* The fold: records in, moments out. */
+#include "model/model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct model {
+    struct moment next; /* grows with each record; regions and tree NULL before a target */
+    struct moment now, before;
+    bool has_now, has_before;
+    struct page_detail *detail;
+    bool gone;
+    char gone_text[CAN_REASON_MAX];
+};
+
+void moment_copy(struct moment *to, const struct moment *from)
+{
+    *to = *from;
+    region_table_ref(to->regions);
+    pagetree_ref(to->tree);
+}
+
+void moment_deinit(struct moment *m)
+{
+    region_table_unref(m->regions);
+    pagetree_unref(m->tree);
+    m->regions = NULL;
+    m->tree = NULL;
+}
+
+struct model *model_create(void)
+{
+    return calloc(1, sizeof(struct model));
+}
+
+void model_destroy(struct model *m)
+{
+    if (!m)
+        return;
+    moment_deinit(&m->next);
+    moment_deinit(&m->now);
+    moment_deinit(&m->before);
+    free(m->detail);
+    free(m);
+}
+
+static int fold_target(struct model *m, const struct target_info *info)
+{
+    struct region_table *regions = region_table_create();
+    struct pagetree *tree = pagetree_create(info->geometry.levels);
+    if (!regions || !tree) {
+        region_table_unref(regions);
+        pagetree_unref(tree);
+        return -ENOMEM;
+    }
+    moment_deinit(&m->next);
+    m->next = (struct moment){.target = *info, .regions = regions, .tree = tree};
+    m->gone = false;
+    free(m->detail);
+    m->detail = NULL;
+    return 0;
+}
+
+static int fold_pages(struct model *m, const struct record *r)
+{
+    struct pagetree *tree;
+    int rc = pagetree_replace(m->next.tree, r->pages.start, r->pages.n, r->pages.runs,
+                              r->pages.count, &tree);
+    if (rc)
+        return rc;
+    pagetree_unref(m->next.tree);
+    m->next.tree = tree;
+    return 0;
+}
+
+static void fold_sample(struct model *m, const struct record *r)
+{
+    m->next.sample = r->sample.info;
+    m->next.counters = r->sample.counters;
+    moment_deinit(&m->before);
+    m->before = m->now;
+    m->has_before = m->has_now && m->before.target.pid == m->next.target.pid &&
+                    m->before.target.start_ticks == m->next.target.start_ticks;
+    moment_copy(&m->now, &m->next);
+    m->has_now = true;
+}
+
+static int fold_one(struct model *m, struct record *r)
+{
+    if (r->type == RECORD_TARGET)
+        return fold_target(m, r->target);
+    if (r->type == RECORD_GONE) {
+        m->gone = true;
+        memcpy(m->gone_text, r->gone.text, sizeof m->gone_text);
+        return 0;
+    }
+    if (!m->next.tree)
+        return -EINVAL;
+    switch (r->type) {
+    case RECORD_REGIONS:
+        region_table_unref(m->next.regions);
+        m->next.regions = region_table_ref(r->regions);
+        return 0;
+    case RECORD_PAGES:
+        return fold_pages(m, r);
+    case RECORD_SAMPLE:
+        fold_sample(m, r);
+        return 0;
+    case RECORD_DETAIL:
+        free(m->detail);
+        m->detail = r->detail;
+        r->detail = NULL;
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+int model_fold(struct model *m, struct record *r)
+{
+    int rc = fold_one(m, r);
+    record_destroy(r);
+    return rc;
+}
+
+const struct moment *model_now(const struct model *m)
+{
+    return m->has_now ? &m->now : NULL;
+}
+
+const struct moment *model_before(const struct model *m)
+{
+    return m->has_before ? &m->before : NULL;
+}
+
+const struct page_detail *model_detail(const struct model *m)
+{
+    return m->detail;
+}
+
+const char *model_gone(const struct model *m)
+{
+    return m->gone ? m->gone_text : NULL;
+}
+
+uint64_t moment_page(const struct moment *m, uint64_t address)
+{
+    const struct geometry *g = &m->target.geometry;
+    unsigned bits = g->levels * PAGETREE_FANOUT_BITS + g->page_shift;
+    if (bits < 64)
+        address &= ((uint64_t)1 << bits) - 1;
+    return address >> g->page_shift;
+}
+
+uint64_t moment_address(const struct moment *m, uint64_t page)
+{
+    const struct geometry *g = &m->target.geometry;
+    unsigned bits = g->levels * PAGETREE_FANOUT_BITS + g->page_shift;
+    uint64_t address = page << g->page_shift;
+    if (bits < 64 && address >> (bits - 1) & 1)
+        address |= ~(uint64_t)0 << bits;
+    return address;
+}

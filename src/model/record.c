@@ -1,0 +1,39 @@
+/* Records: made, and freed with what they own. */
+#include "model/record.h"
+
+#include <stdlib.h>
+
+struct record *record_create(enum record_type type, pid_t pid, uint64_t t_ns)
+{
+    struct record *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->type = type;
+    r->pid = pid;
+    r->t_ns = t_ns;
+    return r;
+}
+
+void record_destroy(struct record *r)
+{
+    if (!r)
+        return;
+    switch (r->type) {
+    case RECORD_TARGET:
+        free(r->target);
+        break;
+    case RECORD_REGIONS:
+        region_table_unref(r->regions);
+        break;
+    case RECORD_PAGES:
+        free(r->pages.runs);
+        break;
+    case RECORD_DETAIL:
+        free(r->detail);
+        break;
+    case RECORD_SAMPLE:
+    case RECORD_GONE:
+        break;
+    }
+    free(r);
+}
