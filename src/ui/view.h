@@ -38,6 +38,7 @@ struct ui_state {
     const char *gone;            /* the target ended: a sentence; or NULL */
     uint64_t cursor;             /* selected address, shared by all views */
     bool frozen;
+    bool flash;                  /* what differs between before and now shall stand out */
     struct look look;
     struct ui_source *source;
 };
@@ -48,7 +49,8 @@ enum ui_result {
     UI_HANDLED = 1,  /* nothing to redraw */
     UI_REDRAW = 2,
     UI_QUIT = 4,
-    UI_SHOW_MAP = 8, UI_SHOW_PAGE = 16 /* switch to that view */
+    UI_SHOW_MAP = 8, UI_SHOW_PAGE = 16, /* switch to that view */
+    UI_SHOW_BACK = 32                   /* switch to the view shown before this one */
 };
 
 /* A key of a view, for the dispatch, the footer and the generated help at once. */
@@ -72,6 +74,8 @@ struct view_ops {
     void (*destroy)(void *view);   /* NULL is fine */
     void (*draw)(void *view, struct ui_state *ui, struct area a);
     unsigned (*act)(void *view, struct ui_state *ui, int action); /* enum ui_result bits */
+    /* Typed characters and Backspace, before any binding sees them. May be NULL. */
+    unsigned (*type)(void *view, struct ui_state *ui, int key);
     unsigned (*mouse)(void *view, struct ui_state *ui, const struct mouse *m); /* may be NULL */
     /* Moves ui->cursor to the next match behind it (wraps). False if there is none. May be NULL:
      * then the application searches addresses, names and permissions itself. */
