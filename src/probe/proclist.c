@@ -1,0 +1,92 @@
+/* The processes that can be chosen, by libproc2. */
+#include "probe/proclist.h"
+
+#include <errno.h>
+#include <libproc2/pids.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* PF_KTHREAD of include/linux/sched.h. */
+#define KERNEL_THREAD 0x00200000ul
+
+static enum pids_item items[] = {
+    PIDS_ID_PID, PIDS_ID_EUSER, PIDS_CMD, PIDS_CMDLINE_V, PIDS_MEM_RES, PIDS_FLAGS, PIDS_STATE,
+};
+enum { ITEM_PID, ITEM_USER, ITEM_COMM, ITEM_ARGV, ITEM_RSS, ITEM_FLAGS, ITEM_STATE, ITEM_N };
+
+/* libproc2 leaves the bytes of an argument vector as they are, but for newlines. */
+static void join_arguments(char *const *argv, char *out, size_t cap)
+{
+    size_t len = 0;
+    for (; *argv && len + 1 < cap; argv++) {
+        if (len)
+            out[len++] = ' ';
+        size_t n = strnlen(*argv, cap - 1 - len);
+        memcpy(out + len, *argv, n);
+        len += n;
+    }
+    out[len] = '\0';
+}
+
+static void fill(const struct pids_stack *s, struct process_entry *p)
+{
+    *p = (struct process_entry){
+        .pid = PIDS_VAL(ITEM_PID, s_int, s, ),
+        .rss = (uint64_t)PIDS_VAL(ITEM_RSS, ul_int, s, ) * 1024,
+    };
+    const char *user = PIDS_VAL(ITEM_USER, str, s, ), *comm = PIDS_VAL(ITEM_COMM, str, s, );
+    char *const *argv = PIDS_VAL(ITEM_ARGV, strv, s, );
+    snprintf(p->user, sizeof p->user, "%s", user ? user : "?");
+    if (argv)
+        join_arguments(argv, p->name, sizeof p->name);
+    if (!p->name[0])
+        snprintf(p->name, sizeof p->name, "%s", comm ? comm : "?");
+}
+
+static bool has_memory(const struct pids_stack *s)
+{
+    char state = PIDS_VAL(ITEM_STATE, s_ch, s, );
+    return !(PIDS_VAL(ITEM_FLAGS, ul_int, s, ) & KERNEL_THREAD) && state != 'Z' && state != 'X';
+}
+
+static int by_falling_rss(const void *a, const void *b)
+{
+    const struct process_entry *x = a, *y = b;
+    if (x->rss != y->rss)
+        return x->rss < y->rss ? 1 : -1;
+    return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static int collect(struct pids_info *info, struct process_list *out)
+{
+    errno = 0;
+    struct pids_fetch *all = procps_pids_reap(info, PIDS_FETCH_TASKS_ONLY);
+    if (!all)
+        return errno ? -errno : -EIO;
+    size_t total = (size_t)all->counts->total;
+    out->v = calloc(total ? total : 1, sizeof *out->v);
+    if (!out->v)
+        return -ENOMEM;
+    for (size_t i = 0; i < total; i++)
+        if (has_memory(all->stacks[i]))
+            fill(all->stacks[i], &out->v[out->count++]);
+    qsort(out->v, out->count, sizeof *out->v, by_falling_rss);
+    return 0;
+}
+
+int proclist_read(struct process_list *out, struct err *e)
+{
+    struct process_list list = {0};
+    struct pids_info *info = NULL;
+    int rc = procps_pids_new(&info, items, ITEM_N);
+    if (!rc) {
+        rc = collect(info, &list);
+        procps_pids_unref(&info);
+    }
+    if (rc)
+        return err_set(e, rc, "cannot list processes: %s: is /proc mounted?", strerror(-rc));
+    *out = list;
+    return 0;
+}
