@@ -55,7 +55,7 @@ enum ui_result {
 
 /* A key of a view, for the dispatch, the footer and the generated help at once. */
 struct binding {
-    int keys[4];        /* up to four keys, 0-ended if fewer */
+    int keys[9];        /* up to nine keys, 0-ended if fewer */
     const char *label;  /* "+ -": as shown in help and footer */
     const char *help;   /* "zoom in": one clause */
     bool footer;        /* show in the footer when there is room */
