@@ -1,0 +1,149 @@
+/* Reading pages in three steps: collect raw runs from scan and pagemap, fetch what the frames say,
+ * emit runs. Here: what can be opened, and the call that ties the steps together. */
+#include "probe/pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "probe/abi.h"
+#include "probe/pages_raw.h"
+
+/* What one scan may cost the target, which waits for mmap_lock if it maps or unmaps meanwhile. */
+enum {
+    SCAN_PAGES = 16384,   /* populated pages of one scan */
+    RAWS_MAX = 1 << 19,   /* raw runs kept at a time */
+};
+#define SCAN_SPAN ((uint64_t)64 << 30) /* bytes of address space of one scan */
+
+static void cannot(struct can *c, const char *what, int error, const char *remedy)
+{
+    c->yes = false;
+    snprintf(c->why, sizeof c->why, "%s: %s; %s", what, strerror(-error), remedy);
+}
+
+static int open_or_say(int fd, struct can *c, const char *what, const char *remedy)
+{
+    c->yes = fd >= 0;
+    if (fd < 0)
+        cannot(c, what, fd, remedy);
+    return fd < 0 ? -1 : fd;
+}
+
+/* A scan of nothing tells whether the ioctl exists. */
+static void probe_scan(struct page_reader *r, struct can *c)
+{
+    struct pm_scan_arg arg = {.size = sizeof arg, .category_anyof_mask = PAGE_IS_PRESENT,
+                              .return_mask = PAGE_IS_PRESENT};
+    r->scan = r->pagemap_fd >= 0 && ioctl(r->pagemap_fd, PAGEMAP_SCAN, &arg) >= 0;
+    c->yes = r->scan;
+    if (!r->scan)
+        cannot(c, "PAGEMAP_SCAN", r->pagemap_fd < 0 ? -EACCES : -errno,
+               "needs Linux 6.7 or newer; every page is read instead");
+}
+
+/* Frame numbers read as 0 without CAP_SYS_ADMIN in the opener (since 4.2): a page of our own that
+ * is surely present tells. A stand-in root is believed. */
+static void probe_pfn(struct page_reader *r, const struct procdir *d, struct can *c)
+{
+    uint64_t entry = 0, page = (uint64_t)(uintptr_t)&entry >> r->geometry.page_shift;
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    bool shown = fd >= 0 && io_pread(fd, &entry, sizeof entry, page * 8) == sizeof entry &&
+                 entry & PM_PFN_MASK;
+    if (fd >= 0)
+        close(fd);
+    r->has_pfn = r->pagemap_fd >= 0 && (shown || !d->real);
+    c->yes = r->has_pfn;
+    if (!c->yes)
+        cannot(c, "frame numbers", -EPERM, "needs CAP_SYS_ADMIN: run with sudo");
+}
+
+static bool swap_in_use(void)
+{
+    struct sysinfo si;
+    return sysinfo(&si) < 0 || si.freeswap != si.totalswap;
+}
+
+int page_reader_init(struct page_reader *r, const struct procdir *d, struct target_info *info)
+{
+    *r = (struct page_reader){.pagemap_fd = -1, .kpageflags_fd = -1, .kpagecount_fd = -1,
+                              .process_fd = d->fd, .geometry = info->geometry};
+    r->found = malloc(FOUND_MAX * sizeof *r->found);
+    r->entries = malloc(ENTRIES_MAX * sizeof *r->entries);
+    if (!r->found || !r->entries) {
+        page_reader_deinit(r);
+        return -ENOMEM;
+    }
+    const char *sudo = "run with sudo";
+    r->pagemap_fd = open_or_say(procdir_open_file(d, "pagemap"), &info->pagemap, "pagemap",
+                                "needs your own process, or run with sudo");
+    probe_scan(r, &info->scan);
+    probe_pfn(r, d, &info->pfn);
+    r->kpageflags_fd = open_or_say(procdir_open_root_file(d, "kpageflags"), &info->kpageflags,
+                                   "kpageflags", sudo);
+    r->kpagecount_fd = open_or_say(procdir_open_root_file(d, "kpagecount"), &info->kpagecount,
+                                   "kpagecount", sudo);
+    r->swap_in_use = d->real && swap_in_use();
+    return 0;
+}
+
+void page_reader_deinit(struct page_reader *r)
+{
+    int fds[] = {r->pagemap_fd, r->kpageflags_fd, r->kpagecount_fd};
+    for (unsigned i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    free(r->found);
+    free(r->entries);
+    free(r->raws);
+    free(r->requests);
+    free(r->flags);
+    free(r->counts);
+    frames_scratch_deinit(&r->scratch);
+    *r = (struct page_reader){.pagemap_fd = -1, .kpageflags_fd = -1, .kpagecount_fd = -1};
+}
+
+/* Where the next scan may begin: gaps between regions are passed over. */
+static uint64_t next_region(const struct region_table *regions, uint64_t at, uint64_t end)
+{
+    size_t i = region_table_find(regions, at);
+    if (i == regions->count || regions->v[i].start >= end)
+        return end;
+    return regions->v[i].start > at ? regions->v[i].start : at;
+}
+
+/* The kernel's own half (vsyscall) cannot be scanned; the last mapping below it ends the scan. */
+static uint64_t scan_end(const struct region_table *regions, uint64_t at, uint64_t end)
+{
+    const uint64_t half = (uint64_t)1 << 63;
+    if (at < half && end > half) {
+        size_t i = region_table_find(regions, half);
+        end = i ? regions->v[i - 1].end : at;
+    }
+    return end - at > SCAN_SPAN ? at + SCAN_SPAN : end;
+}
+
+int page_reader_read(struct page_reader *r, const struct region_table *regions, uint64_t start,
+                     uint64_t end, unsigned want, uint64_t max_pages, struct run_vec *out,
+                     uint64_t *stopped)
+{
+    uint64_t at = next_region(regions, start, end), done = r->pages_read + max_pages;
+    int rc = 0;
+    r->raws_count = 0;
+    while (!rc && at < end && r->pages_read < done && r->raws_count < RAWS_MAX) {
+        uint64_t most = done - r->pages_read < SCAN_PAGES ? done - r->pages_read : SCAN_PAGES;
+        rc = pages_collect(r, regions, at, scan_end(regions, at, end), want, most, &at);
+        if (!rc)
+            at = next_region(regions, at, end);
+    }
+    if (!rc)
+        rc = pages_emit(r, want, out);
+    if (!rc)
+        *stopped = at;
+    return rc;
+}

@@ -1,0 +1,262 @@
+/* Steps 2 and 3 of reading pages: the frames behind the raw runs, and runs of pages for the tree. */
+#include "probe/pages_raw.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/io.h"
+#include "probe/abi.h"
+#include "probe/decode.h"
+
+enum { ORDER_MAX = 20 };
+
+static uint64_t pfn_of(const struct pages_raw *raw)
+{
+    return raw->entry & PM_PFN_MASK;
+}
+
+static bool has_frames(const struct page_reader *r, const struct pages_raw *raw)
+{
+    return r->has_pfn && raw->source & RAW_ENTRY && raw->entry & PM_PRESENT;
+}
+
+/* One frame speaks for all of a huge mapping: the head of its folio. */
+static bool is_huge(const struct pages_raw *raw)
+{
+    return raw->source & RAW_SCANNED && raw->categories & PAGE_IS_HUGE;
+}
+
+static uint64_t pmd_pages(const struct page_reader *r)
+{
+    return (uint64_t)1 << (r->geometry.pmd_shift - r->geometry.page_shift);
+}
+
+static int request(struct page_reader *r, uint64_t pfn, uint32_t n, uint32_t at)
+{
+    void *p = r->requests;
+    int rc = array_reserve(&p, &r->requests_cap, r->requests_count + 1, sizeof *r->requests);
+    r->requests = p;
+    if (!rc)
+        r->requests[r->requests_count++] = (struct frames_request){pfn, n, at};
+    return rc;
+}
+
+static int fetch(struct page_reader *r, int fd, uint64_t **result, size_t *cap, size_t len)
+{
+    void *p = *result;
+    int rc = array_reserve(&p, cap, len, sizeof **result);
+    *result = p;
+    return rc ? rc : frames_fetch(fd, r->requests, r->requests_count, *result, &r->scratch);
+}
+
+static int read_flags(struct page_reader *r)
+{
+    size_t len = 0;
+    r->requests_count = 0;
+    for (size_t i = 0; i < r->raws_count; i++) {
+        struct pages_raw *raw = &r->raws[i];
+        if (!has_frames(r, raw))
+            continue;
+        bool huge = is_huge(raw);
+        uint64_t pfn = huge ? pfn_of(raw) & ~(pmd_pages(r) - 1) : pfn_of(raw);
+        uint32_t n = huge ? 1 : raw->n;
+        int rc = request(r, pfn, n, (uint32_t)len);
+        if (rc)
+            return rc;
+        raw->flags_at = (uint32_t)len;
+        len += n;
+    }
+    return fetch(r, r->kpageflags_fd, &r->flags, &r->flags_cap, len);
+}
+
+static bool wants_count(const struct page_reader *r, const struct pages_raw *raw)
+{
+    return has_frames(r, raw) && !(raw->entry & PM_EXCLUSIVE);
+}
+
+static int read_counts(struct page_reader *r)
+{
+    size_t len = 0;
+    r->requests_count = 0;
+    for (size_t i = 0; i < r->raws_count; i++) {
+        struct pages_raw *raw = &r->raws[i];
+        if (!wants_count(r, raw))
+            continue;
+        int rc = request(r, pfn_of(raw), raw->n, (uint32_t)len);
+        if (rc)
+            return rc;
+        raw->counts_at = (uint32_t)len;
+        len += raw->n;
+    }
+    return fetch(r, r->kpagecount_fd, &r->counts, &r->counts_cap, len);
+}
+
+/* --- orders --- */
+
+/* How far a folio reaches from its head: the pages up to the first that is no tail of it. */
+static uint64_t folio_pages(struct page_reader *r, uint64_t head)
+{
+    uint64_t flags[64];
+    for (uint64_t n = 1; n < (uint64_t)1 << ORDER_MAX;) {
+        uint64_t ask = n < 8 ? 8 - n : n < 64 ? 64 - n : 64;
+        ssize_t got = io_pread(r->kpageflags_fd, flags, ask * sizeof *flags,
+                               (head + n) * sizeof *flags);
+        uint64_t have = got < 0 ? 0 : (uint64_t)got / sizeof *flags;
+        for (uint64_t i = 0; i < have; i++)
+            if (!(flags[i] & KPF_MASK(KPF_COMPOUND_TAIL)))
+                return n + i;
+        n += have;
+        if (have < ask)
+            return n;
+    }
+    return 0;
+}
+
+/* The head of the folio that holds this tail. A folio is aligned to its size, so the head is at
+ * the frame with ever more low bits cleared. */
+static bool folio_head(struct page_reader *r, uint64_t pfn, uint64_t *head)
+{
+    for (unsigned order = 0; order <= ORDER_MAX; order++) {
+        uint64_t flags, at = pfn & ~(((uint64_t)1 << order) - 1);
+        if (order && at == (pfn & ~(((uint64_t)1 << (order - 1)) - 1)))
+            continue;
+        if (io_pread(r->kpageflags_fd, &flags, sizeof flags, at * sizeof flags) != sizeof flags)
+            return false;
+        if (flags & KPF_MASK(KPF_COMPOUND_HEAD)) {
+            *head = at;
+            return true;
+        }
+        if (!(flags & KPF_MASK(KPF_COMPOUND_TAIL)))
+            return false;
+    }
+    return false;
+}
+
+uint8_t page_reader_order(struct page_reader *r, uint64_t pfn)
+{
+    uint64_t head;
+    if (r->kpageflags_fd < 0)
+        return PAGE_ORDER_UNKNOWN;
+    if (!r->folio.n || pfn < r->folio.head || pfn >= r->folio.head + r->folio.n) {
+        if (!folio_head(r, pfn, &head))
+            return PAGE_ORDER_UNKNOWN;
+        r->folio = (struct folio_cache){head, folio_pages(r, head)};
+    }
+    uint64_t n = r->folio.n;
+    if (!n || n & (n - 1))
+        return PAGE_ORDER_UNKNOWN;
+    return (uint8_t)__builtin_ctzll(n);
+}
+
+/* --- runs --- */
+
+void run_vec_deinit(struct run_vec *v)
+{
+    free(v->v);
+    *v = (struct run_vec){0};
+}
+
+int run_vec_push(struct run_vec *v, uint64_t page, uint64_t n, const struct page *first)
+{
+    if (v->count) {
+        struct page_run *last = &v->v[v->count - 1];
+        if (last->page + last->n == page && page_follows(&last->first, last->n, first)) {
+            last->n += n;
+            return 0;
+        }
+    }
+    if (v->count == v->cap) {
+        void *p = v->v;
+        int rc = array_reserve(&p, &v->cap, v->count + 1, sizeof *v->v);
+        v->v = p;
+        if (rc)
+            return rc;
+    }
+    v->v[v->count++] = (struct page_run){page, n, *first};
+    return 0;
+}
+
+/* What all pages of a raw run have in common. */
+static struct page_evidence evidence_of(const struct page_reader *r, const struct pages_raw *raw)
+{
+    return (struct page_evidence){
+        .entry = raw->entry, .categories = raw->categories, .region_kind = raw->kind,
+        .has_entry = (raw->source & RAW_ENTRY) != 0, .has_scan = (raw->source & RAW_SCANNED) != 0,
+        .has_pfn = r->has_pfn};
+}
+
+/* How many pages from k on agree with page k in flags and count. */
+static uint32_t same_frames(const struct page_reader *r, const struct pages_raw *raw, uint32_t k,
+                            uint64_t mask)
+{
+    const uint64_t *flags = raw->flags_at == RAW_NONE || is_huge(raw) ? NULL
+                                                                     : r->flags + raw->flags_at;
+    const uint64_t *counts = raw->counts_at == RAW_NONE ? NULL : r->counts + raw->counts_at;
+    uint32_t m = k + 1;
+    while (m < raw->n && (!flags || !((flags[m] ^ flags[k]) & mask)) &&
+           (!counts || counts[m] == counts[k]))
+        m++;
+    return m - k;
+}
+
+static int emit_one(struct page_reader *r, const struct pages_raw *raw, unsigned want,
+                    uint64_t page_mask, struct run_vec *out)
+{
+    bool noisy = want & PAGES_NOISY;
+    uint64_t mask = page_decode_flags_mask(noisy);
+    unsigned pmd_order = r->geometry.pmd_shift - r->geometry.page_shift;
+    struct page_evidence ev = evidence_of(r, raw);
+    for (uint32_t k = 0; k < raw->n;) {
+        uint32_t n = same_frames(r, raw, k, mask);
+        if (raw->flags_at != RAW_NONE) {
+            ev.flags = r->flags[raw->flags_at + (is_huge(raw) ? 0 : k)];
+            ev.has_flags = ev.flags != FRAMES_UNREAD;
+        }
+        if (raw->counts_at != RAW_NONE) {
+            ev.count = r->counts[raw->counts_at + k];
+            ev.has_count = ev.count != FRAMES_UNREAD;
+        }
+        bool frames = r->has_pfn && raw->entry & PM_PRESENT;
+        ev.entry = frames ? raw->entry + k : raw->entry;
+        struct page p = page_decode(&ev, pmd_order, noisy);
+        if (want & PAGES_ORDERS && ev.has_flags && p.order == PAGE_ORDER_UNKNOWN) {
+            p.order = page_reader_order(r, p.frame);
+            uint64_t left = r->folio.head + r->folio.n - p.frame;
+            if (p.order != PAGE_ORDER_UNKNOWN && n > left)
+                n = (uint32_t)left;
+        }
+        int rc = run_vec_push(out, (raw->page + k) & page_mask, n, &p);
+        if (rc)
+            return rc;
+        k += n;
+    }
+    return 0;
+}
+
+static int emit_plain(const struct pages_raw *raw, uint64_t page_mask, struct run_vec *out)
+{
+    struct page p = page_absent;
+    p.state = raw->source & RAW_DEVICE       ? PAGE_DEVICE
+              : raw->source & RAW_SHMEM_SWAP ? PAGE_SHMEM_SWAP
+                                             : PAGE_UNKNOWN;
+    return run_vec_push(out, raw->page & page_mask, raw->n, &p);
+}
+
+int pages_emit(struct page_reader *r, unsigned want, struct run_vec *out)
+{
+    int rc = 0;
+    if (want & PAGES_FLAGS && r->kpageflags_fd >= 0)
+        rc = read_flags(r);
+    if (!rc && want & PAGES_COUNTS && r->kpagecount_fd >= 0)
+        rc = read_counts(r);
+    r->folio.n = 0;
+    uint64_t mask = ((uint64_t)1 << (r->geometry.levels * PAGETREE_FANOUT_BITS)) - 1;
+    for (size_t i = 0; !rc && i < r->raws_count; i++) {
+        const struct pages_raw *raw = &r->raws[i];
+        if (raw->source & (RAW_DEVICE | RAW_SHMEM_SWAP | RAW_UNREAD))
+            rc = emit_plain(raw, mask, out);
+        else
+            rc = emit_one(r, raw, want, mask, out);
+    }
+    return rc;
+}

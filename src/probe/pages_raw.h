@@ -1,0 +1,47 @@
+/* Between the three steps of reading pages (pages.c): raw runs, as the page table has them. */
+#ifndef VMSCOPE_PROBE_PAGES_RAW_H
+#define VMSCOPE_PROBE_PAGES_RAW_H
+
+#include "probe/pages.h"
+
+/* Says of a raw run where it comes from. */
+enum raw_source {
+    RAW_SCANNED = 1 << 0,    /* categories are known */
+    RAW_ENTRY = 1 << 1,      /* the pagemap entry is known */
+    RAW_DEVICE = 1 << 2,     /* no entry, in a mapping that has no pages to ask about */
+    RAW_SHMEM_SWAP = 1 << 3, /* no entry, and the shared memory file has it in swap */
+    RAW_UNREAD = 1 << 4      /* could not be read */
+};
+#define RAW_NONE UINT32_MAX
+
+enum {
+    FOUND_MAX = 16384,   /* page_regions of one scan */
+    ENTRIES_MAX = 32768, /* pagemap entries of one read */
+};
+
+/* n alike pages: entries equal, or frames counting up. */
+struct pages_raw {
+    uint64_t page;     /* address >> page shift */
+    uint64_t entry;    /* of the first */
+    uint32_t n;
+    uint32_t flags_at, counts_at; /* into flags[] and counts[], or RAW_NONE */
+    uint8_t categories; /* PAGE_IS_*, which fit in 8 bits but for GUARD */
+    uint8_t kind;       /* enum region_kind */
+    uint8_t source;     /* enum raw_source */
+};
+
+/* Step 1: appends the raw runs of [start, end), found by one scan; *stopped where it ended. */
+int pages_collect(struct page_reader *r, const struct region_table *regions, uint64_t start,
+                  uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped);
+/* Steps 2 and 3: reads frame flags and counts, and appends page runs. */
+int pages_emit(struct page_reader *r, unsigned want, struct run_vec *out);
+
+/* The parts of [start, end) of a shared memory region, none of which has a page-table entry, that
+ * are in swap: appended as raw runs. 0 or -ENOMEM. Needs map_files (CAP_CHECKPOINT_RESTORE) and
+ * cachestat(2) (6.5+); without them nothing is appended. */
+int pages_shmem_swap(struct page_reader *r, const struct region *region, uint64_t start,
+                     uint64_t end);
+
+int pages_raw_push(struct page_reader *r, const struct pages_raw *raw);
+
+#endif

@@ -1,0 +1,68 @@
+/* Shared memory that is in swap leaves no trace in the page table. The file knows: cachestat(2)
+ * counts the swapped pages of a range of it, so halving the range finds them. The file is opened
+ * through map_files, which changes nothing for the target. */
+#include "probe/pages_raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "probe/abi.h"
+
+struct search {
+    struct page_reader *r;
+    const struct region *region;
+    int fd;
+    unsigned shift;
+};
+
+/* Pages of [page, page + n) of the address space that the file has in swap; negative errno. */
+static int64_t swapped(const struct search *s, uint64_t page, uint64_t n)
+{
+    struct cachestat_range range = {
+        .off = (page << s->shift) - s->region->start + s->region->offset, .len = n << s->shift};
+    struct cachestat stat;
+    if (syscall(CACHESTAT_SYSCALL, s->fd, &range, &stat, 0) < 0)
+        return -errno;
+    return (int64_t)stat.nr_evicted;
+}
+
+static int find(struct search *s, uint64_t page, uint64_t n)
+{
+    int64_t count = swapped(s, page, n);
+    if (count <= 0)
+        return 0;
+    if ((uint64_t)count >= n) {
+        while (n) {
+            uint32_t part = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+            struct pages_raw raw = {.page = page, .n = part, .flags_at = RAW_NONE,
+                                    .counts_at = RAW_NONE, .source = RAW_SHMEM_SWAP};
+            int rc = pages_raw_push(s->r, &raw);
+            if (rc)
+                return rc;
+            page += part;
+            n -= part;
+        }
+        return 0;
+    }
+    int rc = find(s, page, n / 2);
+    return rc ? rc : find(s, page + n / 2, n - n / 2);
+}
+
+int pages_shmem_swap(struct page_reader *r, const struct region *region, uint64_t start,
+                     uint64_t end)
+{
+    char name[64];
+    snprintf(name, sizeof name, "map_files/%llx-%llx", (unsigned long long)region->start,
+             (unsigned long long)region->end);
+    int fd = openat(r->process_fd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    unsigned shift = r->geometry.page_shift;
+    struct search s = {.r = r, .region = region, .fd = fd, .shift = shift};
+    int rc = find(&s, start >> shift, (end - start) >> shift);
+    close(fd);
+    return rc;
+}
