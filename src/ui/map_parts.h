@@ -1,0 +1,146 @@
+/* The parts of the map view: what one pixel shows, how pixels become cells, the picture, the strip
+ * of the whole address space, the panel, and the words they share. Private to src/ui/map*.c. */
+#ifndef VMSCOPE_UI_MAP_PARTS_H
+#define VMSCOPE_UI_MAP_PARTS_H
+
+#include "base/text.h"
+#include "model/layout.h"
+#include "ui/view.h"
+
+/* --- map_cell.c: pixels to cells --- */
+
+/* What one pixel shows. The rule: the state that most of its pages have, pages that are not present
+ * left out; `other` is the same where all its pages are alike, otherwise not present if any page
+ * is, else the runner-up. So a pixel with a single page in memory never looks empty. */
+struct map_pixel {
+    uint8_t state, other; /* enum page_state; MAP_NOTHING where nothing is mapped */
+    bool changed;         /* since the last sample */
+};
+enum { MAP_NOTHING = PAGE_STATE_N };
+
+struct map_pixel map_pixel_of(const struct tally *t);
+
+/* The cell for two pixels above each other, or for one that fills the cell. cursor: 0 none, 1 on
+ * the first pixel, 2 on the second. */
+struct cell map_cell_pair(struct map_pixel upper, struct map_pixel lower, unsigned cursor);
+struct cell map_cell_single(struct map_pixel p, const struct look *look, bool cursor);
+/* The swatch of a state in legends and lists. */
+struct cell map_cell_swatch(unsigned state, const struct look *look);
+
+/* --- map_text.c: words --- */
+
+enum { MAP_ADDRESS_MAX = 24, MAP_NAME_MAX = 256, MAP_MIX_MAX = 512, MAP_SHARE_MAX = 8 };
+
+/* "7f3a_4000_0000" */
+const char *map_address(char out[MAP_ADDRESS_MAX], uint64_t address);
+/* The short name of a region, escaped: the last part of a path, or its kind where it has none. */
+const char *map_region_name(const struct region *r, char out[MAP_NAME_MAX]);
+/* "libc.so.6 r-xp 1.6M" in at most cols columns (fewer words when it is narrow). */
+const char *map_label(const struct layout *l, const struct layout_item *item, unsigned cols,
+                      char out[MAP_NAME_MAX]);
+/* "16 pages: 14 anon exclusive, 2 not present", most first. */
+const char *map_mix(const struct tally *t, char out[MAP_MIX_MAX]);
+/* States by falling count into order[]; how many occur. */
+unsigned map_states(const struct tally *t, uint8_t order[PAGE_STATE_N]);
+/* "47.3%"; a part that is not zero never reads as 0.0%, one that is not all never as 100%. */
+const char *map_share(uint64_t part, uint64_t whole, char out[MAP_SHARE_MAX]);
+/* "7f3a_4213_7000  PGD 254 > PUD 233 > PMD 0", down to the level that a pixel resolves. */
+void map_breadcrumb(const struct moment *m, uint64_t address, unsigned zoom, char *out, size_t cap);
+/* "1 pixel = 2M (one PMD entry)" */
+void map_scale(const struct moment *m, unsigned zoom, bool half_cells, bool brief, char *out,
+               size_t cap);
+/* Draws text with line breaks between words in at most rows rows; the rows used. */
+unsigned map_wrapped(struct area a, unsigned row, unsigned rows, const char *utf8, struct style s);
+/* The character, or its stand-in on an ASCII screen. */
+uint32_t map_char(const struct look *look, uint32_t ch, char ascii);
+
+/* --- map_picture.c: the pixels of the window --- */
+
+/* The pixels on the screen, kept while nothing that they depend on changes. Zeroed is empty. */
+struct map_picture {
+    struct map_pixel *v; /* owned: rows of layout.shape.width pixels */
+    size_t cap;
+    uint64_t pixel_rows, width;
+    struct pagetree *now, *before; /* a reference each, or NULL */
+    uint64_t top, rows, built;     /* window and layout that v was made for */
+};
+void map_picture_deinit(struct map_picture *p);
+
+/* A window on a layout. */
+struct map_window {
+    const struct layout *layout;
+    uint64_t built; /* changes whenever the layout does */
+    uint64_t top;   /* first text row shown */
+    unsigned rows;  /* text rows shown */
+    unsigned gutter; /* columns for addresses before the pixels, 0: none */
+};
+/* The addresses from the first to behind the last pixel of the window. */
+void map_window_range(const struct map_window *w, uint64_t *start, uint64_t *end);
+
+/* The exact tally of one pixel of an item, of mapped pages only. */
+void map_tally(const struct moment *m, const struct layout *l, const struct layout_item *item,
+               uint64_t pixel, struct tally *out);
+
+/* Draws the window into a. 0 or -ENOMEM, and then the pixels are missing. */
+int map_picture_draw(struct map_picture *p, const struct map_window *w, const struct ui_state *ui,
+                     struct area a);
+
+/* --- map_change.c: what changed --- */
+
+/* True where `after` is not simply a better known `before`: another state, another frame, or
+ * another attribute that both were asked for. */
+bool map_page_changed(const struct page *before, const struct page *after);
+
+/* Calls each for the page ranges of [start, start+n) that changed between the two trees. */
+void map_changes(const struct pagetree *before, const struct pagetree *after, uint64_t start,
+                 uint64_t n, pagetree_range_fn *each, void *ctx);
+
+/* --- map_strip.c: the whole address space --- */
+
+struct map_strip_entry {
+    uint64_t start, end; /* addresses */
+    uint64_t bytes;      /* mapped, or the size of the gap */
+    size_t region;       /* the largest of the group */
+    size_t regions;      /* 0: a gap */
+    unsigned rows;       /* lines on the screen */
+};
+struct map_strip {
+    struct map_strip_entry *v; /* owned */
+    size_t count, cap;
+    uint64_t built;
+    unsigned rows;
+};
+void map_strip_deinit(struct map_strip *s);
+enum { MAP_STRIP_COLS = 27 };
+
+/* Groups the regions so that they fit `rows` lines. 0 or -ENOMEM. */
+int map_strip_build(struct map_strip *s, const struct layout *l, uint64_t built, unsigned rows);
+void map_strip_draw(struct map_strip *s, const struct map_window *w, const struct ui_state *ui,
+                    struct area a);
+/* The entry on a line of the strip, or NULL. */
+const struct map_strip_entry *map_strip_at(const struct map_strip *s, unsigned line);
+
+/* --- map_panel.c: what is selected, and the legend --- */
+
+enum { MAP_PANEL_COLS = 36 };
+
+/* What the cursor is on. */
+struct map_selection {
+    const struct layout *layout;
+    struct layout_place place;
+    const struct layout_item *item;
+    const struct region *region; /* at the cursor, or NULL */
+    uint64_t start, end;         /* addresses of the pixel */
+    struct tally tally;
+};
+void map_select(const struct ui_state *ui, const struct layout *l, struct map_selection *out);
+
+/* Draw; the panel and the legend return the rows used. */
+unsigned map_panel_draw(const struct map_selection *s, const struct ui_state *ui, struct area a);
+unsigned map_legend_draw(const struct ui_state *ui, struct area a);
+void map_legend_line(const struct ui_state *ui, struct area a);
+void map_detail_line(const struct map_selection *s, const struct ui_state *ui, struct area a);
+/* Rows that the legend needs. */
+unsigned map_legend_rows(const struct ui_state *ui);
+
+#endif
