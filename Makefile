@@ -1,36 +1,72 @@
 # vmscope: build, test, install. `make help` lists the targets.
-CC ?= cc
+#
+# Objects go below $(B), one tree a variant: build (the program), build/asan, build/clang and
+# build/fuzz (tests only, see mk/tests.mk).
 PREFIX ?= /usr/local
 DESTDIR ?=
 B ?= build
-V ?= 0
 VERSION := 0.1.0
 
+bindir = $(DESTDIR)$(PREFIX)/bin
+man1dir = $(DESTDIR)$(PREFIX)/share/man/man1
+bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+
 PKGS := ncursesw libelf libproc2
-WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wconversion -Werror
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+WERROR ?= -Werror
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wconversion $(WERROR)
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DVMSCOPE_VERSION='"$(VERSION)"' -Isrc $(WARN) $(CFLAGS) $(PKG_CFLAGS) $(SAN)
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+STD_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SAN)
+ALL_CFLAGS = $(STD_CFLAGS) -DVMSCOPE_VERSION='"$(VERSION)"' -Isrc $(PKG_CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pthread
 
-LAYERS := base model probe sampler report ui
-LIB_SRC := $(foreach l,$(LAYERS),$(wildcard src/$(l)/*.c))
+LAYERS := base model probe sampler record report scenario ui
+LIB_SRC := $(sort $(foreach l,$(LAYERS),$(wildcard src/$(l)/*.c src/$(l)/*/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 OBJ := $(LIB_OBJ) $(B)/src/main.o
 
-all: $(B)/vmscope
+all: $(B)/vmscope ## build the program (the default)
 
 $(B)/vmscope: $(OBJ)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(shell test -d $(B) && find $(B) -name '*.d')
+# Rebuilds objects when the compiler or its flags change.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(CC) $(ALL_CFLAGS))' | cmp -s - $@ || \
+	    echo '$(subst ','\'',$(CC) $(ALL_CFLAGS))' > $@
 
-clean:
-	rm -rf build
+include mk/programs.mk mk/tests.mk
 
-.PHONY: all clean
+-include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/*.d $(B)/tests/*/*.d $(B)/bench/*.d)
+
+install: $(B)/vmscope ## install the program, its manual page and completion
+	install -D -m 755 $(B)/vmscope $(bindir)/vmscope
+	install -D -m 644 man/vmscope.1 $(man1dir)/vmscope.1
+	install -D -m 644 completions/vmscope.bash $(bashdir)/vmscope
+
+uninstall: ## remove what install put there
+	rm -f $(bindir)/vmscope $(man1dir)/vmscope.1 $(bashdir)/vmscope
+
+deps: ## install the Debian packages that are missing (or say how)
+	@tools/deps.sh build demo check
+
+clean: ## remove all that was built
+	rm -rf build $(B)
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' \
+	    $(MAKEFILE_LIST)
+	@echo
+	@echo "  CC=clang B=build/clang   another compiler, another directory"
+	@echo "  PREFIX=$(PREFIX) DESTDIR=   where install puts the program"
+
+FORCE:
+.PHONY: all install uninstall deps clean help FORCE
+.DELETE_ON_ERROR:
