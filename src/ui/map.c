@@ -221,9 +221,9 @@ static void draw_top(const struct map_view *v, const struct ui_state *ui, struct
              v->fit ? " fit" : "");
     size_t left = strlen(crumb) + 2;
     if (left + strlen(scale) + strlen(zoom) > a.cols)
+        *zoom = '\0'; /* the header has it too */
+    if (left + strlen(scale) > a.cols)
         map_scale(ui->now, v->zoom, half, true, scale, sizeof scale);
-    if (left + strlen(scale) + strlen(zoom) > a.cols)
-        *zoom = '\0';
     area_text(a, 0, 0, a.cols, crumb, STYLE(COLOR_TITLE));
     size_t right = strlen(scale) + strlen(zoom);
     if (left + right > a.cols)

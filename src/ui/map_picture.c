@@ -188,7 +188,9 @@ static void draw_gap(const struct line *n)
     if (n->cursor)
         s = (struct style){COLOR_CURSOR, COLOR_DEFAULT, CELL_BOLD | CELL_REVERSE};
     draw_ruler(n, s);
-    area_printf(n->pixels, 2, 0, s, " gap %s ", text_size(size, n->item->end - n->item->start));
+    bool halves = n->item->start <= INT64_MAX && n->item->end > INT64_MAX;
+    area_printf(n->pixels, 2, 0, s, " gap %s%s ", text_size(size, n->item->end - n->item->start),
+                halves ? " to the kernel's half" : "");
 }
 
 /* True when a region came, grew, shrank or changed its permissions since the last sample. */
