@@ -177,6 +177,8 @@ class Machine:
         self._set(f"{base}/defrag", "madvise")
         self._set(f"{base}/use_zero_page", 1)
         self._set(f"{base}/shmem_enabled", "advise")
+        for limit in ("none", "shared", "swap"):  # khugepaged leaves split pages as they are
+            self._set(f"{base}/khugepaged/max_ptes_{limit}", 0)
         for name in sorted(os.listdir(base)):
             path = f"{base}/{name}/enabled"
             if name.startswith("hugepages-") and os.path.exists(path):

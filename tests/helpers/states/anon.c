@@ -112,15 +112,14 @@ static void anon_wx(const char *name)
 
 static void anon_merged(const char *name)
 {
-    char *at = place_map(name, 8 * page_bytes, 0, PROT_READ | PROT_WRITE, PRIVATE_ANON, -1);
+    char *at = place(16 * page_bytes, 0);
+    for (size_t half = 0; at && half < 2; half++)
+        if (mmap(at + half * 8 * page_bytes, 8 * page_bytes, PROT_READ | PROT_WRITE,
+                 PRIVATE_ANON | MAP_FIXED, -1, 0) == MAP_FAILED)
+            at = state_failed(name, "mmap");
     if (!at)
         return;
-    char *more = mmap(at + 8 * page_bytes, 8 * page_bytes, PROT_READ | PROT_WRITE,
-                      PRIVATE_ANON | MAP_FIXED, -1, 0);
-    if (more == MAP_FAILED) {
-        state_failed(name, "mmap");
-        return;
-    }
+    madvise(at, 16 * page_bytes, MADV_NOHUGEPAGE);
     write_pages(at, 7, 2);
     state_made(name, at, 16 * page_bytes, "run=absent*7 run=anon-exclusive*2 run=absent*7");
 }

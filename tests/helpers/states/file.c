@@ -7,17 +7,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Maps all of a new file and closes it. `open_flags` other than 0 reopens it that way. */
-static char *map_file(const char *name, size_t pages, int prot, int flags, int open_flags)
+/* Maps all of a new file and closes it. */
+static char *map_file(const char *name, size_t pages, int prot, int flags)
 {
     int fd = make_file(name, pages);
-    if (fd >= 0 && open_flags) {
-        char path[64];
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        int other = open(path, open_flags | O_CLOEXEC);
-        close(fd);
-        fd = other;
-    }
     if (fd < 0)
         return state_failed(name, "file");
     char *at = place_map(name, pages * page_bytes, 0, prot, flags, fd);
@@ -27,14 +20,14 @@ static char *map_file(const char *name, size_t pages, int prot, int flags, int o
 
 static void file_private_untouched(const char *name)
 {
-    char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+    char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     if (at)
         state_made(name, at, 32 * page_bytes, "run=absent*32 perms=rw-p kind=file");
 }
 
 static void file_private_read(const char *name)
 {
-    char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+    char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     if (!at)
         return;
     read_pages(at, 0, 32);
@@ -43,7 +36,7 @@ static void file_private_read(const char *name)
 
 static void file_private_written(const char *name)
 {
-    char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+    char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     if (!at)
         return;
     read_pages(at, 0, 32);
@@ -53,7 +46,7 @@ static void file_private_written(const char *name)
 
 static void file_private_cow(const char *name)
 {
-    char *at = map_file(name, 16, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+    char *at = map_file(name, 16, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     if (!at)
         return;
     read_pages(at, 0, 16);
@@ -65,7 +58,7 @@ static void file_private_cow(const char *name)
 
 static void file_shared_clean(const char *name)
 {
-    char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+    char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_SHARED);
     if (!at)
         return;
     read_pages(at, 0, 32);
@@ -74,7 +67,7 @@ static void file_shared_clean(const char *name)
 
 static void file_shared_dirty(const char *name)
 {
-    char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+    char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_SHARED);
     if (!at)
         return;
     write_pages(at, 0, 32);
@@ -84,16 +77,27 @@ static void file_shared_dirty(const char *name)
 /* One byte written to a page cache of large folios maps all of its folio. */
 static void file_shared_one_byte(const char *name)
 {
-    char *at = map_file(name, 256, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+    char *at = map_file(name, 256, PROT_READ | PROT_WRITE, MAP_SHARED);
     if (!at)
         return;
     write_pages(at, 100, 1);
     state_made(name, at, 256 * page_bytes, "runs=any");
 }
 
+/* A file opened for reading only: the mapping is shared, but cannot ever become writable. */
 static void file_shared_read_only(const char *name)
 {
-    char *at = map_file(name, 8, PROT_READ, MAP_SHARED, O_RDONLY);
+    char path[64];
+    int both = make_file(name, 8);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", both);
+    int fd = both < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        state_failed(name, "file");
+        return;
+    }
+    close(both);
+    char *at = place_map(name, 8 * page_bytes, 0, PROT_READ, MAP_SHARED, fd);
+    close(fd);
     if (!at)
         return;
     read_pages(at, 0, 8);
@@ -150,7 +154,7 @@ static void file_offset(const char *name)
 
 static void file_remapped(const char *name)
 {
-    char *at = map_file(name, 16, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+    char *at = map_file(name, 16, PROT_READ | PROT_WRITE, MAP_SHARED);
     if (!at)
         return;
     read_pages(at, 0, 16);

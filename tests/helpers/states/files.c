@@ -75,20 +75,18 @@ const char *shm_dir(void)
     return make_dir(path, sizeof path, "/dev/shm");
 }
 
+/* One write, so that the page cache may use large folios. */
 static int fill_file(int fd, size_t pages)
 {
-    char *page = malloc(page_bytes);
-    if (!page)
+    size_t bytes = pages * page_bytes;
+    char *content = malloc(bytes);
+    if (!content)
         return -1;
-    for (size_t i = 0; i < pages; i++) {
-        memset(page, (int)(i % 255 + 1), page_bytes);
-        if (pwrite(fd, page, page_bytes, (off_t)(i * page_bytes)) != (ssize_t)page_bytes) {
-            free(page);
-            return -1;
-        }
-    }
-    free(page);
-    return 0;
+    for (size_t i = 0; i < pages; i++)
+        memset(content + i * page_bytes, (int)(i % 255 + 1), page_bytes);
+    ssize_t done = write(fd, content, bytes);
+    free(content);
+    return done == (ssize_t)bytes ? 0 : -1;
 }
 
 int make_file(const char *leaf, size_t pages)

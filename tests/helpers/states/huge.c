@@ -111,6 +111,8 @@ static void thp_moved(const char *name)
                    pmd_pages(), pmd_pages());
 }
 
+/* The child's write splits the child's mapping, and copies one page. Here nothing changes: the
+ * PMD still maps all, and no page is exclusive, not even the one that has no other mapping now. */
 static void thp_cow(const char *name)
 {
     char *at = huge(name, 1);
@@ -118,8 +120,8 @@ static void thp_cow(const char *name)
         return;
     in_child(at, 3, 1);
     state_made(name, at, pmd_bytes,
-               "run=anon-shared*3 run=anon-exclusive*1 run=anon-shared*%zu attr=pmd-mapped@0+%zu",
-               pmd_pages() - 4, pmd_pages());
+               "run=anon-shared*%zu attr=pmd-mapped@0+%zu noattr=exclusive@0+%zu", pmd_pages(),
+               pmd_pages(), pmd_pages());
 }
 
 static void mthp_of(const char *name, size_t bytes)

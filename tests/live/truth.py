@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""What vmscope says is what the kernel says: snapshots of stopped targets, for every region and in
+total, against smaps, smaps_rollup and raw pagemap, kpageflags and kpagecount."""
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../helpers")]
+
+from lib import compare, kernel, tables  # noqa: E402
+from lib.tap import Skip, Tap, end_by_exception  # noqa: E402
+from lib.target import StatesTarget, Target, python, stop, wait_for  # noqa: E402
+from machine import Machine  # noqa: E402
+
+tap = Tap()
+
+
+def judge(title, pid):
+    """All comparisons for one stopped process."""
+    shots = {}
+
+    def take():
+        shots["plain"] = compare.snap(pid)
+        shots["before"] = compare.RawPicture(pid)
+        shots["pages"] = compare.snap(pid, "--pages")
+        shots["after"] = compare.RawPicture(pid)
+        return compare.shape(shots["plain"]) + compare.shape(shots["pages"])
+
+    def need(*names):
+        if any(n not in shots for n in names):
+            raise Skip("no snapshot")
+        return [shots[n] for n in names]
+
+    tap.run(f"{title}: a snapshot adds up", take)
+    tap.run(f"{title}: every region equals smaps",
+            lambda: compare.against_smaps(need("plain")[0], pid))
+    tap.run(f"{title}: the totals equal smaps_rollup",
+            lambda: compare.against_rollup(need("plain")[0], pid))
+    tap.run(f"{title}: every sum equals raw pagemap and kpageflags",
+            lambda: compare.against_sums(*need("plain", "before")))
+    tap.run(f"{title}: every page equals raw pagemap, kpageflags and kpagecount",
+            lambda: compare.against_pages(*need("pages", "before", "after")))
+    tap.run(f"{title}: --pages changes no sum",
+            lambda: same_sums(*need("plain", "pages")))
+    tap.run(f"{title}: csv and table agree with json",
+            lambda: tables.csv_agrees(pid, *need("plain")) +
+            tables.table_agrees(pid, *need("plain")))
+    for name in ("before", "after"):
+        if name in shots:
+            shots[name].close()
+    return shots.get("pages")
+
+
+def same_sums(plain, pages):
+    return [f"{compare.label(a)}: {m} {a[m]} and {b[m]}"
+            for a, b in zip(plain["regions"], pages["regions"]) for m in compare.SUMS
+            if a[m] != b[m]]
+
+
+def states(title, *options, every_state=False):
+    with StatesTarget(*options) as target:
+        snapshot = judge(title, target.pid)
+        for state in target.states.values():
+            tap.run(f"{title}: {state.name} is as it was made",
+                    lambda: ["no snapshot"] if snapshot is None
+                    else compare.of_state(snapshot, state))
+        if every_state:
+            for name, why in target.absent.items():
+                tap.skip(f"{title}: {name} is as it was made", why)
+        for name, pid in target.children.items():
+            judge(f"{title}, child {name}", pid)
+
+
+def bash():
+    script = ("a=(); for i in {1..20000}; do a+=(\"line $i of some text\"); done; "
+              "( sleep 1000 ) & echo ready; wait")
+    with Target(["bash", "-c", script]) as target:
+        target.wait_line(b"ready")
+        target.stop()
+        judge("bash", target.pid)
+
+
+PYTHON = """
+import json, mmap, os, sqlite3, subprocess, sys, threading, zlib
+keep = [str(i) * 10 for i in range(100000)]
+m = mmap.mmap(-1, 1 << 22)
+m[:1 << 20] = b"x" * (1 << 20)
+f = open(sys.executable, "rb")
+g = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
+sum(g[::4096])
+if os.fork() == 0:
+    threading.Event().wait()
+for i in range(int(sys.argv[1])):
+    threading.Thread(target=lambda: zlib.compress(os.urandom(1 << 20)) and quiet.wait()).start() \
+        if i else None
+    quiet = threading.Event()
+keep[::7] = []  if False else keep[::7]
+print("ready", flush=True)
+threading.Event().wait()
+"""
+
+
+def python3(threads):
+    with Target([python(), "-c", PYTHON, str(threads)]) as target:
+        target.wait_line(b"ready")
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(target.pid)],
+                                  capture_output=True, text=True, check=False).stdout.split()
+        try:
+            target.stop()
+            judge("python3" if threads < 2 else f"python3 with {threads} threads", target.pid)
+        finally:
+            for pid in children:
+                os.kill(int(pid), 9)
+
+
+def command(*words):
+    out = b"*%d\r\n" % len(words)
+    for w in words:
+        w = w if isinstance(w, bytes) else str(w).encode()
+        out += b"$%d\r\n%s\r\n" % (len(w), w)
+    return out
+
+
+def redis():
+    server = shutil.which("redis-server")
+    if not server:
+        tap.skip("redis-server under load", "redis-server is not installed")
+        return
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "socket")
+        with Target([server, "--port", "0", "--unixsocket", path, "--dir", d, "--save", "",
+                     "--appendonly", "no"], cwd=d) as target:
+            wait_for(lambda: os.path.exists(path), "the server's socket")
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(path)
+                f = s.makefile("rb")
+                s.sendall(b"".join(command("SET", f"key:{i}", os.urandom(i % 3000).hex())
+                                   for i in range(2000)))
+                for _ in range(2000):
+                    f.readline()
+                s.sendall(b"".join(command("DEL", f"key:{i}") for i in range(0, 2000, 3)))
+                for _ in range(0, 2000, 3):
+                    f.readline()
+                target.stop()
+                judge("redis-server under load", target.pid)
+
+
+def sqlite():
+    if not shutil.which("sqlite3"):
+        tap.skip("sqlite3 with a mapped database", "sqlite3 is not installed")
+        return
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as d:
+        with Target(["sqlite3", os.path.join(d, "db")], stdin=subprocess.PIPE) as target:
+            target.process.stdin.write(
+                b"pragma mmap_size=268435456; create table t(a, b);\n"
+                b"with recursive n(i) as (select 1 union all select i+1 from n where i<20000)\n"
+                b"insert into t select i, hex(randomblob(50)) from n;\n"
+                b"select count(*) from t where b like '%ABC%'; select 'ready';\n")
+            target.process.stdin.flush()
+            target.wait_line(b"ready")
+            target.stop()
+            judge("sqlite3 with a mapped database", target.pid)
+
+
+def main():
+    end_by_exception()
+    if os.geteuid() != 0:
+        tap.skip("truth", "raw page frames need root")
+        return tap.finish()
+    states("states, machine as it is")
+    states("states, eight threads", "--threads", "8", "--only", "anon_exclusive,anon_holes")
+    bash()
+    python3(1)
+    python3(8)
+    redis()
+    sqlite()
+    with Machine(hugetlb=16, gigantic=1, swap=True, ksm=True, thp=True):
+        states("states, all made possible", every_state=True)
+        states("states, hugetlb stolen", "--only", "hugetlb_stolen")
+    return tap.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
