@@ -172,3 +172,22 @@ int grid_text(const struct grid *g, struct buf *out)
     }
     return 0;
 }
+
+size_t text_line(const char *utf8, unsigned cols)
+{
+    size_t at = 0, space = 0, len = strlen(utf8);
+    unsigned used = 0;
+    while (at < len) {
+        uint32_t ch = '?';
+        size_t n = text_utf8_decode(utf8 + at, len - at, &ch);
+        int columns = n ? char_columns(ch) : 1;
+        n = n ? n : 1;
+        used += columns < 0 ? 1 : (unsigned)columns;
+        if (used > cols)
+            return space ? space : at ? at : n;
+        at += n;
+        if (ch == ' ')
+            space = at;
+    }
+    return at;
+}

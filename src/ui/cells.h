@@ -63,6 +63,10 @@ unsigned area_text(struct area a, unsigned col, unsigned row, unsigned cols, con
 unsigned area_printf(struct area a, unsigned col, unsigned row, struct style s, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* The bytes of the first line of a text that is broken to fit `cols` columns: up to a space if
+ * there is one, and at least one character. */
+size_t text_line(const char *utf8, unsigned cols);
+
 /* The grid as text: one line a row, trailing blanks cut. 0 or -ENOMEM. */
 int grid_text(const struct grid *g, struct buf *out);
 

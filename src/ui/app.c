@@ -1,0 +1,291 @@
+/* The application: folding, and what each key means. A key goes to the prompt if it is open, then
+ * to the view, then to the table of global keys below. */
+#include "ui/app.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "ui/keys.h"
+
+enum { FLASH_NS = 700 * 1000 * 1000, FOLD_BATCH = 64 };
+
+const struct view_ops *const app_views[APP_VIEWS] = {
+    [APP_MAP] = &view_map,       [APP_REGIONS] = &view_regions, [APP_PAGE] = &view_page,
+    [APP_PICKER] = &view_picker, [APP_HELP] = &view_help,
+};
+
+enum action {
+    DO_NEXT_VIEW, DO_PREVIOUS_VIEW, DO_VIEW, DO_FREEZE, DO_NEXT, DO_PREVIOUS, DO_SEARCH, DO_AGAIN,
+    DO_FILTER, DO_CLEAR, DO_HELP, DO_MOUSE, DO_REPAINT, DO_QUIT
+};
+
+const struct binding app_bindings[] = {
+    {{KEY_CODE_TAB}, "Tab", "next view", true, DO_NEXT_VIEW},
+    {{KEY_CODE_BACKTAB}, "S-Tab", "previous view", false, DO_PREVIOUS_VIEW},
+    {{'1', '2', '3', '4', '5', '6', '7', '8', '9'}, "1-9", "view by its number", false, DO_VIEW},
+    {{'/'}, "/", "search", true, DO_SEARCH},
+    {{KEY_CTRL('n')}, "^N", "search again", false, DO_AGAIN},
+    {{'f'}, "f", "filter", true, DO_FILTER},
+    {{KEY_CODE_ESC}, "Esc", "clear the filter", false, DO_CLEAR},
+    {{'n'}, "n", "next mapping", false, DO_NEXT},
+    {{'N'}, "N", "previous mapping", false, DO_PREVIOUS},
+    {{' '}, "Space", "freeze", true, DO_FREEZE},
+    {{'?', KEY_CODE_F1}, "?", "help", true, DO_HELP},
+    {{'M'}, "M", "mouse on or off", false, DO_MOUSE},
+    {{KEY_CTRL('l')}, "^L", "redraw", false, DO_REPAINT},
+    {{'q'}, "q", "quit", true, DO_QUIT},
+    {.label = NULL},
+};
+
+int app_init(struct app *a, const struct ui_options *options, struct ui_source *source,
+             struct look look, struct err *e)
+{
+    *a = (struct app){.options = options, .mouse = !options->no_mouse};
+    a->ui.source = source;
+    a->ui.look = look;
+    a->view = a->back = options->pick ? APP_PICKER : APP_MAP;
+    a->model = model_create();
+    bool complete = a->model != NULL;
+    for (size_t i = 0; complete && i < APP_VIEWS; i++)
+        complete = (a->views[i] = app_views[i]->create()) != NULL;
+    if (complete)
+        return 0;
+    app_deinit(a);
+    return err_set(e, -ENOMEM, "not enough memory to start the screen");
+}
+
+static void release_held(struct app *a)
+{
+    if (a->held)
+        moment_deinit(&a->held_now);
+    if (a->held_a_before)
+        moment_deinit(&a->held_before);
+    a->held = a->held_a_before = false;
+}
+
+void app_deinit(struct app *a)
+{
+    release_held(a);
+    for (size_t i = 0; i < APP_VIEWS; i++)
+        app_views[i]->destroy(a->views[i]);
+    model_destroy(a->model);
+    *a = (struct app){0};
+}
+
+/* Another program than before: what was selected means nothing in it. */
+static void meet_target(struct app *a, const struct moment *now)
+{
+    if (a->pid == now->target.pid && a->start_ticks == now->target.start_ticks)
+        return;
+    a->pid = now->target.pid;
+    a->start_ticks = now->target.start_ticks;
+    a->totals_sample = 0;
+    a->ui.cursor = now->regions->count ? now->regions->v[0].start : 0;
+}
+
+/* Points the shared state at the moment to show, live or held. */
+static void show_moment(struct app *a)
+{
+    a->ui.now = a->held ? &a->held_now : model_now(a->model);
+    a->ui.before = a->held ? (a->held_a_before ? &a->held_before : NULL) : model_before(a->model);
+    a->ui.detail = model_detail(a->model);
+    a->ui.gone = model_gone(a->model);
+    if (a->ui.now)
+        meet_target(a, a->ui.now);
+}
+
+static void fold_record(struct app *a, struct record *r)
+{
+    bool sample = r->type == RECORD_SAMPLE;
+    if (model_fold(a->model, r)) {
+        a->dropped++;
+        return;
+    }
+    if (!sample)
+        return;
+    a->samples++;
+    a->flash_end_ns = a->clock_ns + FLASH_NS;
+    a->ui.flash = true;
+}
+
+bool app_fold(struct app *a, uint64_t deadline_ns)
+{
+    struct ui_source *source = a->ui.source;
+    struct record *r;
+    unsigned n = 0;
+    while ((r = source->take(source->ctx))) {
+        fold_record(a, r);
+        if (++n % FOLD_BATCH == 0 && deadline_ns && io_now_ns() >= deadline_ns)
+            break;
+    }
+    if (n)
+        show_moment(a);
+    return n != 0;
+}
+
+bool app_tick(struct app *a, uint64_t now_ns)
+{
+    a->clock_ns = now_ns;
+    if (!a->ui.flash || a->ui.frozen || now_ns < a->flash_end_ns)
+        return false;
+    a->ui.flash = false;
+    return true;
+}
+
+static void show_view(struct app *a, size_t view)
+{
+    if (view >= APP_VIEWS || view == a->view)
+        return;
+    if (view == APP_PICKER && !a->ui.source->list) {
+        snprintf(a->message, sizeof a->message, "there are no processes to choose from here");
+        return;
+    }
+    a->back = a->view;
+    a->view = view;
+}
+
+static void step_view(struct app *a, size_t by)
+{
+    size_t view = (a->view + by) % APP_VIEWS;
+    if (view == APP_PICKER && !a->ui.source->list)
+        view = (view + by) % APP_VIEWS;
+    show_view(a, view);
+}
+
+/* Keeps the moment shown while the stream goes on, or goes back to the stream. */
+static void set_frozen(struct app *a, bool frozen)
+{
+    if (frozen && a->ui.now) {
+        moment_copy(&a->held_now, a->ui.now);
+        if (a->ui.before)
+            moment_copy(&a->held_before, a->ui.before);
+        a->held = true;
+        a->held_a_before = a->ui.before != NULL;
+    } else {
+        release_held(a);
+    }
+    a->ui.frozen = a->held;
+    show_moment(a);
+}
+
+/* Moves to the beginning of the next mapping, or to that of this one and then the one before. */
+static void next_mapping(struct app *a, bool backwards)
+{
+    if (!a->ui.now || !a->ui.now->regions->count)
+        return;
+    const struct region_table *t = a->ui.now->regions;
+    size_t i = region_table_find(t, a->ui.cursor);
+    if (backwards) {
+        while (i && (i >= t->count || t->v[i].start >= a->ui.cursor))
+            i--;
+    } else if (i < t->count && t->v[i].start <= a->ui.cursor) {
+        i++;
+    }
+    if (i < t->count)
+        a->ui.cursor = t->v[i].start;
+}
+
+static void obey(struct app *a, int action, int key)
+{
+    switch (action) {
+    case DO_NEXT_VIEW:
+        step_view(a, 1);
+        break;
+    case DO_PREVIOUS_VIEW:
+        step_view(a, APP_VIEWS - 1);
+        break;
+    case DO_VIEW:
+        show_view(a, (size_t)(key - '1'));
+        break;
+    case DO_FREEZE:
+        set_frozen(a, !a->ui.frozen);
+        break;
+    case DO_NEXT:
+    case DO_PREVIOUS:
+        next_mapping(a, action == DO_PREVIOUS);
+        break;
+    case DO_SEARCH:
+        app_ask(a, PROMPT_SEARCH);
+        break;
+    case DO_FILTER:
+        app_ask(a, PROMPT_FILTER);
+        break;
+    case DO_CLEAR:
+        app_clear_filter(a);
+        break;
+    case DO_AGAIN:
+        app_search_again(a, false);
+        break;
+    case DO_HELP:
+        show_view(a, APP_HELP);
+        break;
+    case DO_MOUSE:
+        a->mouse = !a->mouse;
+        snprintf(a->message, sizeof a->message, "mouse %s", a->mouse ? "on" : "off");
+        break;
+    case DO_REPAINT:
+        a->repaint = true;
+        break;
+    case DO_QUIT:
+        a->quit = true;
+        break;
+    }
+}
+
+/* What a view asked for. */
+static bool follow(struct app *a, unsigned result)
+{
+    if (result & UI_QUIT)
+        a->quit = true;
+    if (result & UI_SHOW_MAP)
+        show_view(a, APP_MAP);
+    if (result & UI_SHOW_PAGE)
+        show_view(a, APP_PAGE);
+    if (result & UI_SHOW_BACK)
+        show_view(a, a->back);
+    if (a->held && !a->ui.frozen)
+        set_frozen(a, false);
+    return result & ~(unsigned)UI_HANDLED;
+}
+
+static unsigned view_key(struct app *a, int key)
+{
+    const struct view_ops *ops = app_views[a->view];
+    void *view = a->views[a->view];
+    bool typed = (key >= 0x20 && key < KEY_CODE_FIRST) || key == KEY_CODE_BACKSPACE;
+    if (ops->type && typed)
+        return ops->type(view, &a->ui, key);
+    const struct binding *b = binding_find(ops->bindings, key);
+    return b ? ops->act(view, &a->ui, b->action) : UI_IGNORED;
+}
+
+bool app_key(struct app *a, int key)
+{
+    bool said = a->message[0];
+    a->message[0] = '\0';
+    if (a->prompt != PROMPT_NONE) {
+        app_prompt_key(a, key);
+        return true;
+    }
+    unsigned result = view_key(a, key);
+    if (result != UI_IGNORED)
+        return follow(a, result) || said;
+    const struct binding *b = binding_find(app_bindings, key);
+    if (b)
+        obey(a, b->action, key);
+    return b || said;
+}
+
+bool app_mouse(struct app *a, const struct mouse *m, unsigned cols, unsigned rows)
+{
+    const struct view_ops *ops = app_views[a->view];
+    struct grid screen = {cols, rows, NULL};
+    struct area area = app_view_area(&screen);
+    if (!ops->mouse || a->prompt != PROMPT_NONE || m->row < area.row ||
+        m->row >= area.row + area.rows || m->col >= cols)
+        return false;
+    struct mouse inside = {m->col, m->row - area.row, m->what};
+    return follow(a, ops->mouse(a->views[a->view], &a->ui, &inside));
+}

@@ -1,0 +1,86 @@
+/* The application behind ui.h: one value that holds the model, the views and what all of them
+ * share. Two drivers feed it with records and keys and take its frames: app_live.c with a terminal
+ * and app_headless.c without. */
+#ifndef VMSCOPE_UI_APP_H
+#define VMSCOPE_UI_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/model.h"
+#include "ui/cells.h"
+#include "ui/line.h"
+#include "ui/ui.h"
+#include "ui/view.h"
+
+enum { APP_MAP, APP_REGIONS, APP_PAGE, APP_PICKER, APP_HELP, APP_VIEWS };
+enum { APP_COLS_MIN = 20, APP_ROWS_MIN = 5 };
+enum app_prompt { PROMPT_NONE, PROMPT_SEARCH, PROMPT_FILTER };
+
+/* The views by number, and the keys that mean the same in all of them. */
+extern const struct view_ops *const app_views[APP_VIEWS];
+extern const struct binding app_bindings[];
+
+struct app {
+    const struct ui_options *options;
+    struct ui_state ui;
+    struct model *model;
+    void *views[APP_VIEWS];
+    size_t view, back; /* the view shown, and the one shown before it */
+
+    struct moment held_now, held_before; /* what is shown while frozen */
+    bool held, held_a_before;
+
+    enum app_prompt prompt;
+    struct line line;               /* what is typed at the prompt */
+    struct line filters[APP_VIEWS]; /* the filter of each view */
+    struct line searched;           /* the last search */
+    char message[160];              /* shown in place of the footer until the next key */
+
+    struct totals totals;      /* of the moment shown */
+    uint64_t totals_sample;    /* the sample they belong to; 0: none */
+    uint64_t samples;          /* samples seen */
+    uint64_t dropped;          /* records that could not be folded */
+    uint64_t start_ticks;      /* tells whether the target is still the same */
+    pid_t pid;
+
+    uint64_t clock_ns; /* now; 0 in a headless run, which shows no times */
+    uint64_t flash_end_ns;
+    bool mouse;
+    bool repaint; /* ^L: everything must be sent again */
+    bool quit;
+};
+
+/* Creates the views and starts with the one that the options ask for. 0 or a negative errno with
+ * *e set. `options` and `source` must outlive the application. */
+int app_init(struct app *a, const struct ui_options *options, struct ui_source *source,
+             struct look look, struct err *e);
+void app_deinit(struct app *a);
+
+/* Folds what waits in the source, until nothing does or io_now_ns passes `deadline_ns` (0: no
+ * deadline). True when something was folded. */
+bool app_fold(struct app *a, uint64_t deadline_ns);
+
+/* Answer a key, and the mouse, in cells of the whole screen. True when the frame must be drawn. */
+bool app_key(struct app *a, int key);
+bool app_mouse(struct app *a, const struct mouse *m, unsigned cols, unsigned rows);
+
+/* Lets time pass: what flashes fades. True when the frame must be drawn. */
+bool app_tick(struct app *a, uint64_t now_ns);
+
+/* Draws the frame into all of the grid. */
+void app_draw(struct app *a, struct grid *g);
+
+/* The part of a screen that belongs to the view. */
+struct area app_view_area(struct grid *g);
+
+/* The prompt: opens it, and gives it a key. */
+void app_ask(struct app *a, enum app_prompt what);
+void app_prompt_key(struct app *a, int key);
+/* Shows everything again in this view. */
+void app_clear_filter(struct app *a);
+/* Searches for what was searched last, or says that there is nothing. */
+void app_search_again(struct app *a, bool backwards);
+
+#endif

@@ -1,0 +1,274 @@
+/* The frame: the header, the view, the footer. What does not fit into the header is left out, the
+ * least important first. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ui/app.h"
+
+enum { SEGMENTS_MAX = 20, SEGMENT_MAX = 200, NS_PER_MS = 1000 * 1000 };
+
+static const uint64_t ns_per_s = 1000 * 1000 * 1000;
+
+/* A piece of the header. Rank 0 stays; of the others those with the highest rank go first. */
+struct segment {
+    char text[SEGMENT_MAX];
+    unsigned rank;
+    bool alert, right, gone;
+};
+
+struct header {
+    struct segment v[SEGMENTS_MAX];
+    size_t count;
+};
+
+static struct segment *add(struct header *h, unsigned rank, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static struct segment *add(struct header *h, unsigned rank, const char *fmt, ...)
+{
+    struct segment *s = &h->v[h->count < SEGMENTS_MAX - 1 ? h->count++ : h->count];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(s->text, sizeof s->text, fmt, ap);
+    va_end(ap);
+    s->rank = rank;
+    return s;
+}
+
+static void add_size(struct header *h, unsigned rank, const char *name, uint64_t bytes,
+                     bool unknown)
+{
+    char size[TEXT_SIZE_MAX];
+    add(h, rank, "%s %s", name, unknown ? "?" : text_size(size, bytes));
+}
+
+static void add_target(struct app *a, struct header *h)
+{
+    const struct moment *m = a->ui.now;
+    char comm[80];
+    add(h, 10, "vmscope");
+    if (!m) {
+        add(h, 0, "no process");
+        return;
+    }
+    text_escape(comm, sizeof comm, m->target.comm, strnlen(m->target.comm, sizeof m->target.comm));
+    add(h, 0, "%s %d", comm[0] ? comm : "?", (int)m->target.pid);
+}
+
+/* The totals of the moment shown, worked out once a sample. */
+static const struct totals *current_totals(struct app *a)
+{
+    if (a->totals_sample != a->ui.now->sample.number) {
+        totals_of_all(a->ui.now, &a->totals);
+        a->totals_sample = a->ui.now->sample.number;
+    }
+    return &a->totals;
+}
+
+static void add_totals(struct app *a, struct header *h)
+{
+    const struct totals *t = current_totals(a);
+    uint64_t huge = t->pmd_mapped + t->hugetlb, all = t->resident + t->hugetlb;
+    add_size(h, 2, "rss", t->resident, false);
+    add_size(h, 4, "anon", t->anon, t->no_anon);
+    add_size(h, 5, "file", t->file, t->no_file);
+    add_size(h, 7, "shm", t->shmem, t->no_shmem);
+    add_size(h, 5, "swap", t->swap, t->no_swap);
+    if (t->no_pmd_mapped)
+        add(h, 7, "huge ?");
+    else
+        add(h, 7, "huge %u%%", all ? (unsigned)(huge * 100 / all) : 0);
+}
+
+static void add_span(struct header *h, unsigned rank, const char *name, uint64_t ns)
+{
+    if (ns < 10 * NS_PER_MS)
+        add(h, rank, "%s %u.%ums", name, (unsigned)(ns / NS_PER_MS),
+            (unsigned)(ns / (NS_PER_MS / 10) % 10));
+    else if (ns < ns_per_s)
+        add(h, rank, "%s %ums", name, (unsigned)(ns / NS_PER_MS));
+    else
+        add(h, rank, "%s %llu.%us", name, (unsigned long long)(ns / ns_per_s),
+            (unsigned)(ns / (ns_per_s / 10) % 10));
+}
+
+/* What watching costs and how old its answers are: only on a live screen. */
+static void add_clocks(const struct app *a, struct header *h)
+{
+    const struct sample_info *s = &a->ui.now->sample;
+    uint64_t end = s->start_ns + s->span_ns;
+    uint64_t since = a->clock_ns > end ? a->clock_ns - end : 0;
+    add(h, 6, "%u.%u%% cpu", (unsigned)(s->cpu_permille / 10), (unsigned)(s->cpu_permille % 10));
+    add_span(h, 9, "span", s->span_ns);
+    if (s->sweep_ns == UINT64_MAX)
+        add(h, 8, "age ?");
+    else
+        add_span(h, 8, "age", s->sweep_ns + since);
+}
+
+/* Everything that makes the picture less than the whole truth. */
+static void add_honesty(struct app *a, struct header *h)
+{
+    const struct moment *m = a->ui.now;
+    add(h, 6, "faults: %.31s", m->target.faults[0] ? m->target.faults : "none");
+    if (!m->sample.complete)
+        add(h, 3, "still reading")->alert = true;
+    if (m->sample.ranges_skipped)
+        add(h, 3, "%llu skipped", (unsigned long long)m->sample.ranges_skipped)->alert = true;
+    if (m->regions->skipped)
+        add(h, 3, "%zu lines unread", m->regions->skipped)->alert = true;
+    if (a->dropped)
+        add(h, 3, "%llu records lost", (unsigned long long)a->dropped)->alert = true;
+}
+
+static void add_state(struct app *a, struct header *h)
+{
+    const struct view_ops *ops = app_views[a->view];
+    char status[64];
+    const char *s = ops->status ? ops->status(a->views[a->view], &a->ui, status, sizeof status)
+                                : NULL;
+    add(h, 4, "%s", ops->name)->right = true;
+    if (s)
+        add(h, 3, "%s", s)->right = true;
+    struct segment *state;
+    if (a->ui.gone)
+        state = add(h, 0, "[ended: %s]", a->ui.gone);
+    else
+        state = add(h, 0, a->ui.frozen ? "[frozen]" : a->ui.now ? "[live]" : "[waiting]");
+    state->right = true;
+    state->alert = a->ui.gone || a->ui.frozen;
+}
+
+static size_t header_width(const struct header *h)
+{
+    size_t width = 1;
+    for (size_t i = 0; i < h->count; i++)
+        if (!h->v[i].gone)
+            width += text_columns(h->v[i].text) + 2;
+    return width;
+}
+
+static void fit(struct header *h, unsigned cols)
+{
+    while (header_width(h) > cols) {
+        struct segment *last = NULL;
+        for (size_t i = 0; i < h->count; i++)
+            if (!h->v[i].gone && h->v[i].rank && (!last || h->v[i].rank >= last->rank))
+                last = &h->v[i];
+        if (!last)
+            return;
+        last->gone = true;
+    }
+}
+
+static struct style segment_style(const struct segment *s)
+{
+    return (struct style){s->alert ? COLOR_ALERT : COLOR_TITLE, COLOR_DEFAULT, CELL_REVERSE};
+}
+
+/* The right part first: of a long name on its left the end is cut. */
+static void draw_segments(const struct header *h, struct area row)
+{
+    unsigned width = 0, col;
+    for (size_t i = 0; i < h->count; i++)
+        if (h->v[i].right && !h->v[i].gone)
+            width += (unsigned)text_columns(h->v[i].text) + 2;
+    unsigned most = row.cols > 12 ? row.cols - 12 : row.cols;
+    unsigned left = row.cols - (width < most ? width : most);
+    col = left;
+    for (size_t i = 0; i < h->count; i++)
+        if (h->v[i].right && !h->v[i].gone)
+            col += area_text(row, col, 0, row.cols - col, h->v[i].text, segment_style(&h->v[i])) + 2;
+    col = 1;
+    for (size_t i = 0; i < h->count; i++)
+        if (!h->v[i].right && !h->v[i].gone && col + 1 < left)
+            col += area_text(row, col, 0, left - 1 - col, h->v[i].text, segment_style(&h->v[i])) + 2;
+}
+
+static void draw_header(struct app *a, struct area row)
+{
+    struct header h = {.count = 0};
+    add_target(a, &h);
+    if (a->ui.now) {
+        add_totals(a, &h);
+        add_honesty(a, &h);
+        if (a->clock_ns)
+            add_clocks(a, &h);
+    }
+    add_state(a, &h);
+    fit(&h, row.cols);
+    area_fill(row, (struct style){COLOR_TITLE, COLOR_DEFAULT, CELL_REVERSE}, ' ');
+    draw_segments(&h, row);
+}
+
+/* The footer has room for the first clause of each help text. */
+static unsigned draw_bindings(const struct binding *table, struct area row, unsigned col)
+{
+    for (const struct binding *b = table; b->label; b++) {
+        char clause[48];
+        snprintf(clause, sizeof clause, "%.*s", (int)strcspn(b->help, ";:."), b->help);
+        unsigned width = (unsigned)(text_columns(b->label) + 1 + text_columns(clause));
+        if (!b->footer || col + width > row.cols)
+            continue;
+        col += area_text(row, col, 0, row.cols, b->label, STYLE(COLOR_KEY)) + 1;
+        col += area_text(row, col, 0, row.cols, clause, STYLE(COLOR_DEFAULT)) + 2;
+    }
+    return col;
+}
+
+static void draw_footer(struct app *a, struct area row)
+{
+    if (a->prompt != PROMPT_NONE) {
+        line_draw(&a->line, row, a->prompt == PROMPT_SEARCH ? "search: " : "filter: ");
+    } else if (a->message[0]) {
+        area_text(row, 1, 0, row.cols, a->message, STYLE(COLOR_ALERT));
+    } else {
+        unsigned col = draw_bindings(app_views[a->view]->bindings, row, 1);
+        if (!app_views[a->view]->type)
+            draw_bindings(app_bindings, row, col);
+    }
+}
+
+static void draw_waiting(struct app *a, struct area area)
+{
+    const char *why = a->ui.gone ? a->ui.gone : "waiting for the first sample";
+    area_text(area, 1, area.rows / 2, area.cols, why, STYLE(COLOR_DEFAULT));
+}
+
+struct area app_view_area(struct grid *g)
+{
+    return area_part(grid_area(g), 0, 1, g->cols, g->rows > 2 ? g->rows - 2 : 0);
+}
+
+static void draw_all(struct app *a, struct grid *g)
+{
+    struct area all = grid_area(g), area = app_view_area(g);
+    draw_header(a, area_part(all, 0, 0, g->cols, 1));
+    if (a->ui.now || a->view == APP_PICKER || a->view == APP_HELP)
+        app_views[a->view]->draw(a->views[a->view], &a->ui, area);
+    else
+        draw_waiting(a, area);
+    draw_footer(a, area_part(all, 0, g->rows - 1, g->cols, 1));
+}
+
+/* Where only ASCII can be shown, no name may bring anything else. */
+static void only_ascii(struct grid *g)
+{
+    for (size_t i = 0, n = (size_t)g->cols * g->rows; i < n; i++)
+        if (!g->cells[i].ch || g->cells[i].ch > 0x7e)
+            g->cells[i].ch = g->cells[i].ch ? '?' : ' ';
+}
+
+void app_draw(struct app *a, struct grid *g)
+{
+    grid_clear(g);
+    if (g->cols < APP_COLS_MIN || g->rows < APP_ROWS_MIN)
+        area_printf(grid_area(g), 0, 0, STYLE(COLOR_DEFAULT), "needs %dx%d", APP_COLS_MIN,
+                    APP_ROWS_MIN);
+    else
+        draw_all(a, g);
+    if (a->ui.look.ascii)
+        only_ascii(g);
+}

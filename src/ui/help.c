@@ -1,0 +1,221 @@
+/* Help, made from the same tables that dispatch keys and describe page states, so that it cannot
+ * differ from what the program does. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ui/app.h"
+
+enum { LABEL_COLS = 13, NAME_COL = 6, NAME_COLS = 20 };
+
+struct help_view {
+    unsigned top, lines, height;
+};
+
+enum action { LINE_UP, LINE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, LEAVE };
+
+static const struct binding bindings[] = {
+    {{KEY_CODE_UP, 'k'}, "Up k", "up", true, LINE_UP},
+    {{KEY_CODE_DOWN, 'j', KEY_CODE_ENTER}, "Down j", "down", true, LINE_DOWN},
+    {{KEY_CODE_PGUP, KEY_CTRL('b')}, "PgUp", "a screen up", true, PAGE_UP},
+    {{KEY_CODE_PGDN, KEY_CTRL('f')}, "PgDn", "a screen down", true, PAGE_DOWN},
+    {{KEY_CODE_HOME, 'g'}, "g Home", "beginning", false, FIRST},
+    {{KEY_CODE_END, 'G'}, "G End", "end", false, LAST},
+    {{KEY_CODE_ESC, 'q', '?', KEY_CODE_F1}, "Esc q", "leave help", true, LEAVE},
+    {.label = NULL},
+};
+
+static void *create(void)
+{
+    return calloc(1, sizeof(struct help_view));
+}
+
+static void destroy(void *view)
+{
+    free(view);
+}
+
+/* Lines are counted, and drawn where they fall on the screen. */
+struct page_of_help {
+    struct area a;
+    unsigned top, line;
+    bool ascii;
+};
+
+/* True when the next line is on the screen; *row is then its row. */
+static bool next_line(struct page_of_help *p, unsigned *row)
+{
+    unsigned line = p->line++;
+    if (line < p->top || line - p->top >= p->a.rows)
+        return false;
+    *row = line - p->top;
+    return true;
+}
+
+/* Text beginning in a column, in as many lines as it needs; the first is already `row`, if shown. */
+static void put_text(struct page_of_help *p, bool shown, unsigned row, unsigned col,
+                     const char *text)
+{
+    unsigned cols = p->a.cols > col + 1 ? p->a.cols - col - 1 : 1;
+    for (;;) {
+        size_t n = text_line(text, cols);
+        char line[512];
+        snprintf(line, sizeof line, "%.*s", (int)n, text);
+        if (shown)
+            area_text(p->a, col, row, cols, line, STYLE(COLOR_DEFAULT));
+        text += n;
+        if (!*text)
+            return;
+        shown = next_line(p, &row);
+    }
+}
+
+static void put_title(struct page_of_help *p, const char *title)
+{
+    unsigned row;
+    if (p->line)
+        p->line++;
+    if (next_line(p, &row))
+        area_text(p->a, 1, row, p->a.cols, title, (struct style){COLOR_TITLE, COLOR_DEFAULT,
+                                                                 CELL_UNDERLINE});
+}
+
+static void put_bindings(struct page_of_help *p, const char *title, const struct binding *table)
+{
+    put_title(p, title);
+    for (const struct binding *b = table; b->label; b++) {
+        unsigned row = 0;
+        bool shown = next_line(p, &row);
+        if (shown)
+            area_text(p->a, 2, row, LABEL_COLS - 2, b->label, STYLE(COLOR_KEY));
+        put_text(p, shown, row, LABEL_COLS, b->help);
+    }
+}
+
+static void draw_state(struct page_of_help *p, unsigned row, const struct page_state_info *info)
+{
+    struct style style = STYLE((uint8_t)info->role);
+    area_put(p->a, 2, row, (unsigned char)info->letter, style);
+    if (!p->ascii)
+        area_put(p->a, 4, row, info->glyph, style);
+    area_text(p->a, NAME_COL, row, NAME_COLS - 1, info->title, style);
+}
+
+static void put_states(struct page_of_help *p)
+{
+    put_title(p, "What a page can be");
+    for (unsigned s = 0; s < PAGE_STATE_N; s++) {
+        const struct page_state_info *info = page_state_info(s);
+        unsigned row = 0;
+        bool shown = next_line(p, &row);
+        if (shown)
+            draw_state(p, row, info);
+        put_text(p, shown, row, NAME_COL + NAME_COLS, info->sentence);
+    }
+}
+
+static void put_attributes(struct page_of_help *p)
+{
+    put_title(p, "What else is told of a page");
+    for (unsigned i = 0; i < PAGE_ATTR_N; i++) {
+        const struct page_attr_info *info = page_attr_info(i);
+        unsigned row = 0;
+        bool shown = next_line(p, &row);
+        if (shown)
+            area_text(p->a, NAME_COL, row, NAME_COLS - 1, info->name, STYLE(COLOR_DEFAULT));
+        put_text(p, shown, row, NAME_COL + NAME_COLS, info->sentence);
+    }
+}
+
+static void put_vmflags(struct page_of_help *p)
+{
+    put_title(p, "Flags of a mapping");
+    for (unsigned i = 0; region_vmflag_name(i); i++) {
+        unsigned row = 0;
+        bool shown = next_line(p, &row);
+        if (shown)
+            area_text(p->a, 2, row, 3, region_vmflag_name(i), STYLE(COLOR_KEY));
+        put_text(p, shown, row, NAME_COL, region_vmflag_meaning(i));
+    }
+}
+
+static void put_all(struct page_of_help *p)
+{
+    put_bindings(p, "Keys everywhere", app_bindings);
+    for (size_t i = 0; i < APP_VIEWS; i++) {
+        char title[64];
+        snprintf(title, sizeof title, "Keys in view %zu, %s", i + 1, app_views[i]->name);
+        put_bindings(p, title, app_views[i]->bindings);
+    }
+    put_states(p);
+    put_attributes(p);
+    put_vmflags(p);
+}
+
+static void draw(void *view, struct ui_state *ui, struct area a)
+{
+    struct help_view *v = view;
+    struct page_of_help p = {area_part(a, 0, 0, a.cols, 0), 0, 0, ui->look.ascii};
+    put_all(&p);
+    v->lines = p.line;
+    v->height = a.rows;
+    unsigned last = v->lines > a.rows ? v->lines - a.rows : 0;
+    if (v->top > last)
+        v->top = last;
+    p = (struct page_of_help){a, v->top, 0, ui->look.ascii};
+    put_all(&p);
+}
+
+static unsigned act(void *view, struct ui_state *ui, int action)
+{
+    struct help_view *v = view;
+    (void)ui;
+    switch (action) {
+    case LINE_UP:
+        v->top -= v->top > 0;
+        break;
+    case LINE_DOWN:
+        v->top++;
+        break;
+    case PAGE_UP:
+        v->top -= v->top < v->height ? v->top : v->height;
+        break;
+    case PAGE_DOWN:
+        v->top += v->height;
+        break;
+    case FIRST:
+        v->top = 0;
+        break;
+    case LAST:
+        v->top = v->lines;
+        break;
+    case LEAVE:
+        return UI_SHOW_BACK;
+    }
+    return UI_REDRAW;
+}
+
+static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
+{
+    if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN)
+        return act(view, ui, m->what == MOUSE_WHEEL_UP ? LINE_UP : LINE_DOWN);
+    return UI_HANDLED;
+}
+
+static const char *status(void *view, const struct ui_state *ui, char *out, size_t cap)
+{
+    const struct help_view *v = view;
+    (void)ui;
+    snprintf(out, cap, "line %u of %u", v->top + 1, v->lines);
+    return out;
+}
+
+const struct view_ops view_help = {
+    .name = "help",
+    .bindings = bindings,
+    .create = create,
+    .destroy = destroy,
+    .draw = draw,
+    .act = act,
+    .mouse = mouse,
+    .status = status,
+};

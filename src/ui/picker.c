@@ -1,0 +1,257 @@
+/* The process picker: a list, narrowed by what is typed. Every typed character belongs to the
+ * filter, so that its commands are keys that type nothing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ui/line.h"
+#include "ui/view.h"
+
+enum { PID_COLS = 9, USER_COLS = 13, RSS_COLS = 7, USER_MIN = 40 };
+
+struct picker_view {
+    struct process_list list;
+    bool listed;
+    size_t *rows; /* owned; the processes that match, as indices into the list */
+    size_t rows_cap, count;
+    size_t row, top; /* selected, and first on the screen */
+    unsigned height;
+    struct line typed;
+    char problem[400]; /* why the last thing failed, or "" */
+};
+
+enum action { MOVE_UP, MOVE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, CHOOSE, REFRESH, CANCEL };
+
+static const struct binding bindings[] = {
+    {{KEY_CODE_ENTER}, "Enter", "watch it", true, CHOOSE},
+    {{KEY_CODE_F1 + 4, KEY_CTRL('r')}, "F5", "read the list again", true, REFRESH},
+    {{KEY_CODE_ESC}, "Esc", "clear what was typed, then leave", true, CANCEL},
+    {{KEY_CODE_UP}, "Up", "one row up", false, MOVE_UP},
+    {{KEY_CODE_DOWN}, "Down", "one row down", false, MOVE_DOWN},
+    {{KEY_CODE_PGUP}, "PgUp", "a screen up", false, PAGE_UP},
+    {{KEY_CODE_PGDN}, "PgDn", "a screen down", false, PAGE_DOWN},
+    {{KEY_CODE_HOME}, "Home", "first row", false, FIRST},
+    {{KEY_CODE_END}, "End", "last row", false, LAST},
+    {.label = NULL},
+};
+
+static void *create(void)
+{
+    return calloc(1, sizeof(struct picker_view));
+}
+
+static void destroy(void *view)
+{
+    struct picker_view *v = view;
+    if (!v)
+        return;
+    process_list_deinit(&v->list);
+    free(v->rows);
+    free(v);
+}
+
+static bool matches(const struct process_entry *p, const char *what)
+{
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", (int)p->pid);
+    return strcasestr(p->name, what) || strcasestr(p->user, what) ||
+           !strncmp(pid, what, strlen(what));
+}
+
+static void narrow(struct picker_view *v)
+{
+    v->count = 0;
+    for (size_t i = 0; i < v->list.count && i < v->rows_cap; i++)
+        if (matches(&v->list.v[i], v->typed.text))
+            v->rows[v->count++] = i;
+    if (v->row >= v->count)
+        v->row = v->count ? v->count - 1 : 0;
+}
+
+static void refresh(struct picker_view *v, struct ui_state *ui)
+{
+    struct process_list list = {0};
+    struct err e = {0};
+    v->listed = true;
+    v->problem[0] = '\0';
+    if (!ui->source->list || ui->source->list(ui->source->ctx, &list, &e)) {
+        snprintf(v->problem, sizeof v->problem, "%s", e.text[0] ? e.text : "no process list here");
+        return;
+    }
+    void *rows = v->rows;
+    if (array_reserve(&rows, &v->rows_cap, list.count, sizeof *v->rows))
+        snprintf(v->problem, sizeof v->problem, "not enough memory for the whole list");
+    v->rows = rows;
+    process_list_deinit(&v->list);
+    v->list = list;
+    narrow(v);
+}
+
+static void draw_process(const struct process_entry *p, struct area line, bool selected)
+{
+    char name[600], user[80], size[TEXT_SIZE_MAX];
+    struct style s = STYLE(COLOR_DEFAULT);
+    if (selected)
+        s.bg = COLOR_CURSOR;
+    area_fill(line, s, ' ');
+    text_escape(name, sizeof name, p->name, strnlen(p->name, sizeof p->name));
+    text_escape(user, sizeof user, p->user, strnlen(p->user, sizeof p->user));
+    text_size(size, p->rss);
+    area_printf(line, 0, 0, s, "%c%7d", selected ? '>' : ' ', (int)p->pid);
+    unsigned col = PID_COLS;
+    if (line.cols >= USER_MIN) {
+        area_text(line, col, 0, USER_COLS - 1, user, s);
+        col += USER_COLS;
+    }
+    area_printf(line, col, 0, s, "%6s", size);
+    area_text(line, col + RSS_COLS, 0, line.cols, name, s);
+}
+
+static void draw_titles(struct area line)
+{
+    bool user = line.cols >= USER_MIN;
+    area_printf(line, 0, 0, STYLE(COLOR_TITLE), "%8s %s%6s %s", "PID",
+                user ? "USER         " : "", "RSS", "COMMAND");
+}
+
+static void scroll(struct picker_view *v, unsigned height)
+{
+    v->height = height;
+    if (v->top + height > v->count)
+        v->top = v->count > height ? v->count - height : 0;
+    if (v->row < v->top)
+        v->top = v->row;
+    if (height && v->row >= v->top + height)
+        v->top = v->row - height + 1;
+}
+
+static void draw(void *view, struct ui_state *ui, struct area a)
+{
+    struct picker_view *v = view;
+    if (!v->listed)
+        refresh(v, ui);
+    line_draw(&v->typed, area_part(a, 1, 0, a.cols, 1), "process: ");
+    if (v->problem[0])
+        area_text(a, 1, 1, a.cols, v->problem, STYLE(COLOR_ALERT));
+    else
+        draw_titles(area_part(a, 0, 1, a.cols, 1));
+    scroll(v, a.rows > 2 ? a.rows - 2 : 0);
+    for (unsigned i = 0; i < v->height && v->top + i < v->count; i++)
+        draw_process(&v->list.v[v->rows[v->top + i]], area_part(a, 0, i + 2, a.cols, 1),
+                     v->top + i == v->row);
+    if (!v->count)
+        area_text(a, 1, 2, a.cols, "no process matches", STYLE(COLOR_DIM));
+}
+
+static unsigned choose(struct picker_view *v, struct ui_state *ui)
+{
+    struct err e = {0};
+    if (v->row >= v->count || !ui->source->attach)
+        return UI_HANDLED;
+    if (ui->source->attach(ui->source->ctx, v->list.v[v->rows[v->row]].pid, &e)) {
+        snprintf(v->problem, sizeof v->problem, "%s", e.text);
+        return UI_REDRAW;
+    }
+    v->listed = false;
+    v->problem[0] = '\0';
+    ui->frozen = false;
+    return UI_SHOW_MAP;
+}
+
+/* Esc takes one thing back: what was typed, or being here. */
+static unsigned cancel(struct picker_view *v, const struct ui_state *ui)
+{
+    if (v->typed.len) {
+        line_set(&v->typed, "");
+        narrow(v);
+        return UI_REDRAW;
+    }
+    return ui->now ? UI_SHOW_BACK : UI_QUIT;
+}
+
+static void move(struct picker_view *v, int action)
+{
+    size_t screen = v->height ? v->height : 1, last = v->count ? v->count - 1 : 0;
+    switch (action) {
+    case MOVE_UP:
+        v->row -= v->row > 0;
+        break;
+    case MOVE_DOWN:
+        v->row += v->row < last;
+        break;
+    case PAGE_UP:
+        v->row -= v->row < screen ? v->row : screen;
+        break;
+    case PAGE_DOWN:
+        v->row = v->row + screen < last ? v->row + screen : last;
+        break;
+    case FIRST:
+        v->row = 0;
+        break;
+    case LAST:
+        v->row = last;
+        break;
+    }
+}
+
+static unsigned act(void *view, struct ui_state *ui, int action)
+{
+    struct picker_view *v = view;
+    switch (action) {
+    case CHOOSE:
+        return choose(v, ui);
+    case REFRESH:
+        refresh(v, ui);
+        return UI_REDRAW;
+    case CANCEL:
+        return cancel(v, ui);
+    default:
+        move(v, action);
+        return UI_REDRAW;
+    }
+}
+
+static unsigned type(void *view, struct ui_state *ui, int key)
+{
+    struct picker_view *v = view;
+    (void)ui;
+    if (!line_key(&v->typed, key))
+        return UI_IGNORED;
+    v->row = 0;
+    narrow(v);
+    return UI_REDRAW;
+}
+
+static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
+{
+    struct picker_view *v = view;
+    if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN) {
+        move(v, m->what == MOUSE_WHEEL_UP ? MOVE_UP : MOVE_DOWN);
+        return UI_REDRAW;
+    }
+    if (m->row < 2 || v->top + m->row - 2 >= v->count)
+        return UI_HANDLED;
+    v->row = v->top + m->row - 2;
+    return m->what == MOUSE_DOUBLE ? choose(v, ui) : UI_REDRAW;
+}
+
+static const char *status(void *view, const struct ui_state *ui, char *out, size_t cap)
+{
+    const struct picker_view *v = view;
+    (void)ui;
+    snprintf(out, cap, "%zu of %zu", v->count, v->list.count);
+    return out;
+}
+
+const struct view_ops view_picker = {
+    .name = "processes",
+    .bindings = bindings,
+    .create = create,
+    .destroy = destroy,
+    .draw = draw,
+    .act = act,
+    .type = type,
+    .mouse = mouse,
+    .status = status,
+};

@@ -1,0 +1,493 @@
+/* The table of regions. Rows are indices into the moment's region table, filtered and sorted; they
+ * are made again when the regions, the filter or the order change. Totals cost a walk of the page
+ * tree, so they are worked out for the rows on the screen, and for all rows only when the order
+ * depends on them; both are kept as long as the sample is the same. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ui/search.h"
+#include "ui/view.h"
+
+enum column {
+    COL_RANGE, COL_SIZE, COL_RESIDENT, COL_ANON, COL_FILE, COL_SHMEM, COL_SWAP, COL_HUGE, COL_SHARED,
+    COL_PERMS, COL_NAME, COL_FLAGS, COL_N
+};
+
+enum { MARK_COLS = 2, NAME_MIN = 12, RANGE_COLS = 26, FLAGS_COLS = 24 };
+
+/* `rank`: the order in which columns get their place; the name takes what is left. */
+static const struct {
+    const char *title;
+    unsigned cols, rank;
+    bool number;
+} columns[COL_N] = {
+    [COL_RANGE] = {"RANGE", RANGE_COLS, 1, false}, [COL_SIZE] = {"SIZE", 6, 2, true},
+    [COL_RESIDENT] = {"RSS", 6, 3, true},          [COL_ANON] = {"ANON", 6, 4, true},
+    [COL_FILE] = {"FILE", 6, 6, true},             [COL_SHMEM] = {"SHMEM", 6, 9, true},
+    [COL_SWAP] = {"SWAP", 6, 7, true},             [COL_HUGE] = {"HUGE", 6, 8, true},
+    [COL_SHARED] = {"SHARED", 7, 10, true},        [COL_PERMS] = {"PERM", 5, 0, false},
+    [COL_NAME] = {"NAME", NAME_MIN, 5, false},     [COL_FLAGS] = {"FLAGS", FLAGS_COLS, 11, false},
+};
+
+struct row_totals {
+    bool known;
+    struct totals t;
+};
+
+struct regions_view {
+    enum column sort;
+    bool reverse;
+    char filter[256];
+    bool stale; /* filter or order changed */
+
+    const struct region_table *table; /* one reference: what the rows point into */
+    uint64_t sample;
+    struct row_totals *totals; /* one a region of the table, owned */
+    size_t totals_cap;
+    size_t *rows; /* owned; indices into the table, in the order shown */
+    size_t rows_cap, count;
+    size_t top;
+    unsigned height; /* rows drawn last */
+};
+
+enum action {
+    MOVE_UP, MOVE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, OPEN_MAP, SORT, REVERSE
+};
+
+static const struct binding bindings[] = {
+    {{KEY_CODE_ENTER}, "Enter", "show on the map", true, OPEN_MAP},
+    {{'s'}, "s", "sort by the next column", true, SORT},
+    {{'S'}, "S", "reverse the order", false, REVERSE},
+    {{KEY_CODE_UP, 'k'}, "Up k", "one row up", false, MOVE_UP},
+    {{KEY_CODE_DOWN, 'j'}, "Down j", "one row down", false, MOVE_DOWN},
+    {{KEY_CODE_PGUP, KEY_CTRL('b')}, "PgUp", "a screen up", false, PAGE_UP},
+    {{KEY_CODE_PGDN, KEY_CTRL('f')}, "PgDn", "a screen down", false, PAGE_DOWN},
+    {{KEY_CODE_HOME, 'g'}, "g Home", "first row", false, FIRST},
+    {{KEY_CODE_END, 'G'}, "G End", "last row", false, LAST},
+    {.label = NULL},
+};
+
+static void *create(void)
+{
+    return calloc(1, sizeof(struct regions_view));
+}
+
+static void destroy(void *view)
+{
+    struct regions_view *v = view;
+    if (!v)
+        return;
+    region_table_unref((struct region_table *)v->table);
+    free(v->totals);
+    free(v->rows);
+    free(v);
+}
+
+static const struct totals *totals_of(struct regions_view *v, const struct moment *m, size_t region)
+{
+    struct row_totals *r = &v->totals[region];
+    if (!r->known) {
+        totals_of_region(m, &m->regions->v[region], &r->t);
+        r->known = true;
+    }
+    return &r->t;
+}
+
+/* The number of a column; *unknown when it cannot be told. */
+static uint64_t number_of(const struct totals *t, enum column c, bool *unknown)
+{
+    *unknown = false;
+    switch (c) {
+    case COL_SIZE:
+        return t->size;
+    case COL_RESIDENT:
+        return t->resident;
+    case COL_ANON:
+        *unknown = t->no_anon;
+        return t->anon;
+    case COL_FILE:
+        *unknown = t->no_file;
+        return t->file;
+    case COL_SHMEM:
+        *unknown = t->no_shmem;
+        return t->shmem;
+    case COL_SWAP:
+        *unknown = t->no_swap;
+        return t->swap;
+    case COL_HUGE:
+        *unknown = t->no_pmd_mapped;
+        return t->pmd_mapped + t->hugetlb;
+    case COL_SHARED:
+        *unknown = t->no_shared;
+        return t->shared;
+    default:
+        return 0;
+    }
+}
+
+struct order {
+    struct regions_view *view;
+    const struct moment *m;
+};
+
+static int compare(const void *pa, const void *pb, void *ctx)
+{
+    const struct order *o = ctx;
+    size_t a = *(const size_t *)pa, b = *(const size_t *)pb;
+    const struct region *ra = &o->m->regions->v[a], *rb = &o->m->regions->v[b];
+    int by = 0;
+    if (o->view->sort == COL_NAME) {
+        by = strcmp(search_region_name(ra), search_region_name(rb));
+    } else if (o->view->sort == COL_PERMS) {
+        by = (rb->perms > ra->perms) - (rb->perms < ra->perms);
+    } else if (o->view->sort != COL_RANGE) {
+        bool unknown;
+        uint64_t na = number_of(totals_of(o->view, o->m, a), o->view->sort, &unknown);
+        uint64_t nb = number_of(totals_of(o->view, o->m, b), o->view->sort, &unknown);
+        by = (nb > na) - (nb < na);
+    }
+    if (!by)
+        by = (a > b) - (a < b);
+    return o->view->reverse ? -by : by;
+}
+
+static int adopt_moment(struct regions_view *v, const struct moment *m)
+{
+    void *totals = v->totals, *rows = v->rows;
+    int rc = array_reserve(&totals, &v->totals_cap, m->regions->count, sizeof *v->totals);
+    v->totals = totals;
+    if (!rc)
+        rc = array_reserve(&rows, &v->rows_cap, m->regions->count, sizeof *v->rows);
+    v->rows = rows;
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < m->regions->count; i++)
+        v->totals[i].known = false;
+    region_table_ref(m->regions);
+    region_table_unref((struct region_table *)v->table);
+    v->table = m->regions;
+    v->sample = m->sample.number;
+    return 0;
+}
+
+static void make_rows(struct regions_view *v, const struct moment *m)
+{
+    v->count = 0;
+    for (size_t i = 0; i < m->regions->count; i++)
+        if (search_matches(&m->regions->v[i], v->filter))
+            v->rows[v->count++] = i;
+    struct order o = {v, m};
+    if (v->count && (v->sort != COL_RANGE || v->reverse))
+        qsort_r(v->rows, v->count, sizeof *v->rows, compare, &o);
+    v->stale = false;
+}
+
+/* Brings the rows up to the moment shown. False when there was no memory for it. */
+static bool refresh(struct regions_view *v, const struct moment *m)
+{
+    bool other_table = v->table != m->regions;
+    bool other_sample = other_table || v->sample != m->sample.number;
+    bool by_totals = v->sort != COL_RANGE && v->sort != COL_NAME && v->sort != COL_PERMS;
+    if (other_sample && adopt_moment(v, m))
+        return false;
+    if (other_table || v->stale || (other_sample && by_totals))
+        make_rows(v, m);
+    return true;
+}
+
+/* The row of the cursor's region, or of the nearest one at or behind it in the order of addresses;
+ * the count when there are no rows. */
+static size_t selected_row(const struct regions_view *v, const struct moment *m, uint64_t cursor)
+{
+    size_t want = region_table_find(m->regions, cursor), best = v->count, nearest = SIZE_MAX;
+    for (size_t i = 0; i < v->count; i++) {
+        if (v->rows[i] == want)
+            return i;
+        size_t away = v->rows[i] > want ? v->rows[i] - want : want - v->rows[i];
+        if (away < nearest) {
+            nearest = away;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static unsigned place_columns(unsigned cols, bool shown[COL_N], unsigned width[COL_N], bool flags)
+{
+    unsigned used = MARK_COLS;
+    for (unsigned rank = 0; rank < COL_N; rank++)
+        for (unsigned c = 0; c < COL_N; c++) {
+            if (columns[c].rank != rank)
+                continue;
+            width[c] = columns[c].cols;
+            if (c == COL_RANGE && cols < 60)
+                width[c] = RANGE_COLS / 2;
+            shown[c] = used + width[c] <= cols && (c != COL_FLAGS || flags);
+            if (shown[c])
+                used += width[c];
+        }
+    if (shown[COL_NAME])
+        width[COL_NAME] += cols - used;
+    return used;
+}
+
+/* Keeps the end of a name that is too long: it tells files of one directory apart. */
+static void draw_name(struct area a, unsigned col, unsigned row, unsigned cols, const char *name,
+                      struct style s, bool ascii)
+{
+    char text[1024];
+    const char *p = text;
+    text_escape(text, sizeof text, name, strlen(name));
+    size_t width = text_columns(text);
+    if (width <= cols || cols < 3) {
+        area_text(a, col, row, cols, text, s);
+        return;
+    }
+    for (uint32_t c; width > cols - 1; width = text_columns(p))
+        p += text_utf8_decode(p, strlen(p), &c);
+    area_put(a, col, row, ascii ? '<' : 0x2026, s);
+    area_text(a, col + 1, row, cols - 1, p, s);
+}
+
+static void flags_text(const struct region *r, char *out, size_t cap)
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; r->smaps && region_vmflag_name(i); i++)
+        if (r->smaps->vmflags >> i & 1 && len + 4 < cap)
+            len += (size_t)snprintf(out + len, cap - len, "%s ", region_vmflag_name(i));
+}
+
+/* A column's text; numbers that cannot be known are '?', and nothing at all is a dot. */
+static void cell_text(const struct region *r, const struct totals *t, enum column c, unsigned cols,
+                      char *out, size_t cap)
+{
+    char size[TEXT_SIZE_MAX], perms[5];
+    bool unknown;
+    switch (c) {
+    case COL_RANGE:
+        if (cols < RANGE_COLS)
+            snprintf(out, cap, "%llx", (unsigned long long)r->start);
+        else
+            snprintf(out, cap, "%llx-%llx", (unsigned long long)r->start,
+                     (unsigned long long)r->end);
+        break;
+    case COL_PERMS:
+        region_perms_text(r->perms, perms);
+        snprintf(out, cap, "%s", perms);
+        break;
+    case COL_FLAGS:
+        flags_text(r, out, cap);
+        break;
+    default: {
+        uint64_t n = number_of(t, c, &unknown);
+        snprintf(out, cap, "%s", unknown ? "?" : n ? text_size(size, n) : ".");
+    }
+    }
+}
+
+struct table {
+    bool shown[COL_N], ascii;
+    unsigned width[COL_N];
+};
+
+static void draw_titles(const struct regions_view *v, const struct table *t, struct area a)
+{
+    unsigned col = MARK_COLS;
+    for (unsigned c = 0; c < COL_N; c++) {
+        if (!t->shown[c])
+            continue;
+        struct style s = STYLE(COLOR_TITLE);
+        char text[16];
+        const char *mark = v->sort != c ? "" : t->ascii ? (v->reverse ? "^" : "v")
+                                                        : (v->reverse ? "\u25b4" : "\u25be");
+        snprintf(text, sizeof text, "%s%s", mark, columns[c].title);
+        s.attr = *mark ? CELL_UNDERLINE : 0;
+        unsigned pad = columns[c].number ? t->width[c] - 1 - (unsigned)text_columns(text) : 0;
+        area_text(a, col + pad, 0, t->width[c], text, s);
+        col += t->width[c];
+    }
+}
+
+static bool is_wx(const struct region *r)
+{
+    return (r->perms & (REGION_W | REGION_X)) == (REGION_W | REGION_X);
+}
+
+static void draw_row(struct regions_view *v, const struct moment *m, const struct table *t,
+                     struct area line, size_t index, bool selected)
+{
+    const struct region *r = &m->regions->v[index];
+    const struct totals *totals = totals_of(v, m, index);
+    struct style s = STYLE(is_wx(r) ? COLOR_ALERT : COLOR_DEFAULT);
+    if (selected)
+        s.bg = COLOR_CURSOR;
+    area_fill(line, s, ' ');
+    area_put(line, 0, 0, selected ? '>' : ' ', s);
+    area_put(line, 1, 0, is_wx(r) ? '!' : ' ', s);
+    unsigned col = MARK_COLS;
+    for (unsigned c = 0; c < COL_N; c++) {
+        char text[256];
+        if (!t->shown[c])
+            continue;
+        unsigned room = t->width[c] - 1;
+        if (c == COL_NAME) {
+            draw_name(line, col, 0, room, search_region_name(r), s, t->ascii);
+        } else {
+            cell_text(r, totals, (enum column)c, t->width[c], text, sizeof text);
+            size_t len = strlen(text);
+            unsigned pad = columns[c].number && len < room ? room - (unsigned)len : 0;
+            area_text(line, col + pad, 0, room, text, s);
+        }
+        col += t->width[c];
+    }
+}
+
+/* Tells the sampler which part of the address space is on the screen. */
+static void look(const struct regions_view *v, struct ui_state *ui, unsigned height)
+{
+    uint64_t start = UINT64_MAX, end = 0;
+    for (size_t i = v->top; i < v->count && i < v->top + height; i++) {
+        const struct region *r = &ui->now->regions->v[v->rows[i]];
+        start = r->start < start ? r->start : start;
+        end = r->end > end ? r->end : end;
+    }
+    if (start < end && ui->source->look)
+        ui->source->look(ui->source->ctx, start, end);
+}
+
+static void scroll_to(struct regions_view *v, size_t row, unsigned height)
+{
+    v->height = height;
+    if (v->top + height > v->count)
+        v->top = v->count > height ? v->count - height : 0;
+    if (row < v->top)
+        v->top = row;
+    if (height && row >= v->top + height)
+        v->top = row - height + 1;
+}
+
+static void draw(void *view, struct ui_state *ui, struct area a)
+{
+    struct regions_view *v = view;
+    struct table t = {.ascii = ui->look.ascii};
+    if (!refresh(v, ui->now)) {
+        area_text(a, 1, 0, a.cols, "not enough memory for this table", STYLE(COLOR_ALERT));
+        return;
+    }
+    bool flags = ui->now->regions->smaps != NULL;
+    place_columns(a.cols, t.shown, t.width, flags);
+    size_t selected = selected_row(v, ui->now, ui->cursor);
+    scroll_to(v, selected, a.rows - 1);
+    draw_titles(v, &t, a);
+    for (unsigned i = 0; i < v->height && v->top + i < v->count; i++)
+        draw_row(v, ui->now, &t, area_part(a, 0, i + 1, a.cols, 1), v->rows[v->top + i],
+                 v->top + i == selected);
+    if (!v->count)
+        area_printf(a, 1, 1, STYLE(COLOR_DIM), "no mapping matches \"%s\"", v->filter);
+    look(v, ui, v->height);
+}
+
+/* Inside the row's region the cursor stays where it is. */
+static void select_row(struct regions_view *v, struct ui_state *ui, size_t row)
+{
+    if (row >= v->count)
+        row = v->count - 1;
+    const struct region *r = &ui->now->regions->v[v->rows[row]];
+    if (ui->cursor < r->start || ui->cursor >= r->end)
+        ui->cursor = r->start;
+}
+
+static void move(struct regions_view *v, struct ui_state *ui, int action)
+{
+    size_t row = selected_row(v, ui->now, ui->cursor), screen = v->height ? v->height : 1;
+    switch (action) {
+    case MOVE_UP:
+        row -= row > 0;
+        break;
+    case MOVE_DOWN:
+        row++;
+        break;
+    case PAGE_UP:
+        row -= row < screen ? row : screen;
+        break;
+    case PAGE_DOWN:
+        row += screen;
+        break;
+    case FIRST:
+        row = 0;
+        break;
+    case LAST:
+        row = v->count - 1;
+        break;
+    }
+    select_row(v, ui, row);
+}
+
+static unsigned act(void *view, struct ui_state *ui, int action)
+{
+    struct regions_view *v = view;
+    switch (action) {
+    case SORT:
+        v->sort = v->sort == COL_NAME ? COL_RANGE : v->sort + 1;
+        v->stale = true;
+        return UI_REDRAW;
+    case REVERSE:
+        v->reverse = !v->reverse;
+        v->stale = true;
+        return UI_REDRAW;
+    default:
+        if (!ui->now || !refresh(v, ui->now) || !v->count)
+            return UI_HANDLED;
+        move(v, ui, action);
+        return action == OPEN_MAP ? UI_SHOW_MAP : UI_REDRAW;
+    }
+}
+
+static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
+{
+    struct regions_view *v = view;
+    if (!ui->now || !refresh(v, ui->now) || !v->count)
+        return UI_HANDLED;
+    if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN) {
+        move(v, ui, m->what == MOUSE_WHEEL_UP ? MOVE_UP : MOVE_DOWN);
+        return UI_REDRAW;
+    }
+    if (!m->row || v->top + m->row > v->count)
+        return UI_HANDLED;
+    select_row(v, ui, v->top + m->row - 1);
+    return m->what == MOUSE_DOUBLE ? UI_REDRAW | UI_SHOW_MAP : UI_REDRAW;
+}
+
+static void filter(void *view, const char *what)
+{
+    struct regions_view *v = view;
+    snprintf(v->filter, sizeof v->filter, "%s", what);
+    v->stale = true;
+}
+
+static const char *status(void *view, const struct ui_state *ui, char *out, size_t cap)
+{
+    struct regions_view *v = view;
+    if (!ui->now || !refresh(v, ui->now))
+        return NULL;
+    if (v->filter[0])
+        snprintf(out, cap, "%zu of %zu", v->count, ui->now->regions->count);
+    else
+        snprintf(out, cap, "%zu mappings", v->count);
+    return out;
+}
+
+const struct view_ops view_regions = {
+    .name = "regions",
+    .bindings = bindings,
+    .create = create,
+    .destroy = destroy,
+    .draw = draw,
+    .act = act,
+    .mouse = mouse,
+    .filter = filter,
+    .status = status,
+};
