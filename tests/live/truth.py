@@ -94,11 +94,15 @@ g = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
 sum(g[::4096])
 if os.fork() == 0:
     threading.Event().wait()
-for i in range(int(sys.argv[1])):
-    threading.Thread(target=lambda: zlib.compress(os.urandom(1 << 20)) and quiet.wait()).start() \
-        if i else None
-    quiet = threading.Event()
-keep[::7] = []  if False else keep[::7]
+def work():
+    zlib.compress(os.urandom(1 << 20))
+    working.wait()
+    threading.Event().wait()
+working = threading.Barrier(int(sys.argv[1]))
+for i in range(int(sys.argv[1]) - 1):
+    threading.Thread(target=work).start()
+working.wait()
+del keep[::7]
 print("ready", flush=True)
 threading.Event().wait()
 """
