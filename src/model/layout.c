@@ -146,6 +146,19 @@ bool layout_is(const struct layout *l, const struct region_table *t,
            s->label == shape->label;
 }
 
+bool layout_adopt(struct layout *l, struct region_table *t)
+{
+    if (!l->table || l->table->count != t->count)
+        return false;
+    for (size_t i = 0; l->table != t && i < t->count; i++)
+        if (l->table->v[i].start != t->v[i].start || l->table->v[i].end != t->v[i].end)
+            return false;
+    region_table_ref(t);
+    region_table_unref(l->table);
+    l->table = t;
+    return true;
+}
+
 size_t layout_find(const struct layout *l, uint64_t address)
 {
     size_t low = 0, high = l->count - 1;

@@ -61,6 +61,10 @@ void layout_deinit(struct layout *l);
 bool layout_is(const struct layout *l, const struct region_table *t,
                const struct layout_shape *shape);
 
+/* Takes another table with the same mappings, as far as their ranges go, in place of the one laid
+ * out. False, with nothing changed, if they are not the same. */
+bool layout_adopt(struct layout *l, struct region_table *t);
+
 /* Bytes in a pixel, as a shift. */
 unsigned layout_pixel_shift(const struct layout_shape *shape);
 

@@ -46,6 +46,7 @@ struct totals {
     uint64_t size, resident, anon, file, shmem, swap, zero, ksm, hugetlb, pmd_mapped;
     uint64_t exclusive, shared, cow, locked, guard, unknown;
     /* Set where the number cannot be known; such a number must be shown as unknown, never as is. */
+    bool no_resident; /* zero, hugetlb and guard too */
     bool no_anon, no_file, no_shmem, no_swap, no_ksm, no_pmd_mapped, no_exclusive, no_shared;
     bool no_cow, no_locked;
 };

@@ -26,8 +26,10 @@ static void mark_unknown(const struct moment *m, const struct tally *t, struct t
     bool kind = t->n[PAGE_PRESENT] || t->n[PAGE_UNKNOWN];
     bool entry = t->n[TALLY_NO_ENTRY] || t->n[PAGE_UNKNOWN];
     bool flags = t->n[TALLY_NO_FLAGS] || t->n[PAGE_UNKNOWN];
+    out->no_resident = t->n[PAGE_UNKNOWN] != 0;
     out->no_anon = out->no_file = out->no_shmem = kind;
     out->no_exclusive = out->no_shared = out->no_cow = entry;
+    out->no_swap = out->no_resident;
     out->no_ksm = flags && m->target.ksm_in_use;
     out->no_locked = flags;
     out->no_pmd_mapped = !m->target.scan.yes && (tally_present(t) || t->n[PAGE_UNKNOWN]);
@@ -84,6 +86,7 @@ static void totals_add(struct totals *to, const struct totals *t)
     to->locked += t->locked;
     to->guard += t->guard;
     to->unknown += t->unknown;
+    to->no_resident |= t->no_resident;
     to->no_anon |= t->no_anon;
     to->no_file |= t->no_file;
     to->no_shmem |= t->no_shmem;

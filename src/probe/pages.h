@@ -74,6 +74,10 @@ int page_reader_read(struct page_reader *r, const struct region_table *regions, 
                      uint64_t end, unsigned want, uint64_t max_pages, struct run_vec *out,
                      uint64_t *stopped);
 
+/* True when what a shared memory region has in swap can be found page by page (map_files and
+ * cachestat(2)). */
+bool page_reader_knows_shmem_swap(struct page_reader *r, const struct region *region);
+
 /* The order of the large folio that holds this frame, from kpageflags; PAGE_ORDER_UNKNOWN if it
  * cannot be read. */
 uint8_t page_reader_order(struct page_reader *r, uint64_t pfn);

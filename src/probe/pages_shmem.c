@@ -51,18 +51,33 @@ static int find(struct search *s, uint64_t page, uint64_t n)
     return rc ? rc : find(s, page + n / 2, n - n / 2);
 }
 
-int pages_shmem_swap(struct page_reader *r, const struct region *region, uint64_t start,
-                     uint64_t end)
+static int open_region(const struct page_reader *r, const struct region *region)
 {
     char name[64];
     snprintf(name, sizeof name, "map_files/%llx-%llx", (unsigned long long)region->start,
              (unsigned long long)region->end);
-    int fd = openat(r->process_fd, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
+    return openat(r->process_fd, name, O_RDONLY | O_CLOEXEC);
+}
+
+bool page_reader_knows_shmem_swap(struct page_reader *r, const struct region *region)
+{
+    struct search s = {.r = r, .region = region, .fd = open_region(r, region),
+                       .shift = r->geometry.page_shift};
+    if (s.fd < 0)
+        return false;
+    bool knows = swapped(&s, region->start >> s.shift, 1) >= 0;
+    close(s.fd);
+    return knows;
+}
+
+int pages_shmem_swap(struct page_reader *r, const struct region *region, uint64_t start,
+                     uint64_t end)
+{
     unsigned shift = r->geometry.page_shift;
-    struct search s = {.r = r, .region = region, .fd = fd, .shift = shift};
+    struct search s = {.r = r, .region = region, .fd = open_region(r, region), .shift = shift};
+    if (s.fd < 0)
+        return 0;
     int rc = find(&s, start >> shift, (end - start) >> shift);
-    close(fd);
+    close(s.fd);
     return rc;
 }

@@ -1,0 +1,15 @@
+/* One moment as text: for people (table) and for programs (JSON, CSV). */
+#ifndef VMSCOPE_REPORT_SNAPSHOT_H
+#define VMSCOPE_REPORT_SNAPSHOT_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "model/model.h"
+
+/* Each appends to *out; with `pages` also every run of equal pages. 0 or -ENOMEM. */
+int snapshot_table(const struct moment *m, bool pages, struct buf *out);
+int snapshot_json(const struct moment *m, bool pages, struct buf *out);
+int snapshot_csv(const struct moment *m, bool pages, struct buf *out);
+
+#endif

@@ -1,0 +1,402 @@
+/* The sampler: what every sample needs, and the complete one. */
+#include "sampler/sampler.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "probe/detail.h"
+#include "probe/maps.h"
+#include "probe/sysinfo.h"
+#include "sampler/sampler_state.h"
+
+/* Populated pages read before they are folded: frames sort better in large batches. */
+enum { BATCH_PAGES = 1 << 18 };
+
+struct record *sampler_record(struct sampler *s, enum record_type type)
+{
+    return record_create(type, s->dir.pid, io_now_ns());
+}
+
+static int open_reader(struct sampler *s)
+{
+    int rc = page_reader_init(&s->reader, &s->dir, &s->target);
+    if (rc)
+        return rc;
+    pagetree_unref(s->shadow);
+    s->shadow = pagetree_create(s->target.geometry.levels);
+    s->target_sent = false;
+    s->deep_at = s->quick_at = 0;
+    s->deep_began_ns = s->deep_before_ns = 0;
+    s->pending_count = 0;
+    buf_clear(&s->maps);
+    return s->shadow ? 0 : -ENOMEM;
+}
+
+int sampler_reopen(struct sampler *s)
+{
+    page_reader_deinit(&s->reader);
+    return open_reader(s);
+}
+
+/* KSM holds merged pages, or that cannot be read. */
+static bool ksm_in_use(struct buf *scratch)
+{
+    const char *p;
+    uint64_t n;
+    if (io_read_at(-1, "/sys/kernel/mm/ksm/pages_shared", scratch))
+        return true;
+    p = scratch->data;
+    return !text_dec(&p, scratch->data + scratch->len, &n) || n;
+}
+
+static int first_look(struct sampler *s, struct err *e)
+{
+    int rc = sampler_read_counters(s);
+    if (rc == -ESRCH)
+        return err_set(e, rc, "process %d has ended; nothing is left to see", s->dir.pid);
+    if (rc)
+        return err_set(e, rc, "cannot read /proc/%d/stat: %s", s->dir.pid, strerror(-rc));
+    rc = procdir_read(&s->dir, "maps", &s->text);
+    if (rc == -EACCES || rc == -EPERM)
+        return err_set(e, rc, "process %d belongs to user %u: reading its mappings is not "
+                              "permitted; run vmscope as that user or with sudo",
+                       s->dir.pid, s->target.uid);
+    if (!rc && !s->text.len && s->counters.vm_size == UINT64_MAX)
+        return err_set(e, -ESRCH, "process %d has no memory of its own: it is a kernel thread or "
+                                  "a zombie",
+                       s->dir.pid);
+    return 0;
+}
+
+int sampler_create(const struct sampler_options *options, struct sampler **out, struct err *e)
+{
+    struct sampler *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(e, -ENOMEM, "out of memory");
+    s->options = *options;
+    s->reader.pagemap_fd = s->reader.kpageflags_fd = s->reader.kpagecount_fd = -1;
+    int rc = procdir_open(options->proc_root, options->pid, &s->dir, e);
+    if (rc) {
+        free(s);
+        return rc;
+    }
+    s->target.pid = options->pid;
+    snprintf(s->target.faults, sizeof s->target.faults, "none");
+    rc = sysinfo_geometry(&s->target.geometry);
+    if (rc)
+        err_set(e, rc, "cannot tell the shape of page tables here: %s", strerror(-rc));
+    s->target.ksm_in_use = !s->dir.real || ksm_in_use(&s->text);
+    if (!rc && s->dir.real)
+        rc = first_look(s, e);
+    if (!rc && (rc = open_reader(s)))
+        err_set(e, rc, "cannot prepare to read pages: %s", strerror(-rc));
+    if (rc) {
+        sampler_destroy(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void sampler_destroy(struct sampler *s)
+{
+    if (!s)
+        return;
+    page_reader_deinit(&s->reader);
+    procdir_close(&s->dir);
+    symbol_cache_destroy(s->symbols);
+    mounts_deinit(&s->mounts);
+    buf_deinit(&s->text);
+    buf_deinit(&s->maps);
+    region_table_unref(s->regions);
+    pagetree_unref(s->shadow);
+    run_vec_deinit(&s->runs);
+    run_vec_deinit(&s->old);
+    run_vec_deinit(&s->merged);
+    free(s);
+}
+
+int sampler_read_counters(struct sampler *s)
+{
+    struct stat_line stat;
+    int rc = procdir_read(&s->dir, "stat", &s->text);
+    if (rc == -ENOENT || procdir_ended(&s->dir))
+        rc = -ESRCH;
+    if (rc)
+        return rc;
+    rc = stat_parse(s->text.data, s->text.len, &stat);
+    if (rc)
+        return rc;
+    if (stat.run_state == 'Z' || stat.run_state == 'X')
+        return -ESRCH;
+    struct counters c = {.min_flt = stat.min_flt, .maj_flt = stat.maj_flt,
+                         .run_state = stat.run_state};
+    rc = procdir_read(&s->dir, "status", &s->text);
+    status_parse(s->text.data, rc ? 0 : s->text.len, &c, &s->target.uid);
+    s->active = memcmp(&c, &s->counters, offsetof(struct counters, threads)) != 0;
+    s->counters = c;
+    if (strcmp(s->target.comm, stat.comm) || s->target.start_ticks != stat.start_ticks) {
+        memcpy(s->target.comm, stat.comm, sizeof stat.comm);
+        s->target.start_ticks = stat.start_ticks;
+    }
+    return 0;
+}
+
+int sampler_send_target(struct sampler *s, sampler_sink *sink, void *ctx)
+{
+    if (s->target_sent)
+        return 0;
+    struct record *r = sampler_record(s, RECORD_TARGET);
+    if (!r || !(r->target = malloc(sizeof *r->target))) {
+        record_destroy(r);
+        return -ENOMEM;
+    }
+    *r->target = s->target;
+    s->target_sent = true;
+    return sink(ctx, r);
+}
+
+int sampler_send_gone(struct sampler *s, int error, sampler_sink *sink, void *ctx)
+{
+    struct record *r = sampler_record(s, RECORD_GONE);
+    if (!r)
+        return -ENOMEM;
+    s->gone = true;
+    r->gone.error = error == -ESRCH ? 0 : error;
+    if (r->gone.error)
+        snprintf(r->gone.text, sizeof r->gone.text, "cannot be read any more: %s", strerror(-error));
+    else
+        snprintf(r->gone.text, sizeof r->gone.text, "process %d has ended", s->dir.pid);
+    return sink(ctx, r);
+}
+
+static int send_runs(struct sampler *s, uint64_t page, uint64_t n, const struct page_run *runs,
+                     size_t count, sampler_sink *sink, void *ctx)
+{
+    struct record *r = sampler_record(s, RECORD_PAGES);
+    if (!r)
+        return -ENOMEM;
+    r->pages.start = page;
+    r->pages.n = n;
+    r->pages.count = count;
+    if (count) {
+        r->pages.runs = malloc(count * sizeof *runs);
+        if (!r->pages.runs) {
+            record_destroy(r);
+            return -ENOMEM;
+        }
+        memcpy(r->pages.runs, runs, count * sizeof *runs);
+    }
+    return sink(ctx, r);
+}
+
+/* Page number in the tree; `end` addresses are exclusive, and 0 or UINT64_MAX mean the very end. */
+static uint64_t page_of(const struct sampler *s, uint64_t address, bool is_end)
+{
+    const struct geometry *g = &s->target.geometry;
+    uint64_t all = (uint64_t)1 << (g->levels * PAGETREE_FANOUT_BITS);
+    uint64_t page = (is_end ? address - 1 : address) >> g->page_shift & (all - 1);
+    return is_end ? (address == UINT64_MAX ? all : page + 1) : page;
+}
+
+int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, const struct run_vec *runs,
+                       sampler_sink *sink, void *ctx)
+{
+    struct pagetree *tree;
+    uint64_t page = page_of(s, start, false), stop = page_of(s, end, true);
+    if (stop <= page)
+        return runs->count ? -EINVAL : 0;
+    int rc = pagetree_replace(s->shadow, page, stop - page, runs->v, runs->count, &tree);
+    if (rc)
+        return rc;
+    bool changed = tree != s->shadow;
+    pagetree_unref(s->shadow);
+    s->shadow = tree;
+    return changed ? send_runs(s, page, stop - page, runs->v, runs->count, sink, ctx) : 0;
+}
+
+int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, bool complete,
+                        uint64_t sweep_ns, sampler_sink *sink, void *ctx)
+{
+    struct record *r = sampler_record(s, RECORD_SAMPLE);
+    if (!r)
+        return -ENOMEM;
+    r->sample.info = (struct sample_info){
+        .number = ++s->number, .start_ns = start_ns, .span_ns = r->t_ns - start_ns,
+        .cpu_ns = cpu_ns, .sweep_ns = sweep_ns, .pages_read = s->reader.pages_read,
+        .ranges_skipped = s->reader.ranges_skipped, .cpu_permille = s->cpu_permille,
+        .complete = complete};
+    r->sample.counters = s->counters;
+    return sink(ctx, r);
+}
+
+/* --- regions --- */
+
+/* Parts of the old mappings that the new ones do not cover hold nothing any more. */
+static int clear_unmapped(struct sampler *s, const struct region_table *old,
+                          const struct region_table *now, sampler_sink *sink, void *ctx)
+{
+    const struct run_vec nothing = {0};
+    size_t j = 0;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < old->count; i++) {
+        uint64_t at = old->v[i].start, end = old->v[i].end;
+        while (!rc && at < end) {
+            while (j < now->count && now->v[j].end <= at)
+                j++;
+            uint64_t next = j < now->count ? now->v[j].start : UINT64_MAX;
+            if (next > at)
+                rc = sampler_send_pages(s, at, next < end ? next : end, &nothing, sink, ctx);
+            at = next > at ? next : now->v[j].end;
+        }
+        /* A later old region may still need the same new one. */
+        while (j && now->v[j - 1].end > end)
+            j--;
+    }
+    return rc;
+}
+
+/* How many bytes of shared memory are in swap is known page by page where the file can be asked;
+ * else only smaps can tell. */
+static void mark_shmem_swap(struct sampler *s, struct region_table *t)
+{
+    if (!s->reader.swap_in_use)
+        return;
+    bool can = true, tried = false;
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->v[i].kind != REGION_SHMEM)
+            continue;
+        if (!tried)
+            can = page_reader_knows_shmem_swap(&s->reader, &t->v[i]);
+        tried = true;
+        t->v[i].shmem_swap = can ? 0 : UINT64_MAX;
+    }
+}
+
+static int parse_regions(struct sampler *s, struct region_table **out)
+{
+    int rc = 0;
+    if (!s->mounts_read) {
+        rc = mounts_read(&s->mounts, &s->dir, &s->text);
+        s->mounts_read = true;
+    }
+    if (rc)
+        return rc;
+    const char *bytes = s->maps.len ? s->maps.data : "";
+    return s->options.smaps ? smaps_parse(bytes, s->maps.len, &s->mounts, out)
+                            : maps_parse(bytes, s->maps.len, &s->mounts, out);
+}
+
+int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx)
+{
+    int rc = procdir_read(&s->dir, s->options.smaps ? "smaps" : "maps", &s->text);
+    if (rc)
+        return rc == -ENOENT ? -ESRCH : rc;
+    if (s->regions && s->text.len == s->maps.len &&
+        (!s->maps.len || !memcmp(s->text.data, s->maps.data, s->maps.len)))
+        return 0;
+    struct buf swap = s->maps;
+    s->maps = s->text;
+    s->text = swap;
+    struct region_table *now;
+    rc = parse_regions(s, &now);
+    if (rc) {
+        buf_clear(&s->maps); /* so that the next reading is parsed again */
+        return rc;
+    }
+    mark_shmem_swap(s, now);
+    struct region_table *old = s->regions;
+    s->regions = now;
+    struct record *r = sampler_record(s, RECORD_REGIONS);
+    if (r) {
+        r->regions = region_table_ref(now);
+        rc = sink(ctx, r);
+    } else {
+        rc = -ENOMEM;
+    }
+    if (!rc && old)
+        rc = clear_unmapped(s, old, now, sink, ctx);
+    region_table_unref(old);
+    return rc;
+}
+
+/* --- the complete sample --- */
+
+static int read_everything(struct sampler *s, sampler_sink *sink, void *ctx)
+{
+    uint64_t at = 0;
+    int rc = 0;
+    while (!rc && at < UINT64_MAX) {
+        uint64_t stopped = UINT64_MAX;
+        s->runs.count = 0;
+        rc = page_reader_read(&s->reader, s->regions, at, UINT64_MAX, s->options.want, BATCH_PAGES,
+                              &s->runs, &stopped);
+        if (!rc)
+            rc = sampler_send_pages(s, at, stopped, &s->runs, sink, ctx);
+        at = stopped;
+    }
+    return rc;
+}
+
+static int full_once(struct sampler *s, sampler_sink *sink, void *ctx)
+{
+    uint64_t start = io_now_ns(), cpu = io_thread_cpu_ns();
+    int rc = sampler_read_counters(s);
+    if (!rc)
+        rc = sampler_send_target(s, sink, ctx);
+    if (!rc)
+        rc = sampler_read_regions(s, sink, ctx);
+    if (!rc)
+        rc = read_everything(s, sink, ctx);
+    s->cpu_ns = io_thread_cpu_ns() - cpu;
+    s->wall_ns = io_now_ns() - start;
+    return rc ? rc : sampler_send_sample(s, start, s->cpu_ns, true, s->wall_ns, sink, ctx);
+}
+
+int sampler_full(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e)
+{
+    int rc = full_once(s, sink, ctx);
+    /* An exec gave the process a new address space; the old one answers that it is gone. */
+    if (rc == -ESRCH && sampler_read_counters(s) == 0 && (rc = sampler_reopen(s)) == 0)
+        rc = full_once(s, sink, ctx);
+    if (rc == -ESRCH)
+        return sampler_send_gone(s, rc, sink, ctx);
+    if (rc)
+        err_set(e, rc, "cannot read process %d: %s", s->dir.pid, strerror(-rc));
+    return rc;
+}
+
+int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void *ctx)
+{
+    struct record *r = sampler_record(s, RECORD_DETAIL);
+    if (!s->symbols)
+        s->symbols = symbol_cache_create();
+    if (!r || !s->symbols || !(r->detail = calloc(1, sizeof *r->detail))) {
+        record_destroy(r);
+        return -ENOMEM;
+    }
+    detail_read(&s->reader, &s->dir, s->symbols, s->regions, &s->target, address, r->detail);
+    r->detail->t_ns = r->t_ns;
+    return sink(ctx, r);
+}
+
+void sampler_look(struct sampler *s, uint64_t start, uint64_t end)
+{
+    s->look = (struct span){start, end};
+}
+
+bool sampler_gone(const struct sampler *s)
+{
+    return s->gone;
+}
+
+void sampler_cost(const struct sampler *s, uint64_t *cpu_ns, uint64_t *wall_ns)
+{
+    *cpu_ns = s->cpu_ns;
+    *wall_ns = s->wall_ns;
+}

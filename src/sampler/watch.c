@@ -1,0 +1,243 @@
+/* The sampler thread and its queue. */
+#include "sampler/watch.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+enum { QUEUE_MAX = 4096 };
+
+struct watch {
+    struct sampler_options options;
+    char *proc_root; /* owned copy, or NULL */
+    uint64_t refresh_ns;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* room in the queue, a wish, or the end */
+    struct record *queue[QUEUE_MAX];
+    unsigned head, count;
+    int fd;
+    bool stop, ended;
+    bool look_set, ask_set;
+    uint64_t look_start, look_end, ask_address;
+    atomic_uint refs; /* the owner and the thread: the last one frees */
+};
+
+static void watch_unref(struct watch *w)
+{
+    if (atomic_fetch_sub(&w->refs, 1) != 1)
+        return;
+    for (; w->count; w->count--, w->head = (w->head + 1) % QUEUE_MAX)
+        record_destroy(w->queue[w->head]);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->changed);
+    close(w->fd);
+    free(w->proc_root);
+    free(w);
+}
+
+static int enqueue(void *ctx, struct record *r)
+{
+    struct watch *w = ctx;
+    pthread_mutex_lock(&w->lock);
+    while (w->count == QUEUE_MAX && !w->stop)
+        pthread_cond_wait(&w->changed, &w->lock);
+    bool stop = w->stop;
+    if (!stop) {
+        w->queue[(w->head + w->count++) % QUEUE_MAX] = r;
+        /* Views show finished samples and answers only: wake them for nothing else. */
+        if (r->type >= RECORD_SAMPLE || w->count == QUEUE_MAX / 2)
+            eventfd_write(w->fd, 1);
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (stop)
+        record_destroy(r);
+    return stop ? -ECANCELED : 0;
+}
+
+struct record *watch_take(struct watch *w)
+{
+    struct record *r = NULL;
+    pthread_mutex_lock(&w->lock);
+    if (w->count) {
+        r = w->queue[w->head];
+        w->head = (w->head + 1) % QUEUE_MAX;
+        if (w->count-- == QUEUE_MAX)
+            pthread_cond_signal(&w->changed);
+    } else {
+        eventfd_t n;
+        eventfd_read(w->fd, &n);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return r;
+}
+
+int watch_fd(const struct watch *w)
+{
+    return w->fd;
+}
+
+void watch_look(struct watch *w, uint64_t start, uint64_t end)
+{
+    pthread_mutex_lock(&w->lock);
+    w->look_start = start;
+    w->look_end = end;
+    w->look_set = true;
+    pthread_mutex_unlock(&w->lock);
+}
+
+void watch_ask_page(struct watch *w, uint64_t address)
+{
+    pthread_mutex_lock(&w->lock);
+    w->ask_address = address;
+    w->ask_set = true;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* Takes the wishes over; true if a page was asked for. */
+static bool take_wishes(struct watch *w, struct sampler *s, uint64_t *address)
+{
+    if (w->look_set)
+        sampler_look(s, w->look_start, w->look_end);
+    bool ask = w->ask_set;
+    *address = w->ask_address;
+    w->look_set = w->ask_set = false;
+    return ask;
+}
+
+/* Waits until `deadline`, answering questions about pages meanwhile. False when it is over. */
+static bool wait_until(struct watch *w, struct sampler *s, uint64_t deadline)
+{
+    const struct timespec until = {(time_t)(deadline / 1000000000), (long)(deadline % 1000000000)};
+    int rc = 0;
+    pthread_mutex_lock(&w->lock);
+    while (!w->stop && rc != ETIMEDOUT) {
+        uint64_t address;
+        if (take_wishes(w, s, &address)) {
+            pthread_mutex_unlock(&w->lock);
+            sampler_detail(s, address, enqueue, w);
+            pthread_mutex_lock(&w->lock);
+            continue;
+        }
+        rc = pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    }
+    bool go_on = !w->stop;
+    pthread_mutex_unlock(&w->lock);
+    return go_on;
+}
+
+static void say_lost(struct watch *w, const struct err *e)
+{
+    struct record *r = record_create(RECORD_GONE, w->options.pid, io_now_ns());
+    if (!r)
+        return;
+    r->gone.error = e->code;
+    size_t n = strnlen(e->text, sizeof r->gone.text - 1);
+    memcpy(r->gone.text, e->text, n);
+    r->gone.text[n] = '\0';
+    enqueue(w, r);
+}
+
+static void watch_loop(struct watch *w, struct sampler *s)
+{
+    struct err e = {0};
+    uint64_t next = io_now_ns();
+    do {
+        int rc = sampler_tick(s, enqueue, w, &e);
+        if (rc == -ECANCELED)
+            return;
+        if (rc) {
+            say_lost(w, &e);
+            return;
+        }
+        if (sampler_gone(s))
+            return;
+        uint64_t now = io_now_ns();
+        next += w->refresh_ns;
+        if (next < now)
+            next = now + w->refresh_ns / 2;
+    } while (wait_until(w, s, next));
+}
+
+static void *watch_main(void *arg)
+{
+    struct watch *w = arg;
+    struct sampler *s = NULL;
+    struct err e = {0};
+    if (sampler_create(&w->options, &s, &e))
+        say_lost(w, &e);
+    else
+        watch_loop(w, s);
+    sampler_destroy(s);
+    pthread_mutex_lock(&w->lock);
+    w->ended = true;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+    watch_unref(w);
+    return NULL;
+}
+
+static int start_thread(struct watch *w)
+{
+    pthread_t thread;
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(&thread, NULL, watch_main, w);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!rc)
+        pthread_detach(thread);
+    return -rc;
+}
+
+int watch_start(const struct sampler_options *options, uint64_t refresh_ns, struct watch **out,
+                struct err *e)
+{
+    struct watch *w = calloc(1, sizeof *w);
+    if (!w)
+        return err_set(e, -ENOMEM, "out of memory");
+    w->options = *options;
+    w->refresh_ns = refresh_ns;
+    atomic_init(&w->refs, 2);
+    w->proc_root = options->proc_root ? strdup(options->proc_root) : NULL;
+    w->options.proc_root = w->proc_root;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int rc = w->fd < 0 ? -errno : start_thread(w);
+    if (rc) {
+        atomic_store(&w->refs, 1);
+        watch_unref(w);
+        return err_set(e, rc, "cannot start the sampler thread: %s", strerror(-rc));
+    }
+    *out = w;
+    return 0;
+}
+
+void watch_stop(struct watch *w)
+{
+    if (!w)
+        return;
+    const uint64_t deadline = io_now_ns() + 200000000;
+    const struct timespec until = {(time_t)(deadline / 1000000000), (long)(deadline % 1000000000)};
+    pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    pthread_cond_broadcast(&w->changed);
+    int rc = 0;
+    while (!w->ended && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    pthread_mutex_unlock(&w->lock);
+    watch_unref(w);
+}
