@@ -189,6 +189,7 @@ static int settle(struct map_view *v, struct ui_state *ui)
     if (v->zoom > zoom_max(ui))
         v->zoom = zoom_max(ui);
     struct layout_shape shape = shape_of(&v->frame, ui, v->zoom);
+    layout_adopt(&v->layout, ui->now->regions);
     bool rebuild = v->fresh || (v->fit && v->fit_rows != v->frame.rows) ||
                    !layout_is(&v->layout, t, &shape);
     int rc = !rebuild ? 0 : v->fit ? build_fit(v, ui) : build(v, ui);

@@ -49,41 +49,73 @@ static struct map_pixel *pixel_row(const struct map_picture *p, const struct map
     return at < w->rows ? p->v + (at * stack + row % stack) * p->width : NULL;
 }
 
+/* A row of an item at one page a pixel. */
+static int put_run(void *ctx, const struct page_run *run)
+{
+    struct map_pixel **out = ctx;
+    for (uint64_t i = 0; i < run->n; i++)
+        *(*out)++ = (struct map_pixel){run->first.state, run->first.state, false};
+    return 0;
+}
+
+/* Pixels [from, to) of an item. */
+static void fill_row(struct map_pixel *out, const struct layout *l, const struct moment *m,
+                     const struct layout_item *item, uint64_t from, uint64_t to)
+{
+    if (!l->shape.zoom) {
+        uint64_t start, end;
+        layout_pixel_range(l, item, from, &start, &end);
+        pagetree_walk(m->tree, moment_page(m, start), to - from, put_run, &out);
+        return;
+    }
+    for (uint64_t i = from; i < to; i++) {
+        struct tally t;
+        map_tally(m, l, item, i, &t);
+        *out++ = map_pixel_of(&t);
+    }
+}
+
 static void fill_item(struct map_picture *p, const struct map_window *w, const struct moment *m,
                       const struct layout_item *item)
 {
     uint64_t pixels = layout_item_pixels(w->layout, item);
     uint64_t row = first_pixel_row(w, item);
     struct map_pixel *out;
-    for (; row * p->width < pixels && (out = pixel_row(p, w, item, row)); row++)
-        for (uint64_t i = row * p->width; i < (row + 1) * p->width && i < pixels; i++) {
-            struct tally t;
-            map_tally(m, w->layout, item, i, &t);
-            *out++ = map_pixel_of(&t);
-        }
+    for (; row * p->width < pixels && (out = pixel_row(p, w, item, row)); row++) {
+        uint64_t to = (row + 1) * p->width;
+        fill_row(out, w->layout, m, item, row * p->width, to < pixels ? to : pixels);
+    }
 }
 
-struct marking {
+/* Something to do with each visible pixel that holds pages of a range. */
+struct touch {
     struct map_picture *p;
     const struct map_window *w;
     const struct moment *m;
+    bool refill; /* make it anew; otherwise mark it as changed */
+    struct map_pixel *last;
 };
 
-static void mark_pixels(struct marking *k, const struct layout_item *item, uint64_t first,
-                        uint64_t last)
+static void touch_pixels(struct touch *k, const struct layout_item *item, uint64_t first,
+                         uint64_t last)
 {
     uint64_t width = k->p->width, visible = first_pixel_row(k->w, item) * width;
     for (uint64_t i = first < visible ? visible : first; i <= last; i++) {
         struct map_pixel *row = pixel_row(k->p, k->w, item, i / width);
         if (!row)
             return;
-        row[i % width].changed = true;
+        struct map_pixel *pixel = row + i % width;
+        if (k->refill && pixel != k->last)
+            fill_row(pixel, k->w->layout, k->m, item, i, i + 1);
+        else if (!k->refill)
+            pixel->changed = true;
+        k->last = pixel;
     }
 }
 
-static int mark_change(void *ctx, uint64_t start, uint64_t n)
+static int touch_range(void *ctx, uint64_t start, uint64_t n)
 {
-    struct marking *k = ctx;
+    struct touch *k = ctx;
     const struct layout *l = k->w->layout;
     unsigned shift = layout_pixel_shift(&l->shape);
     uint64_t from = moment_address(k->m, start);
@@ -95,8 +127,8 @@ static int mark_change(void *ctx, uint64_t start, uint64_t n)
         if (item->row >= k->w->top + k->w->rows)
             break;
         if (item->regions && lo <= hi)
-            mark_pixels(k, item, (lo >> shift) - (item->start >> shift),
-                        (hi >> shift) - (item->start >> shift));
+            touch_pixels(k, item, (lo >> shift) - (item->start >> shift),
+                         (hi >> shift) - (item->start >> shift));
     }
     return 0;
 }
@@ -119,44 +151,83 @@ static const struct moment *comparable(const struct ui_state *ui)
     return ui->flash && ui->before && ui->before->sample.complete ? ui->before : NULL;
 }
 
-static void fill(struct map_picture *p, const struct map_window *w, const struct ui_state *ui)
+/* Makes all pixels of the window. */
+static void fill(struct map_picture *p, const struct map_window *w, const struct moment *m)
 {
     const struct layout *l = w->layout;
-    for (size_t i = 0; i < p->pixel_rows * p->width; i++)
+    for (size_t i = 0; i < w->rows * l->shape.stack * p->width; i++)
         p->v[i] = (struct map_pixel){MAP_NOTHING, MAP_NOTHING, false};
     for (size_t i = layout_item_of_row(l, w->top);
          i < l->count && l->v[i].row < w->top + w->rows; i++)
-        fill_item(p, w, ui->now, &l->v[i]);
-    const struct moment *before = comparable(ui);
-    if (!before)
-        return;
-    uint64_t start, end;
-    map_window_range(w, &start, &end);
-    struct marking k = {p, w, ui->now};
-    map_changes(before->tree, ui->now->tree, moment_page(ui->now, start),
-                moment_page(ui->now, end - 1) - moment_page(ui->now, start) + 1, mark_change, &k);
+        fill_item(p, w, m, &l->v[i]);
 }
 
-/* Brings the stored pixels up to date. */
+/* Moves the pixels to a window a few rows away, and makes those that come in. */
+static void shift(struct map_picture *p, const struct map_window *w, const struct moment *m)
+{
+    size_t line = w->layout->shape.stack * p->width;
+    bool down = w->top > p->top;
+    unsigned by = (unsigned)(down ? w->top - p->top : p->top - w->top), keep = w->rows - by;
+    memmove(p->v + (down ? 0 : by * line), p->v + (down ? by * line : 0),
+            keep * line * sizeof *p->v);
+    struct map_window part = *w;
+    struct map_picture strip = *p;
+    part.top = down ? w->top + keep : w->top;
+    part.rows = by;
+    strip.v = p->v + (down ? keep * line : 0);
+    fill(&strip, &part, m);
+}
+
+/* Visits what differs between two trees in the window: every difference, or true changes only. */
+static void touch_differences(struct map_picture *p, const struct map_window *w,
+                              const struct moment *m, struct pagetree *since, bool refill)
+{
+    uint64_t start, end;
+    map_window_range(w, &start, &end);
+    uint64_t first = moment_page(m, start), n = moment_page(m, end - 1) - first + 1;
+    struct touch k = {p, w, m, refill, NULL};
+    if (refill)
+        pagetree_diff(since, m->tree, first, n, touch_range, &k);
+    else
+        map_changes(since, m->tree, first, n, touch_range, &k);
+}
+
+static int make_room(struct map_picture *p, const struct map_window *w)
+{
+    void *v = p->v;
+    p->width = w->layout->shape.width;
+    p->pixel_rows = (uint64_t)w->rows * w->layout->shape.stack;
+    int rc = array_reserve(&v, &p->cap, p->pixel_rows * p->width, sizeof *p->v);
+    p->v = v;
+    return rc;
+}
+
+/* Brings the stored pixels up to date with the least work. */
 static int update(struct map_picture *p, const struct map_window *w, const struct ui_state *ui)
 {
-    const struct moment *before = comparable(ui);
+    const struct moment *m = ui->now, *before = comparable(ui);
     struct pagetree *was = before ? before->tree : NULL;
-    if (p->now == ui->now->tree && p->before == was && p->built == w->built && p->top == w->top &&
-        p->rows == w->rows)
+    bool kept = p->now && p->built == w->built && p->rows == w->rows;
+    uint64_t moved = w->top > p->top ? w->top - p->top : p->top - w->top;
+    if (kept && !moved && p->now == m->tree && p->before == was)
         return 0;
-    uint64_t pixel_rows = (uint64_t)w->rows * w->layout->shape.stack;
-    void *v = p->v;
-    int rc = array_reserve(&v, &p->cap, pixel_rows * w->layout->shape.width, sizeof *p->v);
-    p->v = v;
+    int rc = make_room(p, w);
     if (rc)
         return rc;
-    p->pixel_rows = pixel_rows;
-    p->width = w->layout->shape.width;
-    fill(p, w, ui);
+    if (kept && !moved && pagetree_levels(p->now) == pagetree_levels(m->tree))
+        touch_differences(p, w, m, p->now, true);
+    else if (kept && moved < w->rows && p->now == m->tree)
+        shift(p, w, m);
+    else
+        fill(p, w, m);
+    for (size_t i = 0; i < p->pixel_rows * p->width; i++)
+        p->v[i].changed = false;
+    if (was)
+        touch_differences(p, w, m, was, false);
+    pagetree_ref(m->tree);
     pagetree_unref(p->now);
     pagetree_unref(p->before);
-    p->now = pagetree_ref(ui->now->tree);
+    p->now = m->tree;
     p->before = was ? pagetree_ref(was) : NULL;
     p->built = w->built;
     p->top = w->top;

@@ -224,6 +224,27 @@ static void test_headers(void **state)
     region_table_unref(t);
 }
 
+static void test_adopt(void **state)
+{
+    (void)state;
+    struct region v[] = {{.start = 0, .end = 4 * K}, {.start = 8 * K, .end = 64 * K}};
+    struct region_table *t = table_of(v, 2), *same = table_of(v, 2);
+    v[1].end = 68 * K;
+    struct region_table *other = table_of(v, 2);
+    struct layout l = {0};
+    struct layout_shape shape = shape_of(0, 8, 2);
+    assert_false(layout_adopt(&l, t));
+    assert_int_equal(layout_build(&l, t, &shape), 0);
+    assert_false(layout_adopt(&l, other));
+    assert_ptr_equal(l.table, t);
+    assert_true(layout_adopt(&l, same));
+    assert_true(layout_is(&l, same, &shape));
+    layout_deinit(&l);
+    region_table_unref(t);
+    region_table_unref(same);
+    region_table_unref(other);
+}
+
 /* Steps that are often nothing, a page, or anything up to 2^40 bytes. */
 static uint64_t random_step(unsigned *seed)
 {
@@ -257,7 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),   cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_clusters), cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_adopt),   cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

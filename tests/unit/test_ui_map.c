@@ -481,6 +481,52 @@ static void test_moves(void **state)
     screen_close(&s);
 }
 
+/* A picture that was moved and changed step by step is the one that is made at once. */
+static void check_steps(unsigned zoom, unsigned seed)
+{
+    enum { COLS = 60, ROWS = 9 };
+    struct screen s;
+    screen_open(&s, COLS, ROWS, full);
+    struct layout l = {0};
+    struct layout_shape shape = {.page_shift = SHIFT, .zoom = zoom, .width = 40, .stack = 2,
+                                 .cols = 45, .label = 20};
+    assert_int_equal(layout_build(&l, s.now.regions, &shape), 0);
+    struct map_picture kept = {0};
+    struct map_window w = {.layout = &l, .built = 1, .rows = ROWS, .gutter = 15};
+    struct grid other;
+    assert_int_equal(grid_init(&other, COLS, ROWS), 0);
+    for (unsigned i = 0; i < 150; i++) {
+        struct map_picture fresh = {0};
+        if (i % 3)
+            paint(&s.now, HEAP + (uint64_t)rand_r(&seed) % 3000 * PAGE, 1 + i * 7 % 900,
+                  1 + i % 7, i % PAGE_STATE_N);
+        w.top += (unsigned)rand_r(&seed) % (i % 10 ? 3 : 20);
+        w.top -= w.top > 10 ? (unsigned)rand_r(&seed) % 6 : 0;
+        w.top = w.top + ROWS > l.rows ? (l.rows > ROWS ? l.rows - ROWS : 0) : w.top;
+        grid_clear(&s.grid);
+        grid_clear(&other);
+        assert_int_equal(map_picture_draw(&kept, &w, &s.ui, grid_area(&s.grid)), 0);
+        assert_int_equal(map_picture_draw(&fresh, &w, &s.ui, grid_area(&other)), 0);
+        for (size_t c = 0; c < COLS * ROWS; c++) {
+            assert_int_equal(s.grid.cells[c].ch, other.cells[c].ch);
+            assert_int_equal(s.grid.cells[c].fg, other.cells[c].fg);
+            assert_int_equal(s.grid.cells[c].bg, other.cells[c].bg);
+        }
+        map_picture_deinit(&fresh);
+    }
+    map_picture_deinit(&kept);
+    layout_deinit(&l);
+    grid_deinit(&other);
+    screen_close(&s);
+}
+
+static void test_step_by_step(void **state)
+{
+    (void)state;
+    for (unsigned zoom = 0; zoom < 5; zoom++)
+        check_steps(zoom, zoom + 1);
+}
+
 /* What is under the pointer stays under it while the wheel zooms. */
 static void test_mouse(void **state)
 {
@@ -625,7 +671,7 @@ int main(void)
         cmocka_unit_test(test_half_blocks), cmocka_unit_test(test_letters),
         cmocka_unit_test(test_flash), cmocka_unit_test(test_better_known_is_no_change),
         cmocka_unit_test(test_new_region_flashes), cmocka_unit_test(test_ascii),
-        cmocka_unit_test(test_moves), cmocka_unit_test(test_mouse),
+        cmocka_unit_test(test_step_by_step), cmocka_unit_test(test_moves), cmocka_unit_test(test_mouse),
         cmocka_unit_test(test_hostile_name), cmocka_unit_test(test_all_sizes),
         cmocka_unit_test(test_odd_moments), cmocka_unit_test(test_many_regions),
     };
