@@ -21,21 +21,23 @@ enum action {
     DO_FILTER, DO_CLEAR, DO_HELP, DO_MOUSE, DO_REPAINT, DO_QUIT
 };
 
+/* The footer shows them in this order, so the first two are there on every screen. */
 const struct binding app_bindings[] = {
+    {{'?', KEY_CODE_F1}, "?", "help", true, DO_HELP},
+    {{'q'}, "q", "quit", true, DO_QUIT},
     {{KEY_CODE_TAB}, "Tab", "next view", true, DO_NEXT_VIEW},
     {{KEY_CODE_BACKTAB}, "S-Tab", "previous view", false, DO_PREVIOUS_VIEW},
     {{'1', '2', '3', '4', '5', '6', '7', '8', '9'}, "1-9", "view by its number", false, DO_VIEW},
-    {{'/'}, "/", "search", true, DO_SEARCH},
+    {{' '}, "Space", "freeze: keep what is shown, or go on", true, DO_FREEZE},
+    {{'/'}, "/", "search: an address, a part of a name, or permissions as in r?xp", true,
+     DO_SEARCH},
     {{KEY_CTRL('n')}, "^N", "search again", false, DO_AGAIN},
-    {{'f'}, "f", "filter", true, DO_FILTER},
+    {{'f'}, "f", "filter: show only what matches", true, DO_FILTER},
     {{KEY_CODE_ESC}, "Esc", "clear the filter", false, DO_CLEAR},
     {{'n'}, "n", "next mapping", false, DO_NEXT},
     {{'N'}, "N", "previous mapping", false, DO_PREVIOUS},
-    {{' '}, "Space", "freeze", true, DO_FREEZE},
-    {{'?', KEY_CODE_F1}, "?", "help", true, DO_HELP},
     {{'M'}, "M", "mouse on or off", false, DO_MOUSE},
     {{KEY_CTRL('l')}, "^L", "redraw", false, DO_REPAINT},
-    {{'q'}, "q", "quit", true, DO_QUIT},
     {.label = NULL},
 };
 

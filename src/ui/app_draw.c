@@ -8,6 +8,7 @@
 #include "ui/app.h"
 
 enum { SEGMENTS_MAX = 20, SEGMENT_MAX = 200, NS_PER_MS = 1000 * 1000 };
+enum { HELP_AND_QUIT = 16 }; /* columns kept for these two in the footer */
 
 static const uint64_t ns_per_s = 1000 * 1000 * 1000;
 
@@ -44,17 +45,18 @@ static void add_size(struct header *h, unsigned rank, const char *name, uint64_t
     add(h, rank, "%s %s", name, unknown ? "?" : text_size(size, bytes));
 }
 
-static void add_target(struct app *a, struct header *h)
+static void add_target(struct app *a, struct header *h, unsigned cols)
 {
     const struct moment *m = a->ui.now;
-    char comm[80];
+    char comm[80], shown[80];
     add(h, 10, "vmscope");
     if (!m) {
         add(h, 0, "no process");
         return;
     }
     text_escape(comm, sizeof comm, m->target.comm, strnlen(m->target.comm, sizeof m->target.comm));
-    add(h, 0, "%s %d", comm[0] ? comm : "?", (int)m->target.pid);
+    snprintf(shown, sizeof shown, "%.*s", (int)text_line(comm, cols < 40 ? cols / 5 : 24), comm);
+    add(h, 0, "%s %d", shown[0] ? shown : "?", (int)m->target.pid);
 }
 
 /* The totals of the moment shown, worked out once a sample. */
@@ -190,7 +192,7 @@ static void draw_segments(const struct header *h, struct area row)
 static void draw_header(struct app *a, struct area row)
 {
     struct header h = {.count = 0};
-    add_target(a, &h);
+    add_target(a, &h, row.cols);
     if (a->ui.now) {
         add_totals(a, &h);
         add_honesty(a, &h);
@@ -203,14 +205,15 @@ static void draw_header(struct app *a, struct area row)
     draw_segments(&h, row);
 }
 
-/* The footer has room for the first clause of each help text. */
-static unsigned draw_bindings(const struct binding *table, struct area row, unsigned col)
+/* The footer has room for the first clause of each help text. Draws what fits before `end`. */
+static unsigned draw_bindings(const struct binding *table, struct area row, unsigned col,
+                              unsigned end)
 {
     for (const struct binding *b = table; b->label; b++) {
         char clause[48];
         snprintf(clause, sizeof clause, "%.*s", (int)strcspn(b->help, ";:."), b->help);
         unsigned width = (unsigned)(text_columns(b->label) + 1 + text_columns(clause));
-        if (!b->footer || col + width > row.cols)
+        if (!b->footer || col + width > end)
             continue;
         col += area_text(row, col, 0, row.cols, b->label, STYLE(COLOR_KEY)) + 1;
         col += area_text(row, col, 0, row.cols, clause, STYLE(COLOR_DEFAULT)) + 2;
@@ -225,9 +228,11 @@ static void draw_footer(struct app *a, struct area row)
     } else if (a->message[0]) {
         area_text(row, 1, 0, row.cols, a->message, STYLE(COLOR_ALERT));
     } else {
-        unsigned col = draw_bindings(app_views[a->view]->bindings, row, 1);
-        if (!app_views[a->view]->type)
-            draw_bindings(app_bindings, row, col);
+        bool typing = app_views[a->view]->type != NULL;
+        unsigned end = row.cols > HELP_AND_QUIT && !typing ? row.cols - HELP_AND_QUIT : row.cols;
+        unsigned col = draw_bindings(app_views[a->view]->bindings, row, 1, end);
+        if (!typing)
+            draw_bindings(app_bindings, row, col, row.cols);
     }
 }
 
@@ -245,11 +250,11 @@ struct area app_view_area(struct grid *g)
 static void draw_all(struct app *a, struct grid *g)
 {
     struct area all = grid_area(g), area = app_view_area(g);
-    draw_header(a, area_part(all, 0, 0, g->cols, 1));
     if (a->ui.now || a->view == APP_PICKER || a->view == APP_HELP)
         app_views[a->view]->draw(a->views[a->view], &a->ui, area);
     else
         draw_waiting(a, area);
+    draw_header(a, area_part(all, 0, 0, g->cols, 1)); /* the view knows its status by now */
     draw_footer(a, area_part(all, 0, g->rows - 1, g->cols, 1));
 }
 

@@ -25,8 +25,8 @@ enum action { MOVE_UP, MOVE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, CHOOSE, REFRE
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "watch it", true, CHOOSE},
-    {{KEY_CODE_F1 + 4, KEY_CTRL('r')}, "F5", "read the list again", true, REFRESH},
-    {{KEY_CODE_ESC}, "Esc", "clear what was typed, then leave", true, CANCEL},
+    {{KEY_CODE_F1 + 4, KEY_CTRL('r')}, "F5", "refresh the list", true, REFRESH},
+    {{KEY_CODE_ESC}, "Esc", "leave; first it clears what was typed", true, CANCEL},
     {{KEY_CODE_UP}, "Up", "one row up", false, MOVE_UP},
     {{KEY_CODE_DOWN}, "Down", "one row down", false, MOVE_DOWN},
     {{KEY_CODE_PGUP}, "PgUp", "a screen up", false, PAGE_UP},

@@ -15,20 +15,20 @@ enum column {
     COL_PERMS, COL_NAME, COL_FLAGS, COL_N
 };
 
-enum { MARK_COLS = 2, NAME_MIN = 12, RANGE_COLS = 26, FLAGS_COLS = 24 };
+enum { MARK_COLS = 2, NAME_COLS = 20, NAME_MIN = 6, RANGE_COLS = 26, FLAGS_COLS = 24 };
 
-/* `rank`: the order in which columns get their place; the name takes what is left. */
+/* `rank`: the order in which columns get their place. */
 static const struct {
     const char *title;
     unsigned cols, rank;
     bool number;
 } columns[COL_N] = {
     [COL_RANGE] = {"RANGE", RANGE_COLS, 1, false}, [COL_SIZE] = {"SIZE", 6, 2, true},
-    [COL_RESIDENT] = {"RSS", 6, 3, true},          [COL_ANON] = {"ANON", 6, 4, true},
+    [COL_RESIDENT] = {"RSS", 6, 3, true},          [COL_ANON] = {"ANON", 6, 5, true},
     [COL_FILE] = {"FILE", 6, 6, true},             [COL_SHMEM] = {"SHMEM", 6, 9, true},
     [COL_SWAP] = {"SWAP", 6, 7, true},             [COL_HUGE] = {"HUGE", 6, 8, true},
     [COL_SHARED] = {"SHARED", 7, 10, true},        [COL_PERMS] = {"PERM", 5, 0, false},
-    [COL_NAME] = {"NAME", NAME_MIN, 5, false},     [COL_FLAGS] = {"FLAGS", FLAGS_COLS, 11, false},
+    [COL_NAME] = {"NAME", NAME_COLS, 4, false},    [COL_FLAGS] = {"FLAGS", FLAGS_COLS, 11, false},
 };
 
 struct row_totals {
@@ -58,8 +58,8 @@ enum action {
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "show on the map", true, OPEN_MAP},
-    {{'s'}, "s", "sort by the next column", true, SORT},
-    {{'S'}, "S", "reverse the order", false, REVERSE},
+    {{'s'}, "s", "sort: by the next column", true, SORT},
+    {{'S'}, "S", "reverse the order of rows", false, REVERSE},
     {{KEY_CODE_UP, 'k'}, "Up k", "one row up", false, MOVE_UP},
     {{KEY_CODE_DOWN, 'j'}, "Down j", "one row down", false, MOVE_DOWN},
     {{KEY_CODE_PGUP, KEY_CTRL('b')}, "PgUp", "a screen up", false, PAGE_UP},
@@ -214,23 +214,36 @@ static size_t selected_row(const struct regions_view *v, const struct moment *m,
     return best;
 }
 
-static unsigned place_columns(unsigned cols, bool shown[COL_N], unsigned width[COL_N], bool flags)
+struct table {
+    bool shown[COL_N], ascii;
+    unsigned width[COL_N];
+};
+
+/* The columns of a column; a narrow screen has room for the beginning of a range only, and for a
+ * part of a name. */
+static unsigned column_cols(enum column c, unsigned cols, unsigned left)
 {
-    unsigned used = MARK_COLS;
+    if (c == COL_RANGE && cols < 60)
+        return RANGE_COLS / 2;
+    if (c == COL_NAME && left < NAME_COLS && left >= NAME_MIN)
+        return left;
+    return columns[c].cols;
+}
+
+/* Gives each column its place in the order of rank; the name takes what is left. */
+static void place_columns(struct table *t, unsigned cols, bool flags)
+{
+    unsigned left = cols - MARK_COLS;
     for (unsigned rank = 0; rank < COL_N; rank++)
         for (unsigned c = 0; c < COL_N; c++) {
             if (columns[c].rank != rank)
                 continue;
-            width[c] = columns[c].cols;
-            if (c == COL_RANGE && cols < 60)
-                width[c] = RANGE_COLS / 2;
-            shown[c] = used + width[c] <= cols && (c != COL_FLAGS || flags);
-            if (shown[c])
-                used += width[c];
+            t->width[c] = column_cols((enum column)c, cols, left);
+            t->shown[c] = t->width[c] <= left && (c != COL_FLAGS || flags);
+            left -= t->shown[c] ? t->width[c] : 0;
         }
-    if (shown[COL_NAME])
-        width[COL_NAME] += cols - used;
-    return used;
+    if (t->shown[COL_NAME])
+        t->width[COL_NAME] += left;
 }
 
 /* Keeps the end of a name that is too long: it tells files of one directory apart. */
@@ -287,11 +300,6 @@ static void cell_text(const struct region *r, const struct totals *t, enum colum
     }
     }
 }
-
-struct table {
-    bool shown[COL_N], ascii;
-    unsigned width[COL_N];
-};
 
 static void draw_titles(const struct regions_view *v, const struct table *t, struct area a)
 {
@@ -378,7 +386,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         return;
     }
     bool flags = ui->now->regions->smaps != NULL;
-    place_columns(a.cols, t.shown, t.width, flags);
+    place_columns(&t, a.cols, flags);
     size_t selected = selected_row(v, ui->now, ui->cursor);
     scroll_to(v, selected, a.rows - 1);
     draw_titles(v, &t, a);
