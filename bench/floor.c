@@ -8,7 +8,7 @@
  *   smaps PID, rollup PID, maps PID    that file of /proc, to nowhere
  *
  * -n N repeats in one process and prints the median of each part; without it the parts are still
- * printed, from one run with cold buffers. -b bytes of a pagemap or kpage read, -g pages of a gap
+ * printed, from one run with cold buffers. -e prints on stderr. -b bytes of a pagemap or kpage read, -g pages of a gap
  * in kpage* that is read through, -G the same in pagemap, -m pages that one SCAN may return. */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -34,7 +34,8 @@ enum { REPEATS_MAX = 1000, SCAN_VEC = 512, RADIX_BITS = 11 };
 static struct {
     uint64_t buffer, gap, entry_gap, scan_pages;
     unsigned repeats;
-} opt = {256 << 10, 2, 100, 0, 1};
+    bool on_stderr;
+} opt = {256 << 10, 2, 100, 0, 1, false};
 
 struct frames {
     uint64_t *v;
@@ -261,17 +262,18 @@ static int by_value(const void *a, const void *b)
 
 static void print_medians(void)
 {
+    FILE *to = opt.on_stderr ? stderr : stdout;
     uint64_t sum = 0;
     for (unsigned p = 0; p < PART_N; p++) {
         qsort(f.ns[p], opt.repeats, sizeof f.ns[p][0], by_value);
         uint64_t median = f.ns[p][opt.repeats / 2];
         sum += median;
         if (median)
-            printf("%s_ns=%llu ", part_names[p], (unsigned long long)median);
+            fprintf(to, "%s_ns=%llu ", part_names[p], (unsigned long long)median);
     }
-    printf("sum_ns=%llu pages=%llu regions=%llu frames=%zu shared=%zu flags=%llx\n",
-           (unsigned long long)sum, (unsigned long long)f.pages, (unsigned long long)f.regions,
-           f.all.n, f.shared.n, (unsigned long long)f.seen);
+    fprintf(to, "sum_ns=%llu pages=%llu regions=%llu frames=%zu shared=%zu flags=%llx\n",
+            (unsigned long long)sum, (unsigned long long)f.pages, (unsigned long long)f.regions,
+            f.all.n, f.shared.n, (unsigned long long)f.seen);
 }
 
 static void open_all(const char *mode, const char *pid)
@@ -305,9 +307,11 @@ static bool is_mode(const char *mode)
 
 int main(int argc, char **argv)
 {
-    for (int o; (o = getopt(argc, argv, "n:b:g:G:m:")) != -1;) {
-        uint64_t value = o == '?' ? 0 : bench_size(optarg);
-        if (o == 'n' && value > 0 && value <= REPEATS_MAX)
+    for (int o; (o = getopt(argc, argv, "en:b:g:G:m:")) != -1;) {
+        uint64_t value = o == '?' || o == 'e' ? 0 : bench_size(optarg);
+        if (o == 'e')
+            opt.on_stderr = true;
+        else if (o == 'n' && value > 0 && value <= REPEATS_MAX)
             opt.repeats = (unsigned)value;
         else if (o == 'b' && value >= 8)
             opt.buffer = value;

@@ -4,7 +4,8 @@
  *     -w TEXT     the first frame is complete when TEXT has been written (may be repeated)
  *     -s SECONDS  let it settle for so long, unmeasured, after the first frame
  *     -i SECONDS  then watch it idle for so long
- *     -k KEY -n N then send KEY N times, each after the answer to the last one has ended
+ *     -k KEY -n N then send N keys, each after the answer to the last one has ended; with several
+ *                 -k they take turns
  *     -q KEY      how to leave it (default "q")
  *
  * Prints NAME=VALUE words: first_ns (exec to complete first frame), first_bytes, first_cpu_ns,
@@ -29,8 +30,8 @@ enum { NEEDLES_MAX = 8, SEEN_MAX = 1 << 20, KEYS_MAX = 10000 };
 enum { FIRST_FRAME_MS = 5000, ANSWER_MS = 200, QUIET_MS = 15, LEAVE_MS = 2000 };
 
 static struct {
-    const char *needles[NEEDLES_MAX], *key, *quit;
-    unsigned needle_count, keys;
+    const char *needles[NEEDLES_MAX], *key[NEEDLES_MAX], *quit;
+    unsigned needle_count, key_count, keys;
     double settle, idle;
     struct winsize size;
 } opt = {.quit = "q"};
@@ -131,7 +132,8 @@ static void press(void)
     uint64_t cpu = cpu_now(), bytes = s.bytes;
     for (; sent < opt.keys && !stop; sent++) {
         uint64_t start = bench_now_ns();
-        if (write(s.fd, opt.key, strlen(opt.key)) < 0)
+        const char *key = opt.key[sent % opt.key_count];
+        if (write(s.fd, key, strlen(key)) < 0)
             break;
         if (take(ANSWER_MS))
             answers[answered++] = bench_now_ns() - start;
@@ -194,8 +196,8 @@ static void options(int argc, char **argv)
             opt.settle = strtod(optarg, NULL);
         else if (o == 'i')
             opt.idle = strtod(optarg, NULL);
-        else if (o == 'k')
-            opt.key = optarg;
+        else if (o == 'k' && opt.key_count < NEEDLES_MAX)
+            opt.key[opt.key_count++] = optarg;
         else if (o == 'q')
             opt.quit = optarg;
         else if (o == 'n')
@@ -220,7 +222,7 @@ int main(int argc, char **argv)
     take_for(opt.settle);
     if (opt.idle > 0)
         idle();
-    if (opt.key && opt.keys)
+    if (opt.key_count && opt.keys)
         press();
     leave();
     return 0;
