@@ -22,7 +22,7 @@ STD_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SAN)
 ALL_CFLAGS = $(STD_CFLAGS) -DVMSCOPE_VERSION='"$(VERSION)"' -Isrc $(PKG_CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pthread
 
-LAYERS := base model probe sampler record report scenario ui
+LAYERS := base model probe sampler record report scenario ui cli
 LIB_SRC := $(sort $(foreach l,$(LAYERS),$(wildcard src/$(l)/*.c src/$(l)/*/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 OBJ := $(LIB_OBJ) $(B)/src/main.o

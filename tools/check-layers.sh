@@ -14,6 +14,7 @@ BEGIN {
     may["model"] = " base model "
     may["probe"] = may["record"] = may["report"] = may["ui"] = " base model "
     may["sampler"] = may["scenario"] = " base model probe "
+    may["cli"] = " base model probe sampler record report scenario ui "
 }
 function offend(why) {
     printf "%s:%d: %s\n    %s\n", FILENAME, FNR, why, $0

@@ -1,0 +1,20 @@
+/* The commands. Each returns the exit status of vmscope, or does not return when it ends as the
+ * command that it started did. */
+#ifndef VMSCOPE_CLI_COMMANDS_H
+#define VMSCOPE_CLI_COMMANDS_H
+
+#include "base/buf.h"
+#include "cli/options.h"
+
+int command_watch(const struct options *o); /* attach, and the process list */
+int command_run(const struct options *o);
+int command_snap(const struct options *o);
+int command_doctor(const struct options *o);
+
+/* Prints "vmscope: sentence" on standard error and returns the status given. */
+int command_fail(const struct err *e, int status);
+
+/* Writes to -o FILE or standard output. 0 or EXIT_FAILED, after saying why. */
+int command_output(const struct options *o, const struct buf *out);
+
+#endif

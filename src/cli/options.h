@@ -1,0 +1,50 @@
+/* The command line, parsed. */
+#ifndef VMSCOPE_CLI_OPTIONS_H
+#define VMSCOPE_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "ui/ui.h"
+
+enum command {
+    COMMAND_PICK, /* no command word and no -p */
+    COMMAND_RUN,
+    COMMAND_ATTACH,
+    COMMAND_SNAP,
+    COMMAND_DOCTOR,
+    COMMAND_HELP,
+    COMMAND_VERSION
+};
+
+enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
+
+struct options {
+    enum command command;
+    pid_t pid;               /* 0: none given */
+    char **argv;             /* the command to start, NULL-ended, or NULL */
+    const char *user;        /* -u */
+    const char *output;      /* -o; NULL: standard output */
+    enum format format;
+    double refresh;          /* -d, seconds; 0: not given */
+    unsigned long count;     /* -n; 0: no limit */
+    unsigned cpu_permille;   /* --cpu-limit */
+    const char *proc_root;   /* NULL: /proc */
+    bool pages, residency, stats;
+    unsigned cols, rows;     /* --screen; 0: none */
+    const char *keys;
+    struct ui_options ui;
+};
+
+/* Exit statuses of vmscope itself (INTERFACES: Exit status). */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* 0, or -EINVAL with *e set: bad usage. Strings point into argv. */
+int options_parse(int argc, char **argv, struct options *out, struct err *e);
+
+/* The text of --help. */
+extern const char options_help[];
+
+#endif

@@ -1,0 +1,165 @@
+/* Sources of records for screens. */
+#include "cli/source.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/io.h"
+#include "probe/proclist.h"
+
+struct sampler_options source_sampler_options(const struct options *o)
+{
+    return (struct sampler_options){.proc_root = o->proc_root, .pid = o->pid, .want = PAGES_ALL,
+                                    .cpu_permille = o->cpu_permille};
+}
+
+static int list_processes(void *ctx, struct process_list *out, struct err *e)
+{
+    (void)ctx;
+    return proclist_read(out, e);
+}
+
+/* --- live --- */
+
+static struct record *live_take(void *ctx)
+{
+    struct live_source *s = ctx;
+    return s->watch ? watch_take(s->watch) : NULL;
+}
+
+static void live_look(void *ctx, uint64_t start, uint64_t end)
+{
+    struct live_source *s = ctx;
+    if (s->watch)
+        watch_look(s->watch, start, end);
+}
+
+static void live_ask_page(void *ctx, uint64_t address)
+{
+    struct live_source *s = ctx;
+    if (s->watch)
+        watch_ask_page(s->watch, address);
+}
+
+static int live_attach(void *ctx, pid_t pid, struct err *e)
+{
+    struct live_source *s = ctx;
+    struct sampler_options options = source_sampler_options(s->options);
+    double refresh = s->options->refresh > 0 ? s->options->refresh : 0.5;
+    struct watch *watch;
+    options.pid = pid;
+    int rc = watch_start(&options, (uint64_t)(refresh * 1e9), &watch, e);
+    if (rc)
+        return rc;
+    watch_stop(s->watch);
+    s->watch = watch;
+    s->ui.fd = watch_fd(watch);
+    return 0;
+}
+
+int live_source_init(struct live_source *s, const struct options *o, struct err *e)
+{
+    *s = (struct live_source){.options = o};
+    s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = live_take, .look = live_look,
+                               .ask_page = live_ask_page, .list = list_processes,
+                               .attach = live_attach};
+    return o->pid ? live_attach(s, o->pid, e) : 0;
+}
+
+void live_source_deinit(struct live_source *s)
+{
+    watch_stop(s->watch);
+    s->watch = NULL;
+}
+
+/* --- on demand --- */
+
+static int step_enqueue(void *ctx, struct record *r)
+{
+    struct step_source *s = ctx;
+    void *p = s->queue;
+    int rc = array_reserve(&p, &s->cap, s->count + 1, sizeof *s->queue);
+    s->queue = p;
+    if (rc) {
+        record_destroy(r);
+        return rc;
+    }
+    s->queue[s->count++] = r;
+    return 0;
+}
+
+static struct record *step_take(void *ctx)
+{
+    struct step_source *s = ctx;
+    if (s->head < s->count)
+        return s->queue[s->head++];
+    s->head = s->count = 0;
+    return NULL;
+}
+
+static void step_lost(struct step_source *s, const struct err *e)
+{
+    struct record *r = record_create(RECORD_GONE, s->options->pid, io_now_ns());
+    if (!r)
+        return;
+    r->gone.error = e->code;
+    size_t n = strnlen(e->text, sizeof r->gone.text - 1);
+    memcpy(r->gone.text, e->text, n);
+    step_enqueue(s, r);
+}
+
+static void step_step(void *ctx)
+{
+    struct step_source *s = ctx;
+    struct err e = {0};
+    if (s->sampler && !sampler_gone(s->sampler) &&
+        sampler_full(s->sampler, step_enqueue, s, &e))
+        step_lost(s, &e);
+}
+
+static void step_look(void *ctx, uint64_t start, uint64_t end)
+{
+    struct step_source *s = ctx;
+    if (s->sampler)
+        sampler_look(s->sampler, start, end);
+}
+
+static void step_ask_page(void *ctx, uint64_t address)
+{
+    struct step_source *s = ctx;
+    if (s->sampler)
+        sampler_detail(s->sampler, address, step_enqueue, s);
+}
+
+static int step_attach(void *ctx, pid_t pid, struct err *e)
+{
+    struct step_source *s = ctx;
+    struct sampler_options options = source_sampler_options(s->options);
+    struct sampler *sampler;
+    options.pid = pid;
+    int rc = sampler_create(&options, &sampler, e);
+    if (rc)
+        return rc;
+    sampler_destroy(s->sampler);
+    s->sampler = sampler;
+    return 0;
+}
+
+int step_source_init(struct step_source *s, const struct options *o, struct err *e)
+{
+    *s = (struct step_source){.options = o};
+    s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = step_take, .step = step_step,
+                               .look = step_look, .ask_page = step_ask_page,
+                               .list = list_processes, .attach = step_attach};
+    return o->pid ? step_attach(s, o->pid, e) : 0;
+}
+
+void step_source_deinit(struct step_source *s)
+{
+    while (s->head < s->count)
+        record_destroy(s->queue[s->head++]);
+    free(s->queue);
+    sampler_destroy(s->sampler);
+}

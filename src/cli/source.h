@@ -1,0 +1,32 @@
+/* Where a screen's records come from: a sampler in its thread, or one that samples when asked. */
+#ifndef VMSCOPE_CLI_SOURCE_H
+#define VMSCOPE_CLI_SOURCE_H
+
+#include "cli/options.h"
+#include "sampler/watch.h"
+#include "ui/source.h"
+
+/* Live: watches o->pid (0: nothing until someone attaches). */
+struct live_source {
+    const struct options *options;
+    struct watch *watch;
+    struct ui_source ui;
+};
+int live_source_init(struct live_source *s, const struct options *o, struct err *e);
+void live_source_deinit(struct live_source *s);
+
+/* Headless: samples on demand, completely, in this thread. */
+struct step_source {
+    const struct options *options;
+    struct sampler *sampler;
+    struct record **queue; /* owned ring-less queue */
+    size_t head, count, cap;
+    struct ui_source ui;
+};
+int step_source_init(struct step_source *s, const struct options *o, struct err *e);
+void step_source_deinit(struct step_source *s);
+
+/* What a sampler is asked for by these options. */
+struct sampler_options source_sampler_options(const struct options *o);
+
+#endif

@@ -1,0 +1,36 @@
+/* vmscope: options and wiring. */
+#include <locale.h>
+#include <stdio.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    struct err e = {0};
+    if (options_parse(argc, argv, &o, &e)) {
+        command_fail(&e, EXIT_USAGE);
+        return EXIT_USAGE;
+    }
+    switch (o.command) {
+    case COMMAND_HELP:
+        fputs(options_help, stdout);
+        return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+    case COMMAND_VERSION:
+        puts("vmscope " VMSCOPE_VERSION);
+        return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+    case COMMAND_SNAP:
+        return command_snap(&o);
+    case COMMAND_DOCTOR:
+        return command_doctor(&o);
+    case COMMAND_RUN:
+        setlocale(LC_ALL, "");
+        return command_run(&o);
+    default:
+        setlocale(LC_ALL, "");
+        o.ui.pick = o.command == COMMAND_PICK;
+        o.ui.samples = o.count;
+        return command_watch(&o);
+    }
+}
