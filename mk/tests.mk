@@ -51,6 +51,6 @@ check-man: ## manual pages
 check-screens: ## expected screens; UPDATE=1 writes them anew
 check-live: ## tests against live processes; T=name for one
 check-live-nobody: ## those of them that need no privilege, without any
-check-fuzz: ## each parser for a few seconds; T=name SECONDS=n for one, longer
+check-fuzz: ## each parser for a few seconds; T=name FUZZ_SECONDS=n for one, longer
 
 .PHONY: units fuzzers check $(SUITES:%=check-%) $(addprefix build-,gcc clang asan unit unit-clang fuzz)

@@ -50,6 +50,7 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     double refresh = s->options->refresh > 0 ? s->options->refresh : 0.5;
     struct watch *watch;
     options.pid = pid;
+    options.pause_ns = 300000;
     int rc = watch_start(&options, (uint64_t)(refresh * 1e9), &watch, e);
     if (rc)
         return rc;

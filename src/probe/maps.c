@@ -9,6 +9,8 @@
 
 #include "base/text.h"
 
+enum { PAGE_LEAST = 4096 }; /* no Linux architecture has smaller pages */
+
 /* Grows with the lines; names are offsets until the arena stops moving. */
 struct builder {
     struct region_table *t;
@@ -123,7 +125,7 @@ static bool builder_add(struct builder *b, const char *line, const char *end)
     struct region r = {0};
     const char *p = line;
     if (b->t->count == b->cap || !parse_head(&p, end, &r) || r.start >= r.end ||
-        r.start < b->above || memchr(p, '\0', (size_t)(end - p)))
+        (r.start | r.end) & (PAGE_LEAST - 1) || r.start < b->above || memchr(p, '\0', (size_t)(end - p)))
         return false;
     char *name = b->t->names + b->names_len;
     size_t len = (size_t)(end - p);

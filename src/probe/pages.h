@@ -32,6 +32,7 @@ struct page_reader {
     bool has_pfn;      /* entries carry frame numbers */
     bool swap_in_use;  /* some swap is used on this machine, or that is not known */
     int process_fd;    /* /proc/PID, borrowed */
+    uint32_t pause_ns; /* rest after each long hold of the target's mmap_lock; 0: none */
     struct geometry geometry;
     uint64_t pages_read;     /* page-table entries looked at, ever */
     uint64_t ranges_skipped; /* ranges that could not be read, ever */

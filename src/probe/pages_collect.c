@@ -3,11 +3,23 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/io.h"
 #include "probe/abi.h"
 
 enum { GAP_MAX = 64 }; /* pages: reading through costs less than another call */
+
+/* A reader that takes mmap_lock again at once steals it from a target that waits to write; so after
+ * a call that held it for long, stay away until the target can have had its turn. */
+static void pages_pause(const struct page_reader *r, uint64_t began)
+{
+    enum { LONG_NS = 40000 };
+    if (!r->pause_ns || io_now_ns() - began < LONG_NS)
+        return;
+    const struct timespec pause = {0, (long)r->pause_ns};
+    nanosleep(&pause, NULL);
+}
 
 /* A populated piece of one region, waiting for its entries to be read. */
 struct piece {
@@ -51,10 +63,22 @@ static int push_plain(struct page_reader *r, uint64_t page, uint64_t n, uint8_t 
     return 0;
 }
 
-/* How many of the m entries from e on are like the first one: equal, or frames counting up. */
+/* How many of the m entries from e on are like the first one: equal, or frames counting up. Whole
+ * blocks are compared without a branch in the loop, which compilers turn into vector code. */
 static uint32_t alike(const uint64_t *e, uint64_t m, bool has_pfn)
 {
+    enum { BLOCK = 64 };
     uint64_t step = has_pfn && *e & PM_PRESENT ? 1 : 0, n = 1;
+    if (m > 1 && e[1] != e[0] + step)
+        return 1;
+    while (n + BLOCK <= m) {
+        uint64_t differ = 0, first = e[0] + step * n;
+        for (uint64_t i = 0; i < BLOCK; i++)
+            differ |= e[n + i] ^ (first + step * i);
+        if (differ)
+            break;
+        n += BLOCK;
+    }
     while (n < m && e[n] == e[0] + step * n)
         n++;
     return (uint32_t)n;
@@ -92,8 +116,10 @@ static int gather_flush(struct gather *g)
     if (!g->count)
         return 0;
     uint64_t first = g->v[0].page, end = g->v[g->count - 1].page + g->v[g->count - 1].n;
+    uint64_t began = r->pause_ns ? io_now_ns() : 0;
     ssize_t got = io_pread(r->pagemap_fd, r->entries, (end - first) * sizeof *r->entries,
                            first * sizeof *r->entries);
+    pages_pause(r, began);
     if (got == -ESRCH || got == -ENOMEM)
         return (int)got;
     uint64_t have = got < 0 ? 0 : (uint64_t)got / sizeof *r->entries;
@@ -238,11 +264,13 @@ static int scan(struct page_reader *r, uint64_t start, uint64_t end, uint64_t ma
                               .max_pages = max_pages, .category_anyof_mask = all,
                               .return_mask = all | PAGE_IS_PFNZERO | PAGE_IS_HUGE};
     int n;
+    uint64_t began = r->pause_ns ? io_now_ns() : 0;
     do
         n = ioctl(r->pagemap_fd, PAGEMAP_SCAN, &arg);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
+    pages_pause(r, began);
     *stopped = n == FOUND_MAX || arg.walk_end < end ? arg.walk_end : end;
     return n;
 }

@@ -192,6 +192,8 @@ static uint32_t same_frames(const struct page_reader *r, const struct pages_raw 
     const uint64_t *flags = raw->flags_at == RAW_NONE || is_huge(raw) ? NULL
                                                                      : r->flags + raw->flags_at;
     const uint64_t *counts = raw->counts_at == RAW_NONE ? NULL : r->counts + raw->counts_at;
+    if (!flags && !counts)
+        return raw->n - k;
     uint32_t m = k + 1;
     while (m < raw->n && (!flags || !((flags[m] ^ flags[k]) & mask)) &&
            (!counts || counts[m] == counts[k]))

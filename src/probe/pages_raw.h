@@ -15,8 +15,10 @@ enum raw_source {
 #define RAW_NONE UINT32_MAX
 
 enum {
-    FOUND_MAX = 16384,   /* page_regions of one scan */
-    ENTRIES_MAX = 32768, /* pagemap entries of one read */
+    /* Results of one scan. The kernel walks again for each 512, and when a walk ended early the
+     * end that it reports after the last one may lie behind what it has already returned (6.18). */
+    FOUND_MAX = 512,
+    ENTRIES_MAX = 8192, /* pagemap entries of one read: one hold of mmap_lock, in effect */
 };
 
 /* n alike pages: entries equal, or frames counting up. */

@@ -27,6 +27,7 @@ static int open_reader(struct sampler *s)
     int rc = page_reader_init(&s->reader, &s->dir, &s->target);
     if (rc)
         return rc;
+    s->reader.pause_ns = s->options.pause_ns;
     pagetree_unref(s->shadow);
     s->shadow = pagetree_create(s->target.geometry.levels);
     s->target_sent = false;
@@ -262,7 +263,9 @@ static int clear_unmapped(struct sampler *s, const struct region_table *old,
 }
 
 /* How many bytes of shared memory are in swap is known page by page where the file can be asked;
- * else only smaps can tell. */
+ * else only smaps can tell. For a mapping that is shared or not writable, smaps counts what the file
+ * has in swap also under pages that the mapping has copied (fs/proc/task_mmu.c,
+ * smap_gather_stats). */
 static void mark_shmem_swap(struct sampler *s, struct region_table *t)
 {
     if (!s->reader.swap_in_use)

@@ -18,6 +18,7 @@ struct sampler_options {
     unsigned want;         /* enum pages_want */
     bool smaps;            /* read smaps instead of maps (VmFlags, PSS): dearer */
     unsigned cpu_permille; /* live: share of one core to use at the most */
+    uint32_t pause_ns;     /* live: rest after each long hold of the target's mmap_lock */
 };
 
 struct sampler;

@@ -130,11 +130,12 @@ static void put_share(struct area line, unsigned state, uint64_t part, uint64_t 
     struct cell c = map_cell_swatch(state, look);
     map_share(part, whole, share);
     area_put(line, 0, 0, c.ch, (struct style){c.fg, c.bg, c.attr});
-    area_text(line, 2, 0, line.cols > 9 ? line.cols - 9 : 0, page_state_info(state)->title,
-              STYLE(COLOR_DEFAULT));
     unsigned len = (unsigned)strlen(share);
-    if (line.cols > len)
-        area_text(line, line.cols - len, 0, len, share, STYLE(COLOR_DEFAULT));
+    if (line.cols < len + 3)
+        return;
+    area_text(line, 2, 0, line.cols - len - 3, page_state_info(state)->title,
+              STYLE(COLOR_DEFAULT));
+    area_text(line, line.cols - len, 0, len, share, STYLE(COLOR_DEFAULT));
 }
 
 static void put_attrs(struct panel *p, const struct page *page)

@@ -287,12 +287,16 @@ static void draw_label(const struct line *n, unsigned cols, unsigned right)
     unsigned width = (unsigned)text_columns(text);
     if (width + right <= n->pixels.cols)
         area_text(n->pixels, n->pixels.cols - right - width, 0, width, text, s);
+    if (right) /* on a ruler */
+        area_put(n->pixels, n->pixels.cols - right, 0, ' ', s);
+    if (right && width + right < n->pixels.cols)
+        area_put(n->pixels, n->pixels.cols - right - width - 1, 0, ' ', s);
 }
 
 static void draw_header(const struct line *n)
 {
     draw_ruler(n, STYLE(COLOR_DIM));
-    unsigned right = n->pixels.cols >= 40 ? 2 : 0;
+    unsigned right = n->pixels.cols >= 40 ? 3 : 0;
     if (n->pixels.cols > right + 2)
         draw_label(n, n->pixels.cols - right - 2, right);
 }

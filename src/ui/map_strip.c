@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAP_LINE_BITS = 20, SCORES = 65, ROWS_MAX = 5 };
+enum { GAP_LINE_BITS = 20, SCORES = 65, ROWS_MAX = 5, GAP_ROWS_MAX = 3 };
 
 void map_strip_deinit(struct map_strip *s)
 {
@@ -92,8 +92,9 @@ static void stretch(struct map_strip *s, unsigned rows)
         weights += log2_of(s->v[i].bytes);
     for (size_t i = 0; i < s->count && weights; i++) {
         s->v[i].rows += spare * log2_of(s->v[i].bytes) / weights;
-        if (s->v[i].rows > ROWS_MAX)
-            s->v[i].rows = ROWS_MAX;
+        unsigned most = s->v[i].regions ? ROWS_MAX : GAP_ROWS_MAX;
+        if (s->v[i].rows > most)
+            s->v[i].rows = most;
     }
 }
 
@@ -122,12 +123,29 @@ static unsigned state_of(const struct moment *m, const struct map_strip_entry *e
     return map_pixel_of(&t).state;
 }
 
+enum here { ELSEWHERE, IN_WINDOW, UNDER_CURSOR };
+
+static void draw_bar(const struct map_strip_entry *e, const struct ui_state *ui, struct area a,
+                     enum here here)
+{
+    struct cell bar = map_cell_swatch(e->regions ? state_of(ui->now, e) : PAGE_ABSENT, &ui->look);
+    if (!e->regions)
+        bar.ch = map_char(&ui->look, 0x2506, ':');
+    for (unsigned r = 0; r < e->rows; r++) {
+        area_put(a, 1, r, bar.ch, (struct style){bar.fg, bar.bg, bar.attr});
+        if (here != ELSEWHERE)
+            area_put(a, 0, r, map_char(&ui->look, 0x2502, '|'), STYLE(COLOR_DIM));
+    }
+    if (here == UNDER_CURSOR)
+        area_put(a, 0, 0, '>', STYLE(COLOR_TITLE));
+}
+
 static void draw_entry(const struct map_strip_entry *e, const struct layout *l,
-                       const struct ui_state *ui, struct area a, bool here)
+                       const struct ui_state *ui, struct area a, enum here here)
 {
     char name[MAP_NAME_MAX] = "gap", size[TEXT_SIZE_MAX];
     struct style s = STYLE(e->regions ? COLOR_DEFAULT : COLOR_DIM);
-    if (here)
+    if (here == UNDER_CURSOR)
         s.attr = CELL_BOLD;
     text_size(size, e->bytes);
     if (e->regions)
@@ -137,14 +155,7 @@ static void draw_entry(const struct map_strip_entry *e, const struct layout *l,
     if (e->regions > 1 && used + 6 < room)
         area_printf(a, 4 + used, 0, STYLE(COLOR_DIM), "+%zu", e->regions - 1);
     area_text(a, 4 + room, 0, right, size, s);
-    struct cell bar = map_cell_swatch(e->regions ? state_of(ui->now, e) : PAGE_ABSENT, &ui->look);
-    if (!e->regions)
-        bar.ch = map_char(&ui->look, 0x2506, ':');
-    for (unsigned r = 0; r < e->rows; r++) {
-        area_put(a, 1, r, bar.ch, (struct style){bar.fg, bar.bg, bar.attr});
-        if (here)
-            area_put(a, 0, r, '>', (struct style){COLOR_DEFAULT, COLOR_DEFAULT, CELL_BOLD});
-    }
+    draw_bar(e, ui, a, here);
 }
 
 void map_strip_draw(struct map_strip *s, const struct map_window *w, const struct ui_state *ui,
@@ -154,7 +165,9 @@ void map_strip_draw(struct map_strip *s, const struct map_window *w, const struc
     map_window_range(w, &start, &end);
     for (unsigned i = 0, row = 0; i < s->count && row < a.rows; row += s->v[i++].rows) {
         const struct map_strip_entry *e = &s->v[i];
-        bool here = e->start < end && start < e->end;
+        enum here here = e->start < end && start < e->end ? IN_WINDOW : ELSEWHERE;
+        if (e->start <= ui->cursor && ui->cursor < e->end)
+            here = UNDER_CURSOR;
         draw_entry(e, w->layout, ui, area_part(a, 0, row, a.cols, e->rows), here);
     }
 }

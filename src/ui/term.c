@@ -396,10 +396,12 @@ void term_leave(struct terminal *t)
     signals_unguard();
 }
 
+/* Nobody knows what is on the terminal now, or in which modes it is: after endwin, curses sets it
+ * up again with the next frame. */
 void term_resume(struct terminal *t)
 {
-    endwin();
-    reset_prog_mode();
+    if (!isendwin())
+        endwin();
     term_set_mouse(t, t->mouse);
     term_redraw(t);
 }

@@ -11,54 +11,62 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../helpers")]
 
-from lib import compare, kernel, tables  # noqa: E402
+from lib import compare, tables  # noqa: E402
 from lib.tap import Skip, Tap, end_by_exception  # noqa: E402
-from lib.target import StatesTarget, Target, python, stop, wait_for  # noqa: E402
+from lib.target import StatesTarget, Target, python, wait_for  # noqa: E402
 from machine import Machine  # noqa: E402
 
 tap = Tap()
 
 
+ATTEMPTS = 4
+
+
+def until_quiet(compare_once):
+    """Other processes map and unmap shared files at any moment: what they cause does not show in
+    every reading, what vmscope gets wrong does."""
+    for _ in range(ATTEMPTS):
+        complaints = compare_once()
+        if not complaints:
+            break
+    return complaints
+
+
+def raw_compare(pid):
+    with compare.RawPicture(pid) as before:
+        snapshot = compare.snap(pid, "--pages")
+        with compare.RawPicture(pid) as after:
+            return (compare.against_sums(snapshot, before, after) +
+                    compare.against_pages(snapshot, before, after))
+
+
 def judge(title, pid):
-    """All comparisons for one stopped process."""
+    """All comparisons for one stopped process; its snapshot with pages."""
     shots = {}
 
     def take():
         shots["plain"] = compare.snap(pid)
-        shots["before"] = compare.RawPicture(pid)
         shots["pages"] = compare.snap(pid, "--pages")
-        shots["after"] = compare.RawPicture(pid)
         return compare.shape(shots["plain"]) + compare.shape(shots["pages"])
 
-    def need(*names):
-        if any(n not in shots for n in names):
+    def need(name):
+        if name not in shots:
             raise Skip("no snapshot")
-        return [shots[n] for n in names]
+        return shots[name]
 
     tap.run(f"{title}: a snapshot adds up", take)
     tap.run(f"{title}: every region equals smaps",
-            lambda: compare.against_smaps(need("plain")[0], pid))
+            lambda: compare.against_smaps(need("plain"), pid))
     tap.run(f"{title}: the totals equal smaps_rollup",
-            lambda: compare.against_rollup(need("plain")[0], pid))
-    tap.run(f"{title}: every sum equals raw pagemap and kpageflags",
-            lambda: compare.against_sums(*need("plain", "before")))
-    tap.run(f"{title}: every page equals raw pagemap, kpageflags and kpagecount",
-            lambda: compare.against_pages(*need("pages", "before", "after")))
+            lambda: compare.against_rollup(need("plain"), pid))
+    tap.run(f"{title}: every page and sum equals raw pagemap, kpageflags and kpagecount",
+            lambda: until_quiet(lambda: raw_compare(pid)))
     tap.run(f"{title}: --pages changes no sum",
-            lambda: same_sums(*need("plain", "pages")))
-    tap.run(f"{title}: csv and table agree with json",
-            lambda: tables.csv_agrees(pid, *need("plain")) +
-            tables.table_agrees(pid, *need("plain")))
-    for name in ("before", "after"):
-        if name in shots:
-            shots[name].close()
+            lambda: compare.differences(need("plain"), need("pages")))
+    tap.run(f"{title}: csv agrees with json", lambda: tables.csv_agrees(pid, need("plain")))
+    tap.run(f"{title}: the table agrees with json",
+            lambda: tables.table_agrees(pid, need("plain")))
     return shots.get("pages")
-
-
-def same_sums(plain, pages):
-    return [f"{compare.label(a)}: {m} {a[m]} and {b[m]}"
-            for a, b in zip(plain["regions"], pages["regions"]) for m in compare.SUMS
-            if a[m] != b[m]]
 
 
 def states(title, *options, every_state=False):
@@ -130,12 +138,15 @@ def command(*words):
 
 
 def redis():
-    server = shutil.which("redis-server")
-    if not server:
-        tap.skip("redis-server under load", "redis-server is not installed")
+    # Debian's redis-tools holds the server too, under another name, and starts no service.
+    program = shutil.which("redis-server") or shutil.which("redis-check-rdb")
+    if not program:
+        tap.skip("redis-server under load", "redis-tools is not installed")
         return
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, "socket")
+        server = os.path.join(d, "redis-server")
+        os.symlink(program, server)
         with Target([server, "--port", "0", "--unixsocket", path, "--dir", d, "--save", "",
                      "--appendonly", "no"], cwd=d) as target:
             wait_for(lambda: os.path.exists(path), "the server's socket")

@@ -1,6 +1,9 @@
 """Compares a snapshot of vmscope with the kernel's own answers. Every function returns a list of
 complaints, empty when all agrees."""
+import functools
 import json
+import os
+import re
 import subprocess
 
 from . import kernel
@@ -34,6 +37,43 @@ def snap(pid, *options, user=None):
     if status != 0 or err:
         raise RuntimeError(f"snap -p {pid}: status {status}, stderr {err!r}")
     return json.loads(out.decode("utf-8"))
+
+
+@functools.lru_cache(maxsize=None)
+def own_files():
+    """Inodes of the files that vmscope itself maps: while it looks, it is one of their sharers."""
+    ldd = subprocess.run(["ldd", VMSCOPE], capture_output=True, text=True, check=False).stdout
+    paths = re.findall(r"/\S+", ldd) + [VMSCOPE]
+    return {os.stat(p).st_ino for p in paths if os.path.exists(p)}
+
+
+def common(name, kind_is_file):
+    """Pages that processes outside the test map and unmap as they come and go: how exclusive they
+    are changes from one reading to the next."""
+    ours = "vmscope-states-" in name
+    return kind_is_file and name.startswith("/") and not ours or name == "[vdso]"
+
+
+def common_region(region):
+    return common(text_of(region.name), region.inode != 0 and not region.shmem)
+
+
+def watched_region(region):
+    """Mapped by vmscope too."""
+    return region.name == b"[vdso]" or region.inode in own_files() and common_region(region)
+
+
+def differences(a, b):
+    """Members whose sums differ between two readings, but for what other processes decide."""
+    bad, loose = [], False
+    for x, y in zip(a["regions"], b["regions"]):
+        free = common(x["name"], x["kind"] == "file")
+        loose |= free
+        bad += [f"{label(x)}: {m} {x[m]} and {y[m]}" for m in SUMS
+                if x[m] != y[m] and not (free and m in ("exclusive", "shared"))]
+    return bad + [f"total {m}: {a['totals'][m]} and {b['totals'][m]}" for m in SUMS
+                  if a["totals"][m] != b["totals"][m]
+                  and not (loose and m in ("exclusive", "shared"))]
 
 
 def text_of(name):
@@ -148,11 +188,16 @@ def sums_of(pages, region):
     return t
 
 
-def against_sums(snapshot, raw):
+def against_sums(snapshot, raw, raw_after):
     """The sums that smaps does not tell, from raw bits."""
     bad = []
-    for r, region, pages in zip(snapshot["regions"], raw.regions, raw.pages):
+    for r, region, pages, again in zip(snapshot["regions"], raw.regions, raw.pages,
+                                       raw_after.pages):
         want = sums_of(pages, region)
+        if watched_region(region) or common_region(region) and want != sums_of(again, region):
+            if r["exclusive"] + r["shared"] != want["exclusive"] + want["shared"]:
+                bad.append(f"{region.label}: exclusive and shared do not add up")
+            want["exclusive"], want["shared"] = r["exclusive"], r["shared"]
         for m in SUMS:
             if m in ("swap", "pmd_mapped"):
                 continue
@@ -178,7 +223,7 @@ def runs_in_full(region):
     return out
 
 
-def page_complaints(run, at, facts, frames):
+def page_complaints(run, at, facts, frames, watched):
     """One page `at` pages into a run against the raw facts of that page."""
     bad = []
     if run["state"] != facts.state and not (run["state"] in ("unknown", "device") and
@@ -189,16 +234,18 @@ def page_complaints(run, at, facts, frames):
         bad.append(f"attribute uffd-wp is {'uffd-wp' in attrs}")
     if facts.state not in STATES_PRESENT or facts.frame is None:
         return bad
-    if ("exclusive" in attrs) != facts.exclusive:
-        bad.append(f"attribute exclusive is {'exclusive' in attrs}")
     if run["pfn"] is None or int(run["pfn"], 16) + at != facts.frame:
         bad.append(f"frame {run['pfn']} + {at}, pagemap says {facts.frame:#x}")
+    if facts.state in STATES_RSS:
+        bad += flag_complaints(run, attrs, facts, frames)
+    if watched and facts.state == "file":
+        return bad
+    if ("exclusive" in attrs) != facts.exclusive:
+        bad.append(f"attribute exclusive is {'exclusive' in attrs}")
     if run["mapcount"] is not None and run["mapcount"] != facts.count:
         bad.append(f"mapcount {run['mapcount']}, kpagecount says {facts.count}")
     if not facts.exclusive and run["mapcount"] is None and "zero" not in facts.state:
         bad.append("mapcount is unknown though the page is not exclusive")
-    if facts.state in STATES_RSS:
-        bad += flag_complaints(run, attrs, facts, frames)
     return bad
 
 
@@ -236,6 +283,7 @@ def against_pages(snapshot, raw, raw_after=None):
             moving = {a[0] for a, b in zip(pages, raw_after.pages[i]) if stable(a) != stable(b)}
         runs = iter(runs_in_full(r))
         run = next(runs)
+        watched = watched_region(region)
         for index, n, facts in pages:
             while n > 0:
                 while run["first"] + run["pages"] - base <= index:
@@ -244,7 +292,8 @@ def against_pages(snapshot, raw, raw_after=None):
                 step = min(n, run["pages"] - at)
                 if index not in moving:
                     bad += [f"{region.label} page {index}: {c}"
-                            for c in page_complaints(run, at, facts, raw.frames)]
+                            for c in page_complaints(run, at, facts, raw.frames,
+                                                     watched)]
                 index, n = index + step, n - step
     return bad
 
