@@ -4,7 +4,7 @@
     with Machine(hugetlb=16, swap=True, ksm=True, thp=True) as machine:
         ... machine.has["swap"], machine.why["swap"] ...
 
-    machine.py [--hugetlb N] [--gigantic N] [--swap] [--ksm] [--thp] -- COMMAND...
+    machine.py [--hugetlb N] [--gigantic N] [--swap] [--ksm] [--thp] [--quiet] -- COMMAND...
 
 Each setting is a file below /sys whose old value is kept; swap is a zram device, used only when
 it is idle, and no swap area of others is touched. Signals that end a Python program end this one
@@ -46,8 +46,10 @@ def swaps():
 
 
 class Machine:
-    def __init__(self, hugetlb=0, gigantic=0, swap=False, ksm=False, thp=False, swap_mb=256):
-        self.want = dict(hugetlb=hugetlb, gigantic=gigantic, swap=swap, ksm=ksm, thp=thp)
+    def __init__(self, hugetlb=0, gigantic=0, swap=False, ksm=False, thp=False, quiet=True,
+                 swap_mb=256):
+        self.want = dict(hugetlb=hugetlb, gigantic=gigantic, swap=swap, ksm=ksm, thp=thp,
+                         quiet=quiet)
         self.swap_mb = swap_mb
         self.undo = []  # callables, last first
         self.has = {}
@@ -177,13 +179,16 @@ class Machine:
         self._set(f"{base}/defrag", "madvise")
         self._set(f"{base}/use_zero_page", 1)
         self._set(f"{base}/shmem_enabled", "advise")
-        for limit in ("none", "shared", "swap"):  # khugepaged leaves split pages as they are
-            self._set(f"{base}/khugepaged/max_ptes_{limit}", 0)
         for name in sorted(os.listdir(base)):
             path = f"{base}/{name}/enabled"
             if name.startswith("hugepages-") and os.path.exists(path):
                 if name != f"hugepages-{self._pmd_kb()}kB":
                     self._set(path, "madvise")
+
+    def _quiet(self, _amount):
+        """khugepaged leaves pages as they are: it would collapse a huge page with holes."""
+        for limit in ("none", "shared", "swap"):
+            self._set(f"{SYS_MM}/transparent_hugepage/khugepaged/max_ptes_{limit}", 0)
 
     @staticmethod
     def _pmd_kb():
@@ -197,9 +202,11 @@ def main():
     options.add_argument("--swap", action="store_true")
     options.add_argument("--ksm", action="store_true")
     options.add_argument("--thp", action="store_true")
+    options.add_argument("--quiet", action="store_true")
     options.add_argument("command", nargs="+")
     args = options.parse_args()
-    with Machine(args.hugetlb, args.gigantic, args.swap, args.ksm, args.thp) as machine:
+    with Machine(args.hugetlb, args.gigantic, args.swap, args.ksm, args.thp,
+                 args.quiet) as machine:
         for what, why in machine.why.items():
             print(f"# no {what}: {why}", file=sys.stderr)
         return subprocess.run(args.command, check=False).returncode

@@ -186,7 +186,8 @@ def main():
     if os.geteuid() != 0:
         tap.skip("truth", "raw page frames need root")
         return tap.finish()
-    states("states, machine as it is")
+    with Machine(quiet=True):
+        states("states, machine as it is")
     states("states, eight threads", "--threads", "8", "--only", "anon_exclusive,anon_holes")
     bash()
     python3(1)
