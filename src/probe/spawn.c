@@ -227,17 +227,39 @@ static _Noreturn void run_child(const struct plan *p)
     fail_child(fd, STEP_EXEC, -errno);
 }
 
+/* Whether a directory of PATH has an entry of this name. exec answers EACCES also for a directory
+ * that may not be searched, such as one of root's, with nothing of that name anywhere. */
+static bool is_in_path(const char *name)
+{
+    char path[4096];
+    const char *dirs = getenv("PATH");
+    while (dirs && *dirs) {
+        size_t len = strcspn(dirs, ":");
+        snprintf(path, sizeof path, "%.*s/%s", len ? (int)len : 1, len ? dirs : ".", name);
+        if (!access(path, F_OK))
+            return true;
+        dirs += len + (dirs[len] == ':');
+    }
+    return false;
+}
+
 static int exec_failure(const char *command, int error, struct err *e)
 {
     char name[128];
     text_escape(name, sizeof name, command, strlen(command));
-    if (error != ENOENT)
+    bool bare = !strchr(command, '/');
+    if (error == EACCES && (!bare || is_in_path(command)))
+        return err_set(e, -ENOEXEC,
+                       "cannot execute %s: permission denied: is it a program, and "
+                       "executable by the user who runs it (ls -l)?",
+                       name);
+    if (error != ENOENT && error != EACCES)
         return err_set(e, -ENOEXEC, "cannot execute %s: %s", name, strerror(error));
-    if (!strchr(command, '/'))
-        return err_set(e, -ENOENT, "%s: command not found in PATH", name);
+    if (bare)
+        return err_set(e, -ENOENT, "%s: command not found in PATH: give its path", name);
     if (!access(command, F_OK))
         return err_set(e, -ENOENT, "cannot execute %s: its interpreter or loader is missing", name);
-    return err_set(e, -ENOENT, "%s: no such file", name);
+    return err_set(e, -ENOENT, "%s: no such file: check the path", name);
 }
 
 /* 0 when the child has exec'ed, otherwise why it has not. */
