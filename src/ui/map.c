@@ -25,18 +25,17 @@ static const struct binding bindings[] = {
     {{KEY_CODE_PGDN}, "PgDn", "one screen down", false, MAP_PGDN},
     {{'g', KEY_CODE_HOME}, "g Home", "the first mapping", false, MAP_FIRST},
     {{'G', KEY_CODE_END}, "G End", "the last mapping", false, MAP_LAST},
-    {{'+', '='}, "+", "zoom in 8 times; a third step is one level of the page table", true,
-     MAP_IN},
-    {{'-', '_', KEY_CODE_ESC}, "- Esc", "zoom out 8 times", true, MAP_OUT},
-    {{KEY_CODE_ENTER}, "Enter", "zoom in; on a single page, show that page", true, MAP_ENTER},
-    {{'0'}, "0", "fit: the finest scale that shows all mappings at once", true, MAP_FIT},
-    {{'n'}, "n", "the next mapping", true, MAP_NEXT},
-    {{'N'}, "N", "the previous mapping", true, MAP_PREV},
-    {{'w'}, "w", "fold or unfold the strip of the whole address space and the legend", false,
-     MAP_STRIP},
-    {{'i'}, "i", "fold or unfold the panel about the selection. In the picture a cell has the state "
-     "most of its pages in memory have; split, chequered or in lower case it is mixed; reversed it "
-     "has just changed", false, MAP_PANEL},
+    {{'+', '='}, "+", "zoom in", true, MAP_IN},
+    {{'-', '_', KEY_CODE_ESC}, "- Esc", "zoom out", true, MAP_OUT},
+    {{KEY_CODE_ENTER}, "Enter", "zoom in, at last to the page", false, MAP_ENTER},
+    {{'0'}, "0", "fit all", true, MAP_FIT},
+    {{'n'}, "n", "next mapping", true, MAP_NEXT},
+    {{'N'}, "N", "previous mapping", false, MAP_PREV},
+    {{'w'}, "w", "fold or unfold the strip of the whole space. A zoom step is a factor of 8, three "
+     "are a level of the page table; fit follows the process until you zoom", false, MAP_STRIP},
+    {{'i'}, "i", "fold or unfold the panel. A cell shows the state that most of its pages have, "
+     "pages not present left out; split, chequered, underlined or in lower case it is mixed, "
+     "reversed it has just changed", false, MAP_PANEL},
     {{0}, NULL, NULL, false, 0},
 };
 
@@ -284,13 +283,18 @@ static void draw_all(struct map_view *v, struct ui_state *ui, struct area a)
         draw_top(v, ui, area_part(a, 0, 0, a.cols, 1));
 }
 
-/* Tells the source what is on the screen. */
+/* Tells the source what is on the screen; the kernel's half ([vsyscall]) has nothing to look at. */
 static void look(struct map_view *v, const struct ui_state *ui)
 {
+    const struct region_table *t = v->layout.table;
     struct map_window w = window_of(v);
     uint64_t start, end;
     map_window_range(&w, &start, &end);
-    if ((start == v->look_start && end == v->look_end) || !ui->source || !ui->source->look)
+    size_t halves = region_table_find(t, (uint64_t)INT64_MAX + 1);
+    if (end > INT64_MAX)
+        end = halves ? t->v[halves - 1].end : 0;
+    bool same = start == v->look_start && end == v->look_end;
+    if (start >= end || same || !ui->source || !ui->source->look)
         return;
     v->look_start = start;
     v->look_end = end;

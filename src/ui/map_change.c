@@ -11,11 +11,18 @@ static bool kind_known(const struct page *p)
     return p->state != PAGE_UNKNOWN && p->state != PAGE_PRESENT;
 }
 
-static uint16_t comparable(uint16_t both)
+/* Whether the frame is the process's own memory. Who else maps a page of a file says nothing about
+ * this process: it changes with every program that starts. */
+static bool is_own(const struct page *p)
+{
+    return page_state_info(p->state)->anon;
+}
+
+static uint16_t comparable(uint16_t both, bool own)
 {
     unsigned mask = PAGE_A_PMD;
     if (both & PAGE_A_ENTRY)
-        mask |= PAGE_A_EXCLUSIVE | PAGE_A_UFFD_WP;
+        mask |= PAGE_A_UFFD_WP | (own ? PAGE_A_EXCLUSIVE : 0u);
     if (both & PAGE_A_FLAGS)
         mask |= PAGE_A_SWAPCACHE | PAGE_A_WRITABLE | PAGE_A_DIRTY | PAGE_A_UNEVICTABLE |
                 PAGE_A_LOCKED | PAGE_A_WRITEBACK | PAGE_A_LARGE | PAGE_A_LAZYFREE;
@@ -34,9 +41,10 @@ bool map_page_changed(const struct page *before, const struct page *after)
         after->frame != PAGE_FRAME_UNKNOWN)
         return true;
     uint16_t both = before->attrs & after->attrs;
-    if ((before->attrs ^ after->attrs) & comparable(both))
+    bool own = is_own(before) && is_own(after);
+    if ((before->attrs ^ after->attrs) & comparable(both, own))
         return true;
-    return both & PAGE_A_COUNT && before->mapcount != after->mapcount;
+    return own && both & PAGE_A_COUNT && before->mapcount != after->mapcount;
 }
 
 struct compare {

@@ -387,6 +387,12 @@ static void test_better_known_is_no_change(void **state)
     c = b;
     c.frame = 78;
     assert_true(map_page_changed(&b, &c));
+    b.attrs |= PAGE_A_COUNT;
+    c = b;
+    c.mapcount = 2;
+    assert_false(map_page_changed(&b, &c)); /* another program maps the file, too */
+    b.state = c.state = PAGE_ANON;
+    assert_true(map_page_changed(&b, &c));
     c = b;
     c.state = PAGE_UNKNOWN;
     assert_false(map_page_changed(&b, &c));
@@ -478,6 +484,7 @@ static void test_moves(void **state)
         press(&s, KEY_CODE_PGUP);
     assert_true(s.ui.cursor < HEAP);
     assert_true(s.looked[2] > 5);
+    assert_true(s.looked[0] < s.looked[1] && s.looked[1] <= STACK + 33 * PAGE);
     screen_close(&s);
 }
 
