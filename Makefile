@@ -11,7 +11,8 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 man1dir = $(DESTDIR)$(PREFIX)/share/man/man1
 bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-PKGS := ncursesw libelf libproc2
+# libproc2 is loaded when it is needed (src/probe/proclist.c): its headers only.
+PKGS := ncursesw libelf
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 

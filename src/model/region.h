@@ -43,7 +43,8 @@ struct region {
     uint8_t kind;  /* enum region_kind */
     const char *name; /* raw foreign bytes, NUL-terminated, "" when none; escape before showing */
     const struct region_smaps *smaps; /* NULL when smaps was not read */
-    uint64_t shmem_swap; /* bytes in swap that the page table does not show; UINT64_MAX unknown */
+    uint64_t shmem_swap; /* bytes that the shared memory file has in swap under the region; 0 for
+                            other regions, UINT64_MAX unknown */
 };
 
 /* The name of the i-th VmFlags code ("rd", "wr", ...; /proc/PID/smaps, fs/proc/task_mmu.c) or NULL

@@ -52,6 +52,14 @@ static void ask_smaps(const struct region *r, struct totals *out)
     }
 }
 
+/* smaps counts what a shared memory file has in swap under a region that cannot have pages of its
+ * own (shared, or not writable) without looking which pages it has (fs/proc/task_mmu.c,
+ * smap_gather_stats). */
+static bool counts_all_of_file(const struct region *r)
+{
+    return r->shmem_swap && (r->perms & REGION_SHARED || !(r->perms & REGION_W));
+}
+
 void totals_of_region(const struct moment *m, const struct region *r, struct totals *out)
 {
     unsigned shift = m->target.geometry.page_shift;
@@ -62,8 +70,8 @@ void totals_of_region(const struct moment *m, const struct region *r, struct tot
     mark_unknown(m, &t, out);
     if (r->shmem_swap == UINT64_MAX)
         out->no_swap = true;
-    else
-        out->swap += r->shmem_swap;
+    else if (counts_all_of_file(r))
+        out->swap = (t.n[PAGE_SWAP] << shift) + r->shmem_swap;
     if (r->smaps)
         ask_smaps(r, out);
 }

@@ -1,6 +1,7 @@
 /* Fetching entries of /proc/kpageflags and /proc/kpagecount for many frames at once: requests are
  * sorted by frame number, near ones are read together, so that each entry costs little more than
- * the kernel's own work for it. */
+ * the kernel's own work for it. Large fetches use two CPUs: these files take no lock of the
+ * target's. */
 #ifndef VMSCOPE_PROBE_FRAMES_H
 #define VMSCOPE_PROBE_FRAMES_H
 
@@ -18,16 +19,18 @@ struct frames_request {
 
 /* Buffers that live as long as their owner; a zeroed one is empty. */
 struct frames_scratch {
-    uint64_t *keys, *sorted, *window;
-    size_t keys_cap, sorted_cap, window_cap;
+    struct frames_request *sorted;
+    size_t sorted_cap;
+    struct frames_window {
+        uint64_t *v;
+        size_t cap;
+    } windows[2]; /* one a thread */
 };
 void frames_scratch_deinit(struct frames_scratch *s);
 
-enum { FRAMES_REQUESTS_MAX = 1 << 24 };
-
-/* Fills result[r.at .. r.at + r.n) for each request. 0, -ENOMEM, or -EINVAL for more than
- * FRAMES_REQUESTS_MAX requests. */
-int frames_fetch(int fd, const struct frames_request *requests, size_t count, uint64_t *result,
+/* Fills result[r.at .. r.at + r.n) for each request; the requests come out in another order.
+ * 0 or -ENOMEM. */
+int frames_fetch(int fd, struct frames_request *requests, size_t count, uint64_t *result,
                  struct frames_scratch *scratch);
 
 #endif

@@ -75,9 +75,9 @@ int page_reader_read(struct page_reader *r, const struct region_table *regions, 
                      uint64_t end, unsigned want, uint64_t max_pages, struct run_vec *out,
                      uint64_t *stopped);
 
-/* True when what a shared memory region has in swap can be found page by page (map_files and
- * cachestat(2)). */
-bool page_reader_knows_shmem_swap(struct page_reader *r, const struct region *region);
+/* Bytes that the file of a shared memory region has in swap under all of it (map_files and
+ * cachestat(2)). False if that cannot be found out. */
+bool page_reader_shmem_swap(struct page_reader *r, const struct region *region, uint64_t *bytes);
 
 /* The order of the large folio that holds this frame, from kpageflags; PAGE_ORDER_UNKNOWN if it
  * cannot be read. */

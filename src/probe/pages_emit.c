@@ -201,12 +201,41 @@ static uint32_t same_frames(const struct page_reader *r, const struct pages_raw 
     return m - k;
 }
 
-static int emit_one(struct page_reader *r, const struct pages_raw *raw, unsigned want,
-                    uint64_t page_mask, struct run_vec *out)
+/* Neighbours mostly have the same evidence but for the frame: the last decoding is kept. */
+struct decoder {
+    struct page_evidence ev; /* frame number and unwatched flags cleared */
+    struct page page;
+    bool valid, noisy;
+    unsigned pmd_order;
+    uint64_t flags_mask;
+};
+
+static struct page decode(struct decoder *d, const struct page_evidence *ev)
 {
-    bool noisy = want & PAGES_NOISY;
-    uint64_t mask = page_decode_flags_mask(noisy);
-    unsigned pmd_order = r->geometry.pmd_shift - r->geometry.page_shift;
+    struct page_evidence key = *ev;
+    bool framed = ev->has_entry && ev->has_pfn && ev->entry & PM_PRESENT;
+    if (framed)
+        key.entry &= ~PM_PFN_MASK;
+    key.flags &= d->flags_mask;
+    const struct page_evidence *k = &d->ev;
+    if (!d->valid || key.entry != k->entry || key.flags != k->flags || key.count != k->count ||
+        key.categories != k->categories || key.region_kind != k->region_kind ||
+        key.has_entry != k->has_entry || key.has_scan != k->has_scan ||
+        key.has_flags != k->has_flags || key.has_count != k->has_count) {
+        d->ev = key;
+        d->page = page_decode(&key, d->pmd_order, d->noisy);
+        d->valid = true;
+    }
+    struct page p = d->page;
+    if (framed)
+        p.frame = ev->entry & PM_PFN_MASK;
+    return p;
+}
+
+static int emit_one(struct page_reader *r, const struct pages_raw *raw, unsigned want,
+                    struct decoder *decoder, uint64_t page_mask, struct run_vec *out)
+{
+    uint64_t mask = decoder->flags_mask;
     struct page_evidence ev = evidence_of(r, raw);
     for (uint32_t k = 0; k < raw->n;) {
         uint32_t n = same_frames(r, raw, k, mask);
@@ -220,7 +249,7 @@ static int emit_one(struct page_reader *r, const struct pages_raw *raw, unsigned
         }
         bool frames = r->has_pfn && raw->entry & PM_PRESENT;
         ev.entry = frames ? raw->entry + k : raw->entry;
-        struct page p = page_decode(&ev, pmd_order, noisy);
+        struct page p = decode(decoder, &ev);
         if (want & PAGES_ORDERS && ev.has_flags && p.order == PAGE_ORDER_UNKNOWN) {
             p.order = page_reader_order(r, p.frame);
             uint64_t left = r->folio.head + r->folio.n - p.frame;
@@ -253,12 +282,15 @@ int pages_emit(struct page_reader *r, unsigned want, struct run_vec *out)
         rc = read_counts(r);
     r->folio.n = 0;
     uint64_t mask = ((uint64_t)1 << (r->geometry.levels * PAGETREE_FANOUT_BITS)) - 1;
+    struct decoder decoder = {.noisy = want & PAGES_NOISY,
+                              .pmd_order = r->geometry.pmd_shift - r->geometry.page_shift,
+                              .flags_mask = page_decode_flags_mask(want & PAGES_NOISY)};
     for (size_t i = 0; !rc && i < r->raws_count; i++) {
         const struct pages_raw *raw = &r->raws[i];
         if (raw->source & (RAW_DEVICE | RAW_SHMEM_SWAP | RAW_UNREAD))
             rc = emit_plain(raw, mask, out);
         else
-            rc = emit_one(r, raw, want, mask, out);
+            rc = emit_one(r, raw, want, &decoder, mask, out);
     }
     return rc;
 }

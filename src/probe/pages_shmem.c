@@ -59,15 +59,17 @@ static int open_region(const struct page_reader *r, const struct region *region)
     return openat(r->process_fd, name, O_RDONLY | O_CLOEXEC);
 }
 
-bool page_reader_knows_shmem_swap(struct page_reader *r, const struct region *region)
+bool page_reader_shmem_swap(struct page_reader *r, const struct region *region, uint64_t *bytes)
 {
     struct search s = {.r = r, .region = region, .fd = open_region(r, region),
                        .shift = r->geometry.page_shift};
     if (s.fd < 0)
         return false;
-    bool knows = swapped(&s, region->start >> s.shift, 1) >= 0;
+    int64_t n = swapped(&s, region->start >> s.shift, (region->end - region->start) >> s.shift);
     close(s.fd);
-    return knows;
+    if (n >= 0)
+        *bytes = (uint64_t)n << s.shift;
+    return n >= 0;
 }
 
 int pages_shmem_swap(struct page_reader *r, const struct region *region, uint64_t start,

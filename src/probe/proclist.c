@@ -1,6 +1,9 @@
-/* The processes that can be chosen, by libproc2. */
+/* The processes that can be chosen, by libproc2. The library is loaded when the list is first asked
+ * for: it pulls in libsystemd and half a dozen others, which would double the time that a snapshot
+ * takes, and map library pages that a target may have had to itself. */
 #include "probe/proclist.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <libproc2/pids.h>
 #include <stdbool.h>
@@ -59,10 +62,33 @@ static int by_falling_rss(const void *a, const void *b)
     return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-static int collect(struct pids_info *info, struct process_list *out)
+/* What is used of the library; the header gives the types. */
+struct library {
+    __typeof__(procps_pids_new) *pids_new;
+    __typeof__(procps_pids_reap) *pids_reap;
+    __typeof__(procps_pids_unref) *pids_unref;
+};
+
+static int load(struct library *l, struct err *e)
+{
+    void *handle = dlopen("libproc2.so.0", RTLD_NOW | RTLD_LOCAL);
+    if (!handle)
+        return err_set(e, -ENOENT, "cannot list processes: libproc2 is not installed; install "
+                                   "libproc2-0, or give a process with -p PID");
+    *(void **)&l->pids_new = dlsym(handle, "procps_pids_new");
+    *(void **)&l->pids_reap = dlsym(handle, "procps_pids_reap");
+    *(void **)&l->pids_unref = dlsym(handle, "procps_pids_unref");
+    if (l->pids_new && l->pids_reap && l->pids_unref)
+        return 0;
+    dlclose(handle);
+    return err_set(e, -ENOSYS, "cannot list processes: this libproc2 is of another version; give a "
+                               "process with -p PID");
+}
+
+static int collect(const struct library *l, struct pids_info *info, struct process_list *out)
 {
     errno = 0;
-    struct pids_fetch *all = procps_pids_reap(info, PIDS_FETCH_TASKS_ONLY);
+    struct pids_fetch *all = l->pids_reap(info, PIDS_FETCH_TASKS_ONLY);
     if (!all)
         return errno ? -errno : -EIO;
     size_t total = (size_t)all->counts->total;
@@ -78,12 +104,16 @@ static int collect(struct pids_info *info, struct process_list *out)
 
 int proclist_read(struct process_list *out, struct err *e)
 {
+    static struct library library;
     struct process_list list = {0};
     struct pids_info *info = NULL;
-    int rc = procps_pids_new(&info, items, ITEM_N);
+    int rc = library.pids_new ? 0 : load(&library, e);
+    if (rc)
+        return rc;
+    rc = library.pids_new(&info, items, ITEM_N);
     if (!rc) {
-        rc = collect(info, &list);
-        procps_pids_unref(&info);
+        rc = collect(&library, info, &list);
+        library.pids_unref(&info);
     }
     if (rc)
         return err_set(e, rc, "cannot list processes: %s: is /proc mounted?", strerror(-rc));

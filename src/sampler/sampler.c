@@ -13,6 +13,7 @@
 #include "probe/maps.h"
 #include "probe/sysinfo.h"
 #include "sampler/sampler_state.h"
+#include "sampler/second.h"
 
 /* Populated pages read before they are folded: frames sort better in large batches. */
 enum { BATCH_PAGES = 1 << 18 };
@@ -262,22 +263,19 @@ static int clear_unmapped(struct sampler *s, const struct region_table *old,
     return rc;
 }
 
-/* How many bytes of shared memory are in swap is known page by page where the file can be asked;
- * else only smaps can tell. For a mapping that is shared or not writable, smaps counts what the file
- * has in swap also under pages that the mapping has copied (fs/proc/task_mmu.c,
- * smap_gather_stats). */
+/* Where the file behind shared memory can be asked, its swapped pages become states in the tree;
+ * else only smaps can tell how many there are. */
 static void mark_shmem_swap(struct sampler *s, struct region_table *t)
 {
     if (!s->reader.swap_in_use)
         return;
-    bool can = true, tried = false;
     for (size_t i = 0; i < t->count; i++) {
-        if (t->v[i].kind != REGION_SHMEM)
-            continue;
-        if (!tried)
-            can = page_reader_knows_shmem_swap(&s->reader, &t->v[i]);
-        tried = true;
-        t->v[i].shmem_swap = can ? 0 : UINT64_MAX;
+        struct region *r = &t->v[i];
+        uint64_t bytes = UINT64_MAX;
+        if (r->kind == REGION_SHMEM && !page_reader_shmem_swap(&s->reader, r, &bytes))
+            bytes = UINT64_MAX;
+        if (r->kind == REGION_SHMEM)
+            r->shmem_swap = bytes;
     }
 }
 
@@ -330,14 +328,13 @@ int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx)
 
 /* --- the complete sample --- */
 
-static int read_everything(struct sampler *s, sampler_sink *sink, void *ctx)
+static int read_range(struct sampler *s, uint64_t at, uint64_t end, sampler_sink *sink, void *ctx)
 {
-    uint64_t at = 0;
     int rc = 0;
-    while (!rc && at < UINT64_MAX) {
-        uint64_t stopped = UINT64_MAX;
+    while (!rc && at < end) {
+        uint64_t stopped = end;
         s->runs.count = 0;
-        rc = page_reader_read(&s->reader, s->regions, at, UINT64_MAX, s->options.want, BATCH_PAGES,
+        rc = page_reader_read(&s->reader, s->regions, at, end, s->options.want, BATCH_PAGES,
                               &s->runs, &stopped);
         if (!rc)
             rc = sampler_send_pages(s, at, stopped, &s->runs, sink, ctx);
@@ -346,9 +343,28 @@ static int read_everything(struct sampler *s, sampler_sink *sink, void *ctx)
     return rc;
 }
 
+static int read_everything(struct sampler *s, sampler_sink *sink, void *ctx)
+{
+    struct second upper;
+    if (s->options.want ||
+        !second_start(&upper, &s->dir, &s->target, s->regions, s->counters.rss))
+        return read_range(s, 0, UINT64_MAX, sink, ctx);
+    int rc = read_range(s, 0, upper.start, sink, ctx);
+    second_join(&upper);
+    if (!rc)
+        rc = upper.rc;
+    if (!rc)
+        rc = sampler_send_pages(s, upper.start, upper.stopped, &upper.runs, sink, ctx);
+    s->reader.pages_read += upper.reader.pages_read;
+    s->reader.ranges_skipped += upper.reader.ranges_skipped;
+    uint64_t at = upper.stopped;
+    second_deinit(&upper);
+    return rc ? rc : read_range(s, at, UINT64_MAX, sink, ctx);
+}
+
 static int full_once(struct sampler *s, sampler_sink *sink, void *ctx)
 {
-    uint64_t start = io_now_ns(), cpu = io_thread_cpu_ns();
+    uint64_t start = io_now_ns(), cpu = io_process_cpu_ns();
     int rc = sampler_read_counters(s);
     if (!rc)
         rc = sampler_send_target(s, sink, ctx);
@@ -356,7 +372,7 @@ static int full_once(struct sampler *s, sampler_sink *sink, void *ctx)
         rc = sampler_read_regions(s, sink, ctx);
     if (!rc)
         rc = read_everything(s, sink, ctx);
-    s->cpu_ns = io_thread_cpu_ns() - cpu;
+    s->cpu_ns = io_process_cpu_ns() - cpu;
     s->wall_ns = io_now_ns() - start;
     return rc ? rc : sampler_send_sample(s, start, s->cpu_ns, true, s->wall_ns, sink, ctx);
 }
