@@ -52,6 +52,23 @@ static void on_term(int sig)
     stop = 1;
 }
 
+/* Keeps what was written, without escape sequences: curses may send them inside a word. */
+static void remember(const char *bytes, size_t n)
+{
+    static enum { TEXT, ESCAPE, CHARSET, CSI } state;
+    for (size_t i = 0; i < n; i++) {
+        char c = bytes[i];
+        if (c == '\x1b')
+            state = ESCAPE;
+        else if (state == ESCAPE)
+            state = c == '[' ? CSI : c == '(' ? CHARSET : TEXT;
+        else if (state == CHARSET || (state == CSI && c >= '@' && c <= '~'))
+            state = TEXT;
+        else if (state == TEXT && s.seen_len < SEEN_MAX)
+            s.seen[s.seen_len++] = c;
+    }
+}
+
 static uint64_t cpu_now(void)
 {
     struct timespec t;
@@ -74,9 +91,7 @@ static bool take(int ms)
     }
     s.bytes += (size_t)got;
     s.writes++;
-    size_t keep = (size_t)got < SEEN_MAX - s.seen_len ? (size_t)got : SEEN_MAX - s.seen_len;
-    memcpy(s.seen + s.seen_len, chunk, keep);
-    s.seen_len += keep;
+    remember(chunk, (size_t)got);
     return true;
 }
 
