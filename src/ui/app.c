@@ -70,6 +70,8 @@ static void release_held(struct app *a)
 void app_deinit(struct app *a)
 {
     release_held(a);
+    if (a->has_totals)
+        moment_deinit(&a->totalled);
     for (size_t i = 0; i < APP_VIEWS; i++)
         app_views[i]->destroy(a->views[i]);
     model_destroy(a->model);
@@ -83,7 +85,6 @@ static void meet_target(struct app *a, const struct moment *now)
         return;
     a->pid = now->target.pid;
     a->start_ticks = now->target.start_ticks;
-    a->totals_sample = 0;
     a->ui.cursor = now->regions->count ? now->regions->v[0].start : 0;
 }
 

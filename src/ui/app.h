@@ -38,8 +38,9 @@ struct app {
     struct line searched;           /* the last search */
     char message[160];              /* shown in place of the footer until the next key */
 
-    struct totals totals;      /* of the moment shown */
-    uint64_t totals_sample;    /* the sample they belong to; 0: none */
+    struct totals totals;      /* of all regions */
+    struct moment totalled;    /* the moment that they belong to, if has_totals */
+    bool has_totals;
     uint64_t samples;          /* samples seen */
     uint64_t dropped;          /* records that could not be folded */
     uint64_t start_ticks;      /* tells whether the target is still the same */

@@ -59,13 +59,17 @@ static void add_target(struct app *a, struct header *h, unsigned cols)
     add(h, 0, "%s %d", shown[0] ? shown : "?", (int)m->target.pid);
 }
 
-/* The totals of the moment shown, worked out once a sample. */
+/* Totals are worked out when the regions or the pages have changed. */
 static const struct totals *current_totals(struct app *a)
 {
-    if (a->totals_sample != a->ui.now->sample.number) {
-        totals_of_all(a->ui.now, &a->totals);
-        a->totals_sample = a->ui.now->sample.number;
-    }
+    const struct moment *m = a->ui.now;
+    if (a->has_totals && a->totalled.tree == m->tree && a->totalled.regions == m->regions)
+        return &a->totals;
+    if (a->has_totals)
+        moment_deinit(&a->totalled);
+    moment_copy(&a->totalled, m);
+    a->has_totals = true;
+    totals_of_all(m, &a->totals);
     return &a->totals;
 }
 

@@ -1,7 +1,7 @@
 /* The table of regions. Rows are indices into the moment's region table, filtered and sorted; they
  * are made again when the regions, the filter or the order change. Totals cost a walk of the page
  * tree, so they are worked out for the rows on the screen, and for all rows only when the order
- * depends on them; both are kept as long as the sample is the same. */
+ * depends on them; both are kept as long as no page and no region changes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,9 +42,8 @@ struct regions_view {
     char filter[256];
     bool stale; /* filter or order changed */
 
-    const struct region_table *table; /* one reference: what the rows point into */
-    uint64_t sample;
-    struct row_totals *totals; /* one a region of the table, owned */
+    struct moment of; /* the moment that rows and totals belong to; zeroed: none */
+    struct row_totals *totals; /* one a region, owned */
     size_t totals_cap;
     size_t *rows; /* owned; indices into the table, in the order shown */
     size_t rows_cap, count;
@@ -79,7 +78,7 @@ static void destroy(void *view)
     struct regions_view *v = view;
     if (!v)
         return;
-    region_table_unref((struct region_table *)v->table);
+    moment_deinit(&v->of);
     free(v->totals);
     free(v->rows);
     free(v);
@@ -165,10 +164,8 @@ static int adopt_moment(struct regions_view *v, const struct moment *m)
         return rc;
     for (size_t i = 0; i < m->regions->count; i++)
         v->totals[i].known = false;
-    region_table_ref(m->regions);
-    region_table_unref((struct region_table *)v->table);
-    v->table = m->regions;
-    v->sample = m->sample.number;
+    moment_deinit(&v->of);
+    moment_copy(&v->of, m);
     return 0;
 }
 
@@ -187,12 +184,12 @@ static void make_rows(struct regions_view *v, const struct moment *m)
 /* Brings the rows up to the moment shown. False when there was no memory for it. */
 static bool refresh(struct regions_view *v, const struct moment *m)
 {
-    bool other_table = v->table != m->regions;
-    bool other_sample = other_table || v->sample != m->sample.number;
+    bool other_table = v->of.regions != m->regions;
+    bool other = other_table || v->of.tree != m->tree;
     bool by_totals = v->sort != COL_RANGE && v->sort != COL_NAME && v->sort != COL_PERMS;
-    if (other_sample && adopt_moment(v, m))
+    if (other && adopt_moment(v, m))
         return false;
-    if (other_table || v->stale || (other_sample && by_totals))
+    if (other_table || v->stale || (other && by_totals))
         make_rows(v, m);
     return true;
 }
