@@ -16,7 +16,7 @@ static void check(const struct grid *g, const char *want)
 {
     struct buf b = {0};
     assert_int_equal(grid_text(g, &b), 0);
-    assert_string_equal(b.data, want);
+    assert_string_equal(b.data ? b.data : "", want);
     buf_deinit(&b);
 }
 
