@@ -279,18 +279,36 @@ static void mark_shmem_swap(struct sampler *s, struct region_table *t)
     }
 }
 
-static int parse_regions(struct sampler *s, struct region_table **out)
+static int parse_maps(struct sampler *s, struct region_table **out)
 {
-    int rc = 0;
-    if (!s->mounts_read) {
-        rc = mounts_read(&s->mounts, &s->dir, &s->text);
-        s->mounts_read = true;
-    }
-    if (rc)
-        return rc;
     const char *bytes = s->maps.len ? s->maps.data : "";
     return s->options.smaps ? smaps_parse(bytes, s->maps.len, &s->mounts, out)
                             : maps_parse(bytes, s->maps.len, &s->mounts, out);
+}
+
+/* Files without a block device may be shared memory or hugetlb: only then mounts matter. */
+static bool needs_mounts(const struct region_table *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->v[i].inode && !t->v[i].dev_major)
+            return true;
+    return false;
+}
+
+static int parse_regions(struct sampler *s, struct region_table **out)
+{
+    struct region_table *t;
+    int rc = parse_maps(s, &t);
+    if (!rc && !s->mounts_read && needs_mounts(t)) {
+        region_table_unref(t);
+        s->mounts_read = true;
+        rc = mounts_read(&s->mounts, &s->dir, &s->text);
+        if (!rc)
+            rc = parse_maps(s, &t);
+    }
+    if (!rc)
+        *out = t;
+    return rc;
 }
 
 int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx)
@@ -343,11 +361,39 @@ static int read_range(struct sampler *s, uint64_t at, uint64_t end, sampler_sink
     return rc;
 }
 
+/* A glance at the largest mapping: is it made of huge pages? */
+static bool mostly_huge(struct sampler *s)
+{
+    const struct region *largest = NULL;
+    uint64_t stopped, huge = 0, all = 0;
+    for (size_t i = 0; i < s->regions->count; i++)
+        if (!largest || s->regions->v[i].end - s->regions->v[i].start >
+                            largest->end - largest->start)
+            largest = &s->regions->v[i];
+    s->runs.count = 0;
+    if (!largest || page_reader_read(&s->reader, s->regions, largest->start, largest->end, 0, 4096,
+                                     &s->runs, &stopped))
+        return false;
+    for (size_t i = 0; i < s->runs.count; i++) {
+        all += s->runs.v[i].n;
+        huge += s->runs.v[i].first.attrs & PAGE_A_PMD ? s->runs.v[i].n : 0;
+    }
+    return huge > all / 2;
+}
+
+static bool is_worth_two(struct sampler *s)
+{
+    enum { RSS_LEAST = 64 << 20 };
+    if (s->counters.rss == UINT64_MAX || s->counters.rss < RSS_LEAST)
+        return false;
+    return !s->options.want || mostly_huge(s);
+}
+
 static int read_everything(struct sampler *s, sampler_sink *sink, void *ctx)
 {
     struct second upper;
-    if (s->options.want ||
-        !second_start(&upper, &s->dir, &s->target, s->regions, s->counters.rss))
+    if (!is_worth_two(s) ||
+        !second_start(&upper, &s->dir, &s->target, s->regions, s->options.want))
         return read_range(s, 0, UINT64_MAX, sink, ctx);
     int rc = read_range(s, 0, upper.start, sink, ctx);
     second_join(&upper);

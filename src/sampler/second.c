@@ -7,14 +7,13 @@ enum {
     BATCH_PAGES = 1 << 18,
     RUNS_MAX = 1 << 19, /* runs kept until they are joined; what is left then the caller reads */
 };
-#define RSS_WORTH_IT ((uint64_t)64 << 20)
 
 static void *read_half(void *arg)
 {
     struct second *s = arg;
     s->stopped = s->start;
     while (!s->rc && s->stopped < UINT64_MAX && s->runs.count < RUNS_MAX)
-        s->rc = page_reader_read(&s->reader, s->regions, s->stopped, UINT64_MAX, 0, BATCH_PAGES,
+        s->rc = page_reader_read(&s->reader, s->regions, s->stopped, UINT64_MAX, s->want, BATCH_PAGES,
                                  &s->runs, &s->stopped);
     return NULL;
 }
@@ -35,12 +34,10 @@ static uint64_t middle(const struct region_table *t)
 }
 
 bool second_start(struct second *s, const struct procdir *d, const struct target_info *info,
-                  const struct region_table *regions, uint64_t rss)
+                  const struct region_table *regions, unsigned want)
 {
     struct target_info scratch = *info;
-    if (rss == UINT64_MAX || rss < RSS_WORTH_IT)
-        return false;
-    *s = (struct second){.regions = regions, .start = middle(regions)};
+    *s = (struct second){.regions = regions, .want = want, .start = middle(regions)};
     if (page_reader_init(&s->reader, d, &scratch))
         return false;
     bool started = cpu_start_elsewhere(&s->thread, read_half, s);
