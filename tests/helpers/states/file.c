@@ -56,6 +56,16 @@ static void file_private_cow(const char *name)
                "run=file*4 run=anon-shared*2 run=anon-exclusive*1 run=anon-shared*1 run=file*8");
 }
 
+/* Fork copies no page-table entries of a private file mapping that was never written. */
+static void file_across_fork(const char *name)
+{
+    char *at = map_file(name, 16, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+    if (!at)
+        return;
+    read_pages(at, 0, 16);
+    state_made(name, at, 16 * page_bytes, "run=file*16 mapcount=1");
+}
+
 static void file_shared_clean(const char *name)
 {
     char *at = map_file(name, 32, PROT_READ | PROT_WRITE, MAP_SHARED);
@@ -188,6 +198,7 @@ static void file_device(const char *name)
 
 const struct maker makers_file[] = {
     {"file_private_cow", file_private_cow, BEFORE_FORK},
+    {"file_across_fork", file_across_fork, BEFORE_FORK},
     {"file_private_untouched", file_private_untouched, AFTER_FORK},
     {"file_private_read", file_private_read, AFTER_FORK},
     {"file_private_written", file_private_written, AFTER_FORK},

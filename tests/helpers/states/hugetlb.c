@@ -22,15 +22,23 @@ static char *from_pool(const char *name, size_t n, int flags)
     return place_map(name, n * HUGE, HUGE, RW, flags | POOL, -1);
 }
 
-static long pool_free(void)
+static long pool_number(const char *leaf)
 {
-    long n = -1;
-    FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
+    char path[128];
+    long n = 0;
+    snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-2048kB/%s", leaf);
+    FILE *f = fopen(path, "re");
     if (f && fscanf(f, "%ld", &n) != 1)
-        n = -1;
+        n = 0;
     if (f)
         fclose(f);
     return n;
+}
+
+/* Huge pages that nobody has or has reserved. */
+static long pool_free(void)
+{
+    return pool_number("free_hugepages") - pool_number("resv_hugepages");
 }
 
 static void hugetlb_private(const char *name)

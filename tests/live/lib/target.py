@@ -34,6 +34,12 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+def reaped_status(process):
+    """How a Popen child ended, for people."""
+    code = process.wait()
+    return f"signal {-code}" if code < 0 else f"status {code}"
+
+
 def tasks(pid):
     return [int(t) for t in os.listdir(f"/proc/{pid}/task")]
 
@@ -97,7 +103,7 @@ class Target:
         while True:
             line = self.line(seconds)
             if not line:
-                raise RuntimeError(f"{self.process.args} ended with {self.process.wait()}")
+                raise RuntimeError(f"{self.process.args}: {reaped_status(self.process)}")
             if line.startswith(wanted):
                 return line
 
@@ -165,7 +171,7 @@ class StatesTarget(Target):
         while True:
             line = self.line().decode()
             if not line:
-                raise RuntimeError(f"target_states ended with {self.process.wait()}")
+                raise RuntimeError(f"target_states: {reaped_status(self.process)}")
             word, *rest = line.split()
             if word == "ready":
                 break
