@@ -8,8 +8,8 @@ packages() {
     build) echo gcc libc6-dev make pkg-config libncurses-dev libelf-dev libproc2-dev ;;
     demo) ;;
     check) echo clang libclang-rt-14-dev libcmocka-dev libjansson-dev python3 tmux \
-        mandoc jq procps util-linux libcap2-bin ncurses-term ;;
-    bench) echo python3 procps ;;
+        mandoc jq procps util-linux mount kmod ncurses-term redis-tools sqlite3 ;;
+    bench) echo python3 procps smem ;;
     *) echo "deps.sh: unknown purpose '$1' (build, demo, check, bench)" >&2; exit 2 ;;
     esac
 }

@@ -1,0 +1,84 @@
+# bash completion for vmscope(1)
+
+_vmscope_pids()
+{
+    local dir
+    for dir in /proc/[0-9]*; do
+        echo "${dir#/proc/}"
+    done
+}
+
+# The first word that is no option: the command.
+_vmscope_command()
+{
+    local i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        run|attach|step|play|check|snap|faults|record|replay|diff|export|doctor)
+            echo "${COMP_WORDS[i]}"
+            return
+            ;;
+        esac
+    done
+}
+
+_vmscope()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command words
+    local commands='run attach snap doctor'
+    local options='--pid --user --output --format --delay --count --color --ascii --no-mouse
+        --proc-root --screen --keys --cpu-limit --help --version'
+    command=$(_vmscope_command)
+    COMPREPLY=()
+
+    case $prev in
+    -p|--pid)
+        mapfile -t COMPREPLY < <(compgen -W "$(_vmscope_pids)" -- "$cur")
+        return
+        ;;
+    -u|--user)
+        mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+        return
+        ;;
+    -o|--output)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --proc-root)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+        return
+        ;;
+    -f|--format)
+        words='table json'
+        [[ $command == snap ]] && words+=' csv'
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+        return
+        ;;
+    --color)
+        mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur")
+        return
+        ;;
+    --screen)
+        mapfile -t COMPREPLY < <(compgen -W '80x24 100x30 250x70' -- "$cur")
+        return
+        ;;
+    -d|--delay|-n|--count|--keys|--cpu-limit)
+        return
+        ;;
+    esac
+
+    if [[ $cur == -* ]]; then
+        [[ $command == snap ]] && options+=' --pages --residency --stats'
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+    elif [[ -z $command ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
+    elif [[ $command == attach ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_vmscope_pids)" -- "$cur")
+    elif [[ $command == run || $prev == -- ]]; then
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+    fi
+}
+
+complete -F _vmscope vmscope
