@@ -117,15 +117,15 @@ static uint64_t next_region(const struct region_table *regions, uint64_t at, uin
     return regions->v[i].start > at ? regions->v[i].start : at;
 }
 
-/* The kernel's own half (vsyscall) cannot be scanned; the last mapping below it ends the scan. */
+/* A scan may not be asked for addresses beyond the user's half: it ends with the last mapping. */
 static uint64_t scan_end(const struct region_table *regions, uint64_t at, uint64_t end)
 {
     const uint64_t half = (uint64_t)1 << 63;
-    if (at < half && end > half) {
-        size_t i = region_table_find(regions, half);
-        end = i ? regions->v[i - 1].end : at;
-    }
-    return end - at > SCAN_SPAN ? at + SCAN_SPAN : end;
+    uint64_t limit = at < half && end > half ? half : end;
+    size_t i = region_table_find(regions, limit - 1);
+    bool inside = i < regions->count && regions->v[i].start < limit;
+    uint64_t last = inside ? limit : i ? regions->v[i - 1].end : at;
+    return last - at > SCAN_SPAN ? at + SCAN_SPAN : last;
 }
 
 int page_reader_read(struct page_reader *r, const struct region_table *regions, uint64_t start,

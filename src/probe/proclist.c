@@ -69,17 +69,20 @@ struct library {
     __typeof__(procps_pids_unref) *pids_unref;
 };
 
-static int load(struct library *l, struct err *e)
+static int load(struct library *out, struct err *e)
 {
+    struct library l;
     void *handle = dlopen("libproc2.so.0", RTLD_NOW | RTLD_LOCAL);
     if (!handle)
         return err_set(e, -ENOENT, "cannot list processes: libproc2 is not installed; install "
                                    "libproc2-0, or give a process with -p PID");
-    *(void **)&l->pids_new = dlsym(handle, "procps_pids_new");
-    *(void **)&l->pids_reap = dlsym(handle, "procps_pids_reap");
-    *(void **)&l->pids_unref = dlsym(handle, "procps_pids_unref");
-    if (l->pids_new && l->pids_reap && l->pids_unref)
+    *(void **)&l.pids_new = dlsym(handle, "procps_pids_new");
+    *(void **)&l.pids_reap = dlsym(handle, "procps_pids_reap");
+    *(void **)&l.pids_unref = dlsym(handle, "procps_pids_unref");
+    if (l.pids_new && l.pids_reap && l.pids_unref) {
+        *out = l;
         return 0;
+    }
     dlclose(handle);
     return err_set(e, -ENOSYS, "cannot list processes: this libproc2 is of another version; give a "
                                "process with -p PID");
