@@ -46,7 +46,7 @@ struct frame {
     unsigned rows;                  /* of the body */
     unsigned body, body_cols;       /* columns of the picture with its gutter */
     unsigned gutter, strip, panel;  /* columns, 0: not shown */
-    bool top, detail, legend;       /* lines of their own */
+    unsigned top, detail, legend;   /* lines of their own */
 };
 
 struct map_view {
@@ -87,7 +87,7 @@ static void map_destroy(void *view)
 
 /* --- the plan of the screen --- */
 
-static struct frame plan(const struct map_view *v, struct area a)
+static struct frame plan(const struct map_view *v, const struct ui_state *ui, struct area a)
 {
     struct frame f = {.body_cols = a.cols, .rows = a.rows};
     if (!v->no_panel && a.rows >= 12 && a.cols >= BODY_MIN + MAP_PANEL_COLS + 1)
@@ -100,8 +100,11 @@ static struct frame plan(const struct map_view *v, struct area a)
     f.gutter = f.body_cols >= GUTTER_BODY_MIN ? GUTTER : 0;
     f.top = a.rows >= 3;
     f.detail = !f.panel && a.rows >= 4;
-    f.legend = !f.panel && !f.strip && a.rows >= 14;
-    f.rows -= (unsigned)f.top + (unsigned)f.detail + (unsigned)f.legend;
+    if (ui->now && !f.panel && !f.strip && a.rows >= 14)
+        f.legend = map_legend_lines(ui, area_part(a, 0, 0, a.cols, 0));
+    if (f.legend > a.rows / 7)
+        f.legend = a.rows / 7;
+    f.rows -= f.top + f.detail + f.legend;
     return f;
 }
 
@@ -276,9 +279,9 @@ static void draw_all(struct map_view *v, struct ui_state *ui, struct area a)
     draw_sides(v, ui, &w, &s, area_part(a, 0, f->top, a.cols, a.rows - f->top));
     unsigned row = f->top + f->rows;
     if (f->legend)
-        map_legend_line(ui, area_part(a, 0, row++, a.cols, 1));
+        map_legend_lines(ui, area_part(a, 0, row, a.cols, f->legend));
     if (f->detail)
-        map_detail_line(&s, ui, area_part(a, f->body, row, f->body_cols, 1));
+        map_detail_line(&s, ui, area_part(a, f->body, row + f->legend, f->body_cols, 1));
     if (f->top)
         draw_top(v, ui, area_part(a, 0, 0, a.cols, 1));
 }
@@ -307,7 +310,7 @@ static void map_draw(void *view, struct ui_state *ui, struct area a)
     const char *message = NULL;
     if (!a.rows || !a.cols)
         return;
-    v->frame = plan(v, a);
+    v->frame = plan(v, ui, a);
     if (!ui->now)
         message = ui->gone ? ui->gone : "waiting for the first sample";
     else if (!ui->now->regions->count)

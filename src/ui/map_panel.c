@@ -98,12 +98,12 @@ static void put_region(struct panel *p, const struct ui_state *ui, const struct 
     if (*name)
         put(p, STYLE(COLOR_TITLE), "%s", name);
     totals_of_region(ui->now, r, &t);
-    put_two(p, "resident", t.resident, false, "exclusive", t.exclusive, t.no_exclusive);
+    put_two(p, "resident", t.resident, t.no_resident, "exclusive", t.exclusive, t.no_exclusive);
     put_two(p, "anon", t.anon, t.no_anon, "cow", t.cow, t.no_cow);
     put_two(p, "file", t.file, t.no_file, "shmem", t.shmem, t.no_shmem);
     put_two(p, "huge", t.pmd_mapped, t.no_pmd_mapped, "swap", t.swap, t.no_swap);
     if (t.unknown)
-        put_two(p, "kind ?", t.unknown, false, "zero", t.zero, false);
+        put_two(p, "kind ?", t.unknown, false, "zero", t.zero, t.no_resident);
     put_vmflags(p, r);
 }
 
@@ -249,21 +249,26 @@ unsigned map_legend_draw(const struct ui_state *ui, struct area a)
     return row < a.rows ? row : a.rows;
 }
 
-void map_legend_line(const struct ui_state *ui, struct area a)
+unsigned map_legend_lines(const struct ui_state *ui, struct area a)
 {
     uint8_t order[PAGE_STATE_N];
     struct tally t;
-    unsigned n = legend_states(ui, &t, order), col = 0;
-    for (unsigned i = 0; i < n && col + 8 < a.cols; i++) {
+    unsigned n = legend_states(ui, &t, order), col = 0, row = 0;
+    for (unsigned i = 0; i < n; i++) {
         char share[MAP_SHARE_MAX], text[64];
         struct cell c = map_cell_swatch(order[i], &ui->look);
         snprintf(text, sizeof text, "%s %s", page_state_info(order[i])->title,
                  map_share(t.n[order[i]], pages_of(&t), share));
-        if (col && col + 2 + strlen(text) > a.cols)
-            return;
-        area_put(a, col, 0, c.ch, (struct style){c.fg, c.bg, c.attr});
-        col += 2 + area_text(a, col + 2, 0, a.cols - col - 2, text, STYLE(COLOR_DIM)) + 2;
+        unsigned width = 2 + (unsigned)strlen(text);
+        if (col && col + width > a.cols) {
+            row++;
+            col = 0;
+        }
+        area_put(a, col, row, c.ch, (struct style){c.fg, c.bg, c.attr});
+        area_text(a, col + 2, row, a.cols, text, STYLE(COLOR_DIM));
+        col += width + 2;
     }
+    return row + 1;
 }
 
 void map_detail_line(const struct map_selection *s, const struct ui_state *ui, struct area a)
@@ -285,5 +290,5 @@ void map_detail_line(const struct map_selection *s, const struct ui_state *ui, s
     region_perms_text(s->region->perms, perms);
     area_printf(a, col, 0, STYLE(COLOR_DEFAULT), " | %s %s %s, resident %s",
                 map_region_name(s->region, name), perms, text_size(size, t.size),
-                text_size(resident, t.resident));
+                known(resident, t.resident, t.no_resident));
 }

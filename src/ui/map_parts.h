@@ -135,10 +135,11 @@ struct map_selection {
 };
 void map_select(const struct ui_state *ui, const struct layout *l, struct map_selection *out);
 
-/* Draw; the panel and the legend return the rows used. */
+/* Draw; the panel and the legend return the rows used. map_legend_lines packs the legend into lines
+ * and returns how many it needs, also where the area has fewer. */
 unsigned map_panel_draw(const struct map_selection *s, const struct ui_state *ui, struct area a);
 unsigned map_legend_draw(const struct ui_state *ui, struct area a);
-void map_legend_line(const struct ui_state *ui, struct area a);
+unsigned map_legend_lines(const struct ui_state *ui, struct area a);
 void map_detail_line(const struct map_selection *s, const struct ui_state *ui, struct area a);
 /* Rows that the legend needs. */
 unsigned map_legend_rows(const struct ui_state *ui);

@@ -120,7 +120,10 @@ const char *map_mix(const struct tally *t, char out[MAP_MIX_MAX])
     char number[32];
     int len = snprintf(out, MAP_MIX_MAX, "%s page%s: ", count_text(number, pages),
                        pages == 1 ? "" : "s");
-    for (unsigned i = 0; i < n && len < MAP_MIX_MAX; i++)
+    if (n == 1)
+        snprintf(out + len, (size_t)(MAP_MIX_MAX - len), "%s%s", pages == 1 ? "" : "all ",
+                 page_state_info(order[0])->title);
+    for (unsigned i = n == 1; i < n && len < MAP_MIX_MAX; i++)
         len += snprintf(out + len, (size_t)(MAP_MIX_MAX - len), "%s%s %s", i ? ", " : "",
                         count_text(number, t->n[order[i]]), page_state_info(order[i])->title);
     if (!n)
