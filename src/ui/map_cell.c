@@ -5,8 +5,9 @@
  * below, so that mixed areas look like a chequerboard. Where both pixels are alike the cell has
  * the glyph of the state, which tells it without colour. More than two colours do not fit: then
  * each half has its pixel's first state, and an underline says that something is mixed.
- * One pixel a cell: the glyph of the state (its letter in ASCII); mixed is U+259A in its colour,
- * and without colours or in ASCII the letter in lower case, '~' where that would be ambiguous.
+ * One pixel a cell: the glyph of the state (its letter in ASCII, and without colours where another
+ * state has the same glyph); mixed is U+259A in its colour, and without colours or in ASCII the
+ * letter in lower case, '~' where that would be ambiguous.
  * A changed pixel shows the letter of its state, reversed, in the flash colour. The cursor is half a
  * cell, or again the letter reversed, in the terminal's own colour, which no state has. */
 #include "ui/map_parts.h"
@@ -79,6 +80,16 @@ static uint32_t letter_of(struct map_pixel p)
         if (page_state_info(s)->letter == (char)low)
             return '~';
     return low;
+}
+
+/* The glyph of a state; its letter in ASCII, and where only a colour would tell it from another. */
+static uint32_t glyph_of(unsigned state, const struct look *look)
+{
+    const struct page_state_info *info = page_state_info(state);
+    bool letter = look->ascii;
+    for (unsigned s = 0; s < state && !look->colors; s++)
+        letter |= page_state_info(s)->glyph == info->glyph;
+    return letter ? (uint32_t)(unsigned char)info->letter : info->glyph;
 }
 
 /* Changed since the last sample. */
@@ -155,6 +166,8 @@ struct cell map_cell_single(struct map_pixel p, const struct look *look, bool cu
         c.ch = letter_of(p);
     else if (mixed(p))
         c.ch = GLYPH_MIXED;
+    else if (p.state != MAP_NOTHING)
+        c.ch = glyph_of(p.state, look);
     if (p.changed)
         c = changed_cell(p);
     if (cursor)
@@ -165,7 +178,6 @@ struct cell map_cell_single(struct map_pixel p, const struct look *look, bool cu
 struct cell map_cell_swatch(unsigned state, const struct look *look)
 {
     struct cell c = plain(state);
-    if (look->ascii)
-        c.ch = (unsigned char)page_state_info(state)->letter;
+    c.ch = glyph_of(state, look);
     return c;
 }

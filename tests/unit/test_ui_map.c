@@ -321,6 +321,9 @@ static void test_letters(void **state)
     (void)state;
     for (unsigned s = 0; s < PAGE_STATE_N; s++) {
         uint32_t own = map_cell_single(pixel(s, s), &ascii, false).ch;
+        for (unsigned o = 0; o < s; o++)
+            assert_int_not_equal(map_cell_single(pixel(s, s), &mono, false).ch,
+                                 map_cell_single(pixel(o, o), &mono, false).ch);
         assert_int_equal(own, (unsigned char)page_state_info(s)->letter);
         uint32_t mixed = map_cell_single(pixel(s, s ? PAGE_ABSENT : PAGE_FILE), &ascii, false).ch;
         for (unsigned o = 0; o < PAGE_STATE_N; o++) {
