@@ -22,11 +22,12 @@ static struct sampler_options snap_options(const struct options *o, pid_t pid)
 {
     struct sampler_options s = source_sampler_options(o);
     s.pid = pid;
+    s.once = true;
     s.smaps = o->format == FORMAT_JSON && !o->residency;
     if (o->residency)
         s.want = 0;
     if (o->pages)
-        s.want |= PAGES_NOISY | PAGES_ORDERS;
+        s.want |= PAGES_NOISY | PAGES_ORDERS | PAGES_ALL_COUNTS;
     return s;
 }
 

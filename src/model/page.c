@@ -75,7 +75,8 @@ static const struct page_attr_info attrs[PAGE_ATTR_N] = {
     {PAGE_A_SWAPCACHE, "swapcache", "also in the swap cache"},
     {PAGE_A_WRITABLE, "anon-exclusive", "the kernel marked it as owned: a write does not fault "
                                         "if the mapping permits it"},
-    {PAGE_A_DIRTY, "dirty", "written since it was last clean"},
+    {PAGE_A_DIRTY, "dirty", "the frame is marked dirty (a write that only the page-table entry "
+                            "knows of does not show)"},
     {PAGE_A_REFERENCED, "referenced", "referenced since reclaim last looked"},
     {PAGE_A_ACTIVE, "active", "on the active LRU list"},
     {PAGE_A_UNEVICTABLE, "unevictable", "on the unevictable LRU list"},

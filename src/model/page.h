@@ -44,7 +44,7 @@ enum page_attr {
     PAGE_A_LAZYFREE = 1 << 12,  /* FLAGS: anonymous without swap backing (MADV_FREE) */
     PAGE_A_ENTRY = 1 << 13,     /* evidence: the pagemap entry was read */
     PAGE_A_FLAGS = 1 << 14,     /* evidence: kpageflags was read */
-    PAGE_A_COUNT = 1 << 15,     /* evidence: mapcount was read or follows from EXCLUSIVE */
+    PAGE_A_COUNT = 1 << 15,     /* evidence: mapcount was read, or follows from EXCLUSIVE (small folios) */
 };
 #define PAGE_A_EVIDENCE (PAGE_A_ENTRY | PAGE_A_FLAGS | PAGE_A_COUNT)
 #define PAGE_A_NOISY (PAGE_A_REFERENCED | PAGE_A_ACTIVE)

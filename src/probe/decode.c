@@ -147,7 +147,9 @@ struct page page_decode(const struct page_evidence *ev, unsigned pmd_order, bool
     if (ev->has_count) {
         p.attrs |= PAGE_A_COUNT;
         p.mapcount = (uint32_t)(ev->count > UINT32_MAX ? UINT32_MAX : ev->count);
-    } else if (p.attrs & PAGE_A_EXCLUSIVE) {
+    } else if (p.attrs & PAGE_A_EXCLUSIVE && p.order == 0) {
+        /* On a large folio the bit speaks for the folio as a whole, and is a guess there: another
+         * process may still map some of its pages (6.18, folio_maybe_mapped_shared). */
         p.attrs |= PAGE_A_COUNT;
         p.mapcount = 1;
     }

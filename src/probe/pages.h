@@ -22,6 +22,7 @@ enum pages_want {
     PAGES_COUNTS = 4,  /* kpagecount where not exclusive */
     PAGES_ORDERS = 8,  /* folio orders of large folios that are mapped by PTEs */
     PAGES_NOISY = 16,  /* attributes that change at random too */
+    PAGES_ALL_COUNTS = 32, /* kpagecount everywhere: large folios that seem exclusive too */
     PAGES_ALL = PAGES_ENTRIES | PAGES_FLAGS | PAGES_COUNTS
 };
 

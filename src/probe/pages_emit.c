@@ -69,18 +69,18 @@ static int read_flags(struct page_reader *r)
     return fetch(r, r->kpageflags_fd, &r->flags, &r->flags_cap, len);
 }
 
-static bool wants_count(const struct page_reader *r, const struct pages_raw *raw)
+static bool wants_count(const struct page_reader *r, const struct pages_raw *raw, unsigned want)
 {
-    return has_frames(r, raw) && !(raw->entry & PM_EXCLUSIVE);
+    return has_frames(r, raw) && (want & PAGES_ALL_COUNTS || !(raw->entry & PM_EXCLUSIVE));
 }
 
-static int read_counts(struct page_reader *r)
+static int read_counts(struct page_reader *r, unsigned want)
 {
     size_t len = 0;
     r->requests_count = 0;
     for (size_t i = 0; i < r->raws_count; i++) {
         struct pages_raw *raw = &r->raws[i];
-        if (!wants_count(r, raw))
+        if (!wants_count(r, raw, want))
             continue;
         int rc = request(r, pfn_of(raw), raw->n, (uint32_t)len);
         if (rc)
@@ -273,13 +273,27 @@ static int emit_plain(const struct pages_raw *raw, uint64_t page_mask, struct ru
     return run_vec_push(out, raw->page & page_mask, raw->n, &p);
 }
 
+/* What sorting needed is given back before runs are made, if it is much: a picture of a gigabyte
+ * in single frames would hold it all at once. */
+static void release_large(struct page_reader *r)
+{
+    enum { MUCH = 1 << 16 };
+    if (r->requests_cap < MUCH)
+        return;
+    free(r->requests);
+    r->requests = NULL;
+    r->requests_cap = 0;
+    frames_scratch_deinit(&r->scratch);
+}
+
 int pages_emit(struct page_reader *r, unsigned want, struct run_vec *out)
 {
     int rc = 0;
     if (want & PAGES_FLAGS && r->kpageflags_fd >= 0)
         rc = read_flags(r);
     if (!rc && want & PAGES_COUNTS && r->kpagecount_fd >= 0)
-        rc = read_counts(r);
+        rc = read_counts(r, want);
+    release_large(r);
     r->folio.n = 0;
     uint64_t mask = ((uint64_t)1 << (r->geometry.levels * PAGETREE_FANOUT_BITS)) - 1;
     struct decoder decoder = {.noisy = want & PAGES_NOISY,

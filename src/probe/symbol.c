@@ -246,7 +246,8 @@ static const char *no_file(const struct region *r)
     case REGION_DEVICE:
         return "a device is mapped here: not an ELF file";
     default:
-        return "no file is mapped here";
+        return r->inode ? "shared memory and hugetlb files hold no symbols"
+                        : "no file is mapped here";
     }
 }
 

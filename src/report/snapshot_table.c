@@ -89,7 +89,8 @@ static void put_heading(struct buf *out, const struct moment *m)
     if (m->regions->skipped)
         buf_printf(out, ", %zu lines of maps dropped", m->regions->skipped);
     buf_putc(out, '\n');
-    const struct can *cans[] = {&m->target.pagemap, &m->target.pfn, &m->target.kpageflags};
+    const struct can *cans[] = {&m->target.pagemap, &m->target.scan, &m->target.pfn,
+                                &m->target.kpageflags, &m->target.kpagecount};
     for (unsigned i = 0; i < sizeof cans / sizeof *cans; i++)
         if (!cans[i]->yes)
             buf_printf(out, "not seen: %s\n", cans[i]->why);

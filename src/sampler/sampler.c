@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/text.h"
@@ -66,8 +67,10 @@ static int first_look(struct sampler *s, struct err *e)
     rc = procdir_read(&s->dir, "maps", &s->text);
     if (rc == -EACCES || rc == -EPERM)
         return err_set(e, rc, "process %d belongs to user %u: reading its mappings is not "
-                              "permitted; run vmscope as that user or with sudo",
-                       s->dir.pid, s->target.uid);
+                              "permitted; %s",
+                       s->dir.pid, s->target.uid,
+                       geteuid() ? "run vmscope as that user or with sudo"
+                                 : "it needs CAP_SYS_PTRACE in that process's user namespace");
     if (!rc && !s->text.len && s->counters.vm_size == UINT64_MAX)
         return err_set(e, -ESRCH, "process %d has no memory of its own: it is a kernel thread or "
                                   "a zombie",
@@ -177,22 +180,26 @@ int sampler_send_gone(struct sampler *s, int error, sampler_sink *sink, void *ct
     return sink(ctx, r);
 }
 
-static int send_runs(struct sampler *s, uint64_t page, uint64_t n, const struct page_run *runs,
-                     size_t count, sampler_sink *sink, void *ctx)
+/* The record takes the runs over if they are not needed any more, else it gets a copy. */
+static int send_runs(struct sampler *s, uint64_t page, uint64_t n, struct run_vec *runs,
+                     sampler_sink *sink, void *ctx)
 {
     struct record *r = sampler_record(s, RECORD_PAGES);
     if (!r)
         return -ENOMEM;
     r->pages.start = page;
     r->pages.n = n;
-    r->pages.count = count;
-    if (count) {
-        r->pages.runs = malloc(count * sizeof *runs);
+    r->pages.count = runs->count;
+    if (s->options.once) {
+        r->pages.runs = runs->v;
+        *runs = (struct run_vec){0};
+    } else if (runs->count) {
+        r->pages.runs = malloc(runs->count * sizeof *runs->v);
         if (!r->pages.runs) {
             record_destroy(r);
             return -ENOMEM;
         }
-        memcpy(r->pages.runs, runs, count * sizeof *runs);
+        memcpy(r->pages.runs, runs->v, runs->count * sizeof *runs->v);
     }
     return sink(ctx, r);
 }
@@ -206,20 +213,22 @@ static uint64_t page_of(const struct sampler *s, uint64_t address, bool is_end)
     return is_end ? (address == UINT64_MAX ? all : page + 1) : page;
 }
 
-int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, const struct run_vec *runs,
+int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, struct run_vec *runs,
                        sampler_sink *sink, void *ctx)
 {
     struct pagetree *tree;
     uint64_t page = page_of(s, start, false), stop = page_of(s, end, true);
     if (stop <= page)
         return runs->count ? -EINVAL : 0;
+    if (s->options.once)
+        return send_runs(s, page, stop - page, runs, sink, ctx);
     int rc = pagetree_replace(s->shadow, page, stop - page, runs->v, runs->count, &tree);
     if (rc)
         return rc;
     bool changed = tree != s->shadow;
     pagetree_unref(s->shadow);
     s->shadow = tree;
-    return changed ? send_runs(s, page, stop - page, runs->v, runs->count, sink, ctx) : 0;
+    return changed ? send_runs(s, page, stop - page, runs, sink, ctx) : 0;
 }
 
 int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, bool complete,
@@ -243,7 +252,7 @@ int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, b
 static int clear_unmapped(struct sampler *s, const struct region_table *old,
                           const struct region_table *now, sampler_sink *sink, void *ctx)
 {
-    const struct run_vec nothing = {0};
+    struct run_vec nothing = {0};
     size_t j = 0;
     int rc = 0;
     for (size_t i = 0; !rc && i < old->count; i++) {
@@ -311,11 +320,23 @@ static int parse_regions(struct sampler *s, struct region_table **out)
     return rc;
 }
 
+/* A kernel may have no smaps (CONFIG_PROC_PAGE_MONITOR); maps without a process means that it has
+ * ended. */
+static int read_maps(struct sampler *s)
+{
+    int rc = s->options.smaps ? procdir_read(&s->dir, "smaps", &s->text) : -ENOENT;
+    if (rc == -ENOENT) {
+        s->options.smaps = false;
+        rc = procdir_read(&s->dir, "maps", &s->text);
+    }
+    return rc == -ENOENT ? -ESRCH : rc;
+}
+
 int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx)
 {
-    int rc = procdir_read(&s->dir, s->options.smaps ? "smaps" : "maps", &s->text);
+    int rc = read_maps(s);
     if (rc)
-        return rc == -ENOENT ? -ESRCH : rc;
+        return rc;
     if (s->regions && s->text.len == s->maps.len &&
         (!s->maps.len || !memcmp(s->text.data, s->maps.data, s->maps.len)))
         return 0;

@@ -61,8 +61,9 @@ int sampler_send_target(struct sampler *s, sampler_sink *sink, void *ctx);
 /* Reads maps (or smaps); if they differ from the last ones, sends them and clears the pages of what
  * is no longer mapped. */
 int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx);
-/* Replaces [start, end) in the shadow by runs and, if that changes it, sends them. */
-int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, const struct run_vec *runs,
+/* Replaces [start, end) in the shadow by runs and, if that changes it, sends them. The runs may be
+ * taken over: *runs is then empty. */
+int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, struct run_vec *runs,
                        sampler_sink *sink, void *ctx);
 int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, bool complete,
                         uint64_t sweep_ns, sampler_sink *sink, void *ctx);
