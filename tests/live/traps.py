@@ -252,12 +252,12 @@ def footprint(pid):
     entries = kernel.Entries(pid)
     regions = kernel.smaps(pid)
     digest = hashlib.sha256()
-    for r in regions:
+    own = [r for r in regions if not compare.common_region(r)]
+    for r in own:
         for address, piece in entries.pieces(r.start, r.end):
             digest.update(f"{address:x}".encode())
             digest.update(piece.tobytes() if hasattr(piece, "tobytes") else str(piece).encode())
     entries.close()
-    own = [r for r in regions if not compare.common_region(r)]
     stat, status = kernel.stat(pid), kernel.status(pid)
     return {"mappings": [r.label for r in regions],
             "Rss": sum(r.smaps("Rss") for r in regions),
@@ -268,8 +268,7 @@ def footprint(pid):
             "tracer": status["TracerPid"],
             "switches": (status["voluntary_ctxt_switches"],
                          status["nonvoluntary_ctxt_switches"]),
-            "entries without the flags of shared libraries": len(regions) and
-            digest.hexdigest() if not any(compare.common_region(r) for r in regions) else None}
+            "page-table entries": digest.hexdigest()}
 
 
 def watching_changes_nothing(pid):
