@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,13 +123,26 @@ int command_watch(const struct options *o)
 
 /* --- run --- */
 
-static int report_still_running(const struct spawn *child)
+static pid_t forward_to; /* set before the handlers are, not changed while they are */
+
+static void forward(int signal)
 {
-    struct pollfd p = {.fd = child->pidfd, .events = POLLIN};
-    if (poll(&p, 1, 0) == 0)
-        fprintf(stderr, "vmscope: no longer watching; process %d goes on, ^C ends this\n",
-                child->pid);
-    return 0;
+    kill(forward_to, signal);
+}
+
+/* A captured command has a session of its own: what the terminal or a supervisor sends to us while
+ * we wait for it is meant for it too. */
+static void wait_in_its_place(const struct spawn *child)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct pollfd ended = {.fd = child->pidfd, .events = POLLIN};
+    struct sigaction action = {.sa_handler = forward, .sa_flags = SA_RESTART};
+    if (poll(&ended, 1, 0) != 0)
+        return;
+    forward_to = child->pid;
+    for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &action, NULL);
+    fprintf(stderr, "vmscope: no longer watching; process %d goes on, ^C ends it\n", child->pid);
 }
 
 int command_run(const struct options *o)
@@ -146,7 +160,7 @@ int command_run(const struct options *o)
     int mine = command_watch(&watching);
     spawn_output_flush(&child);
     if (screen)
-        report_still_running(&child);
+        wait_in_its_place(&child);
     if (o->cols)
         spawn_kill(&child);
     rc = spawn_wait_forward(&child, &status);
