@@ -127,7 +127,7 @@ static pid_t forward_to; /* set before the handlers are, not changed while they 
 
 static void forward(int signal)
 {
-    kill(forward_to, signal);
+    kill(-forward_to, signal); /* it leads a process group */
 }
 
 /* A captured command has a session of its own: what the terminal or a supervisor sends to us while
