@@ -263,8 +263,11 @@ int sampler_tick(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e
     give_tokens(s, now);
     measure_share(s, now);
     int rc = tick_once(s, now, sink, ctx);
-    if (rc == -ESRCH && sampler_read_counters(s) == 0 && (rc = sampler_reopen(s)) == 0)
-        rc = tick_once(s, now, sink, ctx);
+    /* An exec gave the process a new address space; if another follows at once, the next tick will
+     * see that. */
+    if (rc == -ESRCH && sampler_read_counters(s) == 0 && (rc = sampler_reopen(s)) == 0 &&
+        (rc = tick_once(s, now, sink, ctx)) == -ESRCH && sampler_read_counters(s) == 0)
+        rc = sampler_reopen(s);
     if (rc == -ESRCH || rc == -EACCES || rc == -EPERM)
         return sampler_send_gone(s, rc, sink, ctx);
     if (rc)

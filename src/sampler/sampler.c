@@ -446,10 +446,15 @@ static int full_once(struct sampler *s, sampler_sink *sink, void *ctx)
 
 int sampler_full(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e)
 {
+    enum { TRIES = 20 };
     int rc = full_once(s, sink, ctx);
     /* An exec gave the process a new address space; the old one answers that it is gone. */
-    if (rc == -ESRCH && sampler_read_counters(s) == 0 && (rc = sampler_reopen(s)) == 0)
-        rc = full_once(s, sink, ctx);
+    for (unsigned i = 1; rc == -ESRCH && i < TRIES && sampler_read_counters(s) == 0; i++)
+        if ((rc = sampler_reopen(s)) == 0)
+            rc = full_once(s, sink, ctx);
+    if (rc == -ESRCH && sampler_read_counters(s) == 0)
+        return err_set(e, -EAGAIN, "process %d starts new programs faster than it can be read",
+                       s->dir.pid);
     if (rc == -ESRCH)
         return sampler_send_gone(s, rc, sink, ctx);
     if (rc)
