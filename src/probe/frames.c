@@ -151,6 +151,8 @@ static size_t half_of(const struct frames_request *v, size_t count, uint64_t ent
 int frames_fetch(int fd, struct frames_request *requests, size_t count, uint64_t *result,
                  struct frames_scratch *s)
 {
+    if (!count)
+        return 0;
     const struct frames_request *v = sort(requests, count, s);
     if (!v)
         return -ENOMEM;
