@@ -15,8 +15,8 @@ sys.dont_write_bytecode = True
 from measure import (ROOT, Failed, Target, machine, median, note, pace, ratio, screen,
                      screen_in_background, tool, words)
 
-DOWN, UP, PGDN, PGUP, CTRL_L = "\x1b[B", "\x1b[A", "\x1b[6~", "\x1b[5~", "\x0c"
-UI_READY = ["quit", "[stack]"]
+DOWN, UP, PGDN, PGUP, CTRL_L = "\x1bOB", "\x1bOA", "\x1b[6~", "\x1b[5~", "\x0c"
+UI_READY = ["quit", "[stack]"]  # footer and picture
 MS, MIB = 1e6, 1 << 20
 
 
@@ -172,7 +172,7 @@ def bench_first(b):
 
 def keys(b, t, keys_, presses):
     """Figures of pressing these keys by turns, while no sample disturbs."""
-    r = screen("250x70", b.live(t, 60), wait=UI_READY[:1], settle=0.5, keys=keys_,
+    r = screen("250x70", b.live(t, 60), wait=UI_READY, settle=0.5, keys=keys_,
                presses=presses)
     n = r["keys"]
     return {k: r["key_" + k] / n for k in ("cpu_ns", "bytes")} | {"answer": r["key_answer_ns"]}
@@ -186,7 +186,7 @@ def bench_redraw(b):
         view, repaint = keys(b, t, ["\t"], n), keys(b, t, [CTRL_L], n)
         few, many = (pace(b.rounds(9), [b.vmscope, "attach", "--screen", "250x70", "--keys",
                                         "<Down><Up>" * n, t.pid])[0].of("cpu") for n in (0, 200))
-        idle = screen("250x70", b.live(t, 0.1), wait=UI_READY[:1], settle=2,
+        idle = screen("250x70", b.live(t, 0.1), wait=UI_READY, settle=2,
                       idle=2 if b.quick else 5)
     b.row("one step of the cursor, CPU, under a terminal", cursor["cpu_ns"] / MS, 2)
     b.row("one page down or up, CPU", page["cpu_ns"] / MS, 2)
@@ -207,7 +207,7 @@ def bench_idle(b):
     print("idle: watching 1 GiB of 4K pages that do not change, 10 times a second")
     with Target("dense", "1G") as t:
         for size in ("100x30", "250x70"):
-            r = screen(size, b.live(t, 0.1), wait=UI_READY[:1], settle=2,
+            r = screen(size, b.live(t, 0.1), wait=UI_READY, settle=2,
                        idle=5 if b.quick else 12)
             b.row("CPU, of one core, screen " + size, 100 * r["idle_cpu_ns"] / r["idle_ns"], 2,
                   unit="%")
@@ -217,7 +217,7 @@ def bench_idle(b):
 
 def watched(b, t, seconds, command):
     """Figures of the loop target while `command` runs under a terminal, or nothing does."""
-    live = command and screen_in_background("100x30", command, wait=["quit"], settle=seconds + 30)
+    live = command and screen_in_background("100x30", command, wait=UI_READY, settle=seconds + 30)
     time.sleep(0.7 if live else 0.1)
     if live and live.poll() is not None:
         raise Failed("vmscope ended while it watched: " + live.stdout.read().strip())

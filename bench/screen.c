@@ -27,7 +27,7 @@
 #include "bench.h"
 
 enum { NEEDLES_MAX = 8, SEEN_MAX = 1 << 20, KEYS_MAX = 10000 };
-enum { FIRST_FRAME_MS = 5000, ANSWER_MS = 200, QUIET_MS = 15, LEAVE_MS = 2000 };
+enum { FIRST_FRAME_MS = 5000, ANSWER_MS = 200, QUIET_MS = 40, LEAVE_MS = 2000 };
 
 static struct {
     const char *needles[NEEDLES_MAX], *key[NEEDLES_MAX], *quit;
