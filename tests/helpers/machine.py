@@ -187,8 +187,9 @@ class Machine:
 
     def _quiet(self, _amount):
         """khugepaged leaves pages as they are: it would collapse a huge page with holes."""
-        for limit in ("none", "shared", "swap"):
-            self._set(f"{SYS_MM}/transparent_hugepage/khugepaged/max_ptes_{limit}", 0)
+        for name, value in (("max_ptes_none", 0), ("max_ptes_shared", 0), ("max_ptes_swap", 0),
+                            ("pages_to_scan", 1)):
+            self._set(f"{SYS_MM}/transparent_hugepage/khugepaged/{name}", value)
 
     @staticmethod
     def _pmd_kb():
