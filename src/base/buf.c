@@ -65,17 +65,26 @@ int buf_putc(struct buf *b, char c)
 
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
+    enum { LIKELY = 128 };
     va_list ap, again;
+    int rc = buf_reserve(b, LIKELY);
+    if (rc)
+        return rc;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    size_t room = b->cap - b->len;
+    int n = vsnprintf(b->data + b->len, room, fmt, ap);
     va_end(ap);
-    int rc = n < 0 ? -EINVAL : buf_reserve(b, (size_t)n);
-    if (!rc) {
-        vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
-        b->len += (size_t)n;
+    rc = n < 0 ? -EINVAL : 0;
+    if (!rc && (size_t)n >= room) {
+        rc = buf_reserve(b, (size_t)n);
+        if (!rc)
+            vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
     }
     va_end(again);
+    if (!rc)
+        b->len += (size_t)n;
+    b->data[b->len] = '\0';
     return rc;
 }
 

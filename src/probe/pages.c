@@ -128,9 +128,8 @@ static uint64_t scan_end(const struct region_table *regions, uint64_t at, uint64
     return last - at > SCAN_SPAN ? at + SCAN_SPAN : last;
 }
 
-int page_reader_read(struct page_reader *r, const struct region_table *regions, uint64_t start,
-                     uint64_t end, unsigned want, uint64_t max_pages, struct run_vec *out,
-                     uint64_t *stopped)
+int page_reader_collect(struct page_reader *r, const struct region_table *regions, uint64_t start,
+                        uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped)
 {
     uint64_t at = next_region(regions, start, end), done = r->pages_read + max_pages;
     int rc = 0;
@@ -142,7 +141,20 @@ int page_reader_read(struct page_reader *r, const struct region_table *regions, 
             at = next_region(regions, at, end);
     }
     if (!rc)
-        rc = pages_emit(r, want, out);
+        rc = pages_fetch(r, want);
+    if (!rc)
+        *stopped = at;
+    return rc;
+}
+
+int page_reader_read(struct page_reader *r, const struct region_table *regions, uint64_t start,
+                     uint64_t end, unsigned want, uint64_t max_pages, struct run_vec *out,
+                     uint64_t *stopped)
+{
+    uint64_t at, upto;
+    int rc = page_reader_collect(r, regions, start, end, want, max_pages, &at);
+    if (!rc)
+        rc = page_reader_emit(r, want, SIZE_MAX / 2, out, at, &upto);
     if (!rc)
         *stopped = at;
     return rc;

@@ -41,7 +41,7 @@ struct page_reader {
     struct page_region *found;
     uint64_t *entries;
     struct pages_raw *raws;
-    size_t raws_count, raws_cap;
+    size_t raws_count, raws_cap, raws_out; /* given out up to raws_out */
     struct frames_request *requests;
     size_t requests_count, requests_cap;
     uint64_t *flags, *counts;
@@ -69,9 +69,19 @@ void run_vec_deinit(struct run_vec *v);
 int run_vec_push(struct run_vec *v, uint64_t page, uint64_t n, const struct page *first);
 
 /* Reads [start, end) (addresses, whole pages) of the regions, at most about max_pages populated
- * pages; *stopped is the address where the reading ended. Appends to *out. Page numbers are those
- * of a tree of the geometry's levels. 0, -ENOMEM, or the negative errno of a process that is gone
+ * pages; *stopped is the address where the reading ended. What was read stays in the reader until
+ * page_reader_emit has given it out. 0, -ENOMEM, or the negative errno of a process that is gone
  * (-ESRCH). A range that cannot be read for another reason comes out as PAGE_UNKNOWN. */
+int page_reader_collect(struct page_reader *r, const struct region_table *regions, uint64_t start,
+                        uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped);
+
+/* Appends the next runs of what was collected, about max_runs of them, to *out. Page numbers are
+ * those of a tree of the geometry's levels. They cover everything up to the address *upto, which is
+ * `end` (where collecting stopped) after the last. 0 or -ENOMEM. */
+int page_reader_emit(struct page_reader *r, unsigned want, size_t max_runs, struct run_vec *out,
+                     uint64_t end, uint64_t *upto);
+
+/* Both at once: all runs of [start, *stopped). */
 int page_reader_read(struct page_reader *r, const struct region_table *regions, uint64_t start,
                      uint64_t end, unsigned want, uint64_t max_pages, struct run_vec *out,
                      uint64_t *stopped);

@@ -286,7 +286,7 @@ static void release_large(struct page_reader *r)
     frames_scratch_deinit(&r->scratch);
 }
 
-int pages_emit(struct page_reader *r, unsigned want, struct run_vec *out)
+int pages_fetch(struct page_reader *r, unsigned want)
 {
     int rc = 0;
     if (want & PAGES_FLAGS && r->kpageflags_fd >= 0)
@@ -294,17 +294,30 @@ int pages_emit(struct page_reader *r, unsigned want, struct run_vec *out)
     if (!rc && want & PAGES_COUNTS && r->kpagecount_fd >= 0)
         rc = read_counts(r, want);
     release_large(r);
+    r->raws_out = 0;
     r->folio.n = 0;
+    return rc;
+}
+
+int page_reader_emit(struct page_reader *r, unsigned want, size_t max_runs, struct run_vec *out,
+                     uint64_t end, uint64_t *upto)
+{
+    int rc = 0;
+    size_t most = out->count + max_runs;
     uint64_t mask = ((uint64_t)1 << (r->geometry.levels * PAGETREE_FANOUT_BITS)) - 1;
     struct decoder decoder = {.noisy = want & PAGES_NOISY,
                               .pmd_order = r->geometry.pmd_shift - r->geometry.page_shift,
                               .flags_mask = page_decode_flags_mask(want & PAGES_NOISY)};
-    for (size_t i = 0; !rc && i < r->raws_count; i++) {
-        const struct pages_raw *raw = &r->raws[i];
+    while (!rc && r->raws_out < r->raws_count && out->count < most) {
+        const struct pages_raw *raw = &r->raws[r->raws_out++];
         if (raw->source & (RAW_DEVICE | RAW_SHMEM_SWAP | RAW_UNREAD))
             rc = emit_plain(raw, mask, out);
         else
             rc = emit_one(r, raw, want, &decoder, mask, out);
     }
+    if (!rc)
+        *upto = r->raws_out < r->raws_count
+                    ? r->raws[r->raws_out].page << r->geometry.page_shift
+                    : end;
     return rc;
 }

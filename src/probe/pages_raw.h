@@ -35,8 +35,8 @@ struct pages_raw {
 /* Step 1: appends the raw runs of [start, end), found by one scan; *stopped where it ended. */
 int pages_collect(struct page_reader *r, const struct region_table *regions, uint64_t start,
                   uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped);
-/* Steps 2 and 3: reads frame flags and counts, and appends page runs. */
-int pages_emit(struct page_reader *r, unsigned want, struct run_vec *out);
+/* Step 2: reads frame flags and counts of all raw runs. */
+int pages_fetch(struct page_reader *r, unsigned want);
 
 /* The parts of [start, end) of a shared memory region, none of which has a page-table entry, that
  * are in swap: appended as raw runs. 0 or -ENOMEM. Needs map_files (CAP_CHECKPOINT_RESTORE) and

@@ -34,6 +34,7 @@ static int open_reader(struct sampler *s)
     s->shadow = pagetree_create(s->target.geometry.levels);
     s->target_sent = false;
     s->deep_at = s->quick_at = 0;
+    s->quick_on = s->quick_done = false;
     s->deep_began_ns = s->deep_before_ns = 0;
     s->pending_count = 0;
     buf_clear(&s->maps);
@@ -367,16 +368,31 @@ int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx)
 
 /* --- the complete sample --- */
 
+/* Runs go on in portions: those of a gigabyte in single frames would take much memory at once. */
+static int send_batch(struct sampler *s, uint64_t at, uint64_t end, sampler_sink *sink, void *ctx)
+{
+    enum { PORTION = 1 << 15 };
+    uint64_t upto = at;
+    int rc = 0;
+    while (!rc && upto < end) {
+        s->runs.count = 0;
+        rc = page_reader_emit(&s->reader, s->options.want, PORTION, &s->runs, end, &upto);
+        if (!rc)
+            rc = sampler_send_pages(s, at, upto, &s->runs, sink, ctx);
+        at = upto;
+    }
+    return rc;
+}
+
 static int read_range(struct sampler *s, uint64_t at, uint64_t end, sampler_sink *sink, void *ctx)
 {
     int rc = 0;
     while (!rc && at < end) {
         uint64_t stopped = end;
-        s->runs.count = 0;
-        rc = page_reader_read(&s->reader, s->regions, at, end, s->options.want, BATCH_PAGES,
-                              &s->runs, &stopped);
+        rc = page_reader_collect(&s->reader, s->regions, at, end, s->options.want, BATCH_PAGES,
+                                 &stopped);
         if (!rc)
-            rc = sampler_send_pages(s, at, stopped, &s->runs, sink, ctx);
+            rc = send_batch(s, at, stopped, sink, ctx);
         at = stopped;
     }
     return rc;

@@ -44,6 +44,7 @@ struct sampler {
     struct span look;
     uint64_t quick_at, deep_at; /* where the sweeps go on; 0: at their beginning */
     bool quick_on;              /* a quick sweep is under way */
+    bool quick_done;            /* one has come to its end */
     bool active;                /* counters moved since the last tick */
     uint64_t deep_began_ns, deep_before_ns; /* this deep sweep, and the last whole one; 0: none */
     struct span pending[PENDING_MAX]; /* differ from the shadow: to be read in detail */
