@@ -13,7 +13,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../helpers")]
 
 from lib import compare, elf32, kernel  # noqa: E402
 from lib.compare import snap, vmscope  # noqa: E402
-from lib.tap import Skip, Tap, end_by_exception  # noqa: E402
+from lib.tap import Skip, Tap, end_by_exception, need_program  # noqa: E402
 from lib.target import VMSCOPE, StatesTarget, Target, python, wait_for  # noqa: E402
 from lib.terminal import Terminal  # noqa: E402
 
@@ -71,7 +71,8 @@ def killed_while_attached():
 def killed_on_screen():
     with cat() as target:
         with Terminal([VMSCOPE, "attach", "-d", "0.02", str(target.pid)]) as screen:
-            screen.wait_output(b"cat")
+            screen.wait_output(b"\x1b[")
+            screen.wait_output(b"heap")
             os.kill(screen.pid, signal.SIGKILL)
             screen.wait()
         return unharmed(target)
@@ -382,6 +383,7 @@ def unwritable_output():
 
 def main():
     end_by_exception()
+    need_program(VMSCOPE)
     for title, test in (
             ("kill -9 of an attached vmscope leaves the target running and untraced",
              killed_while_attached),

@@ -8,8 +8,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../helpers")]
 
 from lib import compare  # noqa: E402
-from lib.tap import Tap, end_by_exception  # noqa: E402
-from lib.target import HELPERS, Target, stop  # noqa: E402
+from lib.tap import Tap, end_by_exception, need_program  # noqa: E402
+from lib.target import HELPERS, VMSCOPE, Target, stop  # noqa: E402
 from machine import Machine  # noqa: E402
 
 CALLS = 600
@@ -52,6 +52,7 @@ def one(seed, seen):
 def main():
     tap = Tap()
     end_by_exception()
+    need_program(VMSCOPE)
     if os.geteuid() != 0:
         tap.skip("random targets", "raw page frames need root")
         return tap.finish()

@@ -11,7 +11,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../helpers")]
 
 from lib import compare, kernel  # noqa: E402
 from lib.compare import PAGE, runs_in_full, snap, vmscope  # noqa: E402
-from lib.tap import Skip, Tap, end_by_exception  # noqa: E402
+from lib.tap import Skip, Tap, end_by_exception, need_program  # noqa: E402
 from lib.target import HELPERS, VMSCOPE, StatesTarget, Target, stop  # noqa: E402
 from machine import Machine  # noqa: E402
 
@@ -380,6 +380,7 @@ def never_still():
 def main():
     tap = Tap()
     end_by_exception()
+    need_program(VMSCOPE)
     if os.geteuid() != 0:
         tap.skip("traps", "raw page frames need root")
         return tap.finish()

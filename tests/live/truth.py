@@ -12,8 +12,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../helpers")]
 
 from lib import compare, tables  # noqa: E402
-from lib.tap import Skip, Tap, end_by_exception  # noqa: E402
-from lib.target import StatesTarget, Target, python, wait_for  # noqa: E402
+from lib.tap import Skip, Tap, end_by_exception, need_program  # noqa: E402
+from lib.target import VMSCOPE, StatesTarget, Target, python, wait_for  # noqa: E402
 from machine import Machine  # noqa: E402
 
 tap = Tap()
@@ -183,6 +183,7 @@ def sqlite():
 
 def main():
     end_by_exception()
+    need_program(VMSCOPE)
     if os.geteuid() != 0:
         tap.skip("truth", "raw page frames need root")
         return tap.finish()

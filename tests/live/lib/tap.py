@@ -1,4 +1,5 @@
 """Test Anything Protocol: counted results, a plan at the end, an exit status."""
+import os
 import signal
 import sys
 import traceback
@@ -39,6 +40,7 @@ class Tap:
             return
         except Exception:  # a broken test is a failed test, and the others still run
             complaints = traceback.format_exc().splitlines()
+            complaints = complaints[-1:] + complaints[-7:-1]
         self.result(not complaints, what, complaints)
 
     def finish(self):
@@ -46,6 +48,13 @@ class Tap:
         if self.failed:
             print(f"# {self.failed} of {self.count} failed")
         return 1 if self.failed else 0
+
+
+def need_program(path):
+    """Without the program there is nothing to test: says so and ends."""
+    if not os.access(path, os.X_OK):
+        print(f"Bail out! {plain(path)} is not built")
+        sys.exit(1)
 
 
 def plain(text):
