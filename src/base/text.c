@@ -5,20 +5,40 @@
 #include <string.h>
 #include <wchar.h>
 
+/* Digits of a number below 10,000. */
+static char *put_digits(char *out, unsigned n)
+{
+    unsigned power = n >= 1000 ? 1000 : n >= 100 ? 100 : n >= 10 ? 10 : 1;
+    for (; power; power /= 10)
+        *out++ = (char)('0' + n / power % 10);
+    return out;
+}
+
+/* Without printf: tables have hundreds of thousands of sizes. */
 const char *text_size(char out[TEXT_SIZE_MAX], uint64_t bytes)
 {
-    static const char unit[] = "KMGTPE";
+    unsigned shift = 10, unit = 0;
+    char *p = out;
     if (bytes < 1024) {
-        snprintf(out, TEXT_SIZE_MAX, "%u", (unsigned)bytes);
+        *put_digits(p, (unsigned)bytes) = '\0';
         return out;
     }
-    double v = (double)bytes / 1024;
-    unsigned u = 0;
-    while (v >= 1023.5 && u < 5) {
-        v /= 1024;
-        u++;
+    while (shift < 60 && (bytes >> shift) + ((bytes >> (shift - 1)) & 1) >= 1024) {
+        shift += 10;
+        unit++;
     }
-    snprintf(out, TEXT_SIZE_MAX, v < 9.95 ? "%.1f%c" : "%.0f%c", v, unit[u]);
+    const uint64_t half = (uint64_t)1 << (shift - 1);
+    uint64_t rest = bytes & (2 * half - 1);
+    unsigned whole = (unsigned)(bytes >> shift), tenths = (unsigned)((rest * 10 + half) >> shift);
+    if (whole * 10 + tenths < 100) {
+        p = put_digits(p, whole + tenths / 10);
+        *p++ = '.';
+        *p++ = (char)('0' + tenths % 10);
+    } else {
+        p = put_digits(p, whole + (rest >= half));
+    }
+    *p++ = "KMGTPE"[unit];
+    *p = '\0';
     return out;
 }
 

@@ -128,6 +128,22 @@ static uint64_t scan_end(const struct region_table *regions, uint64_t at, uint64
     return last - at > SCAN_SPAN ? at + SCAN_SPAN : last;
 }
 
+/* If many small mappings follow one another from `at` on: where they end; else `at`. */
+static uint64_t small_end(const struct page_reader *r, const struct region_table *regions,
+                          uint64_t at, uint64_t end, unsigned want)
+{
+    enum { SMALL_PAGES = 64, LEAST = 32, MOST = 4096 };
+    const uint64_t small = (uint64_t)SMALL_PAGES << r->geometry.page_shift;
+    size_t first = region_table_find(regions, at), i = first;
+    if (!r->scan || !r->has_pfn || r->kpageflags_fd < 0 || !(want & PAGES_FLAGS))
+        return at;
+    while (i < regions->count && i - first < MOST && regions->v[i].end <= end &&
+           regions->v[i].end - regions->v[i].start <= small &&
+           regions->v[i].kind != REGION_HUGETLB && !(regions->v[i].start >> 63))
+        i++;
+    return i - first < LEAST ? at : regions->v[i - 1].end;
+}
+
 int page_reader_collect(struct page_reader *r, const struct region_table *regions, uint64_t start,
                         uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped)
 {
@@ -136,7 +152,11 @@ int page_reader_collect(struct page_reader *r, const struct region_table *region
     r->raws_count = 0;
     while (!rc && at < end && r->pages_read < done && r->raws_count < RAWS_MAX) {
         uint64_t most = done - r->pages_read < SCAN_PAGES ? done - r->pages_read : SCAN_PAGES;
-        rc = pages_collect(r, regions, at, scan_end(regions, at, end), want, most, &at);
+        uint64_t small = small_end(r, regions, at, end, want);
+        if (small > at)
+            rc = pages_collect_small(r, regions, at, small, want, most, &at);
+        else
+            rc = pages_collect(r, regions, at, scan_end(regions, at, end), want, most, &at);
         if (!rc)
             at = next_region(regions, at, end);
     }

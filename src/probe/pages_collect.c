@@ -352,3 +352,14 @@ int pages_collect(struct page_reader *r, const struct region_table *regions, uin
         rc = merge_holes(&m, &g, *stopped);
     return rc ? rc : gather_flush(&g);
 }
+
+int pages_collect_small(struct page_reader *r, const struct region_table *regions, uint64_t start,
+                        uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped)
+{
+    struct gather g = {.r = r, .want = want};
+    struct merge m = {regions, region_table_find(regions, start), start};
+    int rc = collect_by_entries(&g, &m, start, end, max_pages, stopped);
+    if (!rc)
+        rc = merge_holes(&m, &g, *stopped);
+    return rc ? rc : gather_flush(&g);
+}

@@ -35,6 +35,11 @@ struct pages_raw {
 /* Step 1: appends the raw runs of [start, end), found by one scan; *stopped where it ended. */
 int pages_collect(struct page_reader *r, const struct region_table *regions, uint64_t start,
                   uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped);
+/* Step 1 without a scan, for regions so small that nothing huge can be in them: reading their
+ * entries costs less than the scan's walk of each mapping. The zero page is then known by its flags
+ * alone. */
+int pages_collect_small(struct page_reader *r, const struct region_table *regions, uint64_t start,
+                        uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped);
 /* Step 2: reads frame flags and counts of all raw runs. */
 int pages_fetch(struct page_reader *r, unsigned want);
 

@@ -7,10 +7,16 @@
 #include "report/snapshot.h"
 #include "report/totals_fields.h"
 
+/* A size in six columns, right-aligned. */
 static void put_size(struct buf *out, uint64_t bytes, bool known)
 {
-    char text[TEXT_SIZE_MAX];
-    buf_printf(out, " %5s", known ? text_size(text, bytes) : "?");
+    enum { WIDTH = 6 };
+    char text[TEXT_SIZE_MAX], column[WIDTH + TEXT_SIZE_MAX];
+    const char *size = known ? text_size(text, bytes) : "?";
+    size_t len = strlen(size), blank = len < WIDTH ? WIDTH - len : 1;
+    memset(column, ' ', blank);
+    memcpy(column + blank, size, len);
+    buf_append(out, column, blank + len);
 }
 
 static void put_totals(struct buf *out, const struct totals *t)

@@ -150,7 +150,11 @@ static void child_starts_with_default_signals(void **state)
     signal(SIGHUP, SIG_DFL);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &old, NULL);
-    assert_string_equal(out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    /* Signals 32 and 33 belong to the C library: sigaction(2) wrappers refuse to reset them. */
+    unsigned long long blocked = 1, ignored = 1, own = 3ULL << 31;
+    assert_int_equal(sscanf(out, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
+    assert_true(!blocked);
+    assert_true(!(ignored & ~own));
 }
 
 static void need_root(void)
