@@ -101,11 +101,13 @@ static void show_moment(struct app *a)
 
 static void fold_record(struct app *a, struct record *r)
 {
-    bool sample = r->type == RECORD_SAMPLE;
+    bool sample = r->type == RECORD_SAMPLE, gone = r->type == RECORD_GONE;
     if (model_fold(a->model, r)) {
         a->dropped++;
         return;
     }
+    if (gone) /* the header may have no room for the reason */
+        snprintf(a->message, sizeof a->message, "%s", model_gone(a->model));
     if (!sample)
         return;
     a->samples++;

@@ -129,7 +129,7 @@ static void add_honesty(struct app *a, struct header *h)
         add(h, 3, "%llu records lost", (unsigned long long)a->dropped)->alert = true;
 }
 
-static void add_state(struct app *a, struct header *h)
+static void add_state(struct app *a, struct header *h, unsigned cols)
 {
     const struct view_ops *ops = app_views[a->view];
     char status[64];
@@ -139,8 +139,10 @@ static void add_state(struct app *a, struct header *h)
     if (s)
         add(h, 3, "%s", s)->right = true;
     struct segment *state;
-    if (a->ui.gone)
+    if (a->ui.gone && text_columns(a->ui.gone) < cols / 2)
         state = add(h, 0, "[ended: %s]", a->ui.gone);
+    else if (a->ui.gone)
+        state = add(h, 0, "[ended]");
     else
         state = add(h, 0, a->ui.frozen ? "[frozen]" : a->ui.now ? "[live]" : "[waiting]");
     state->right = true;
@@ -203,7 +205,7 @@ static void draw_header(struct app *a, struct area row)
         if (a->clock_ns)
             add_clocks(a, &h);
     }
-    add_state(a, &h);
+    add_state(a, &h, row.cols);
     fit(&h, row.cols);
     area_fill(row, (struct style){COLOR_TITLE, COLOR_DEFAULT, CELL_REVERSE}, ' ');
     draw_segments(&h, row);
