@@ -43,6 +43,13 @@ static void live_ask_page(void *ctx, uint64_t address)
         watch_ask_page(s->watch, address);
 }
 
+static void live_ask_flags(void *ctx)
+{
+    struct live_source *s = ctx;
+    if (s->watch)
+        watch_ask_flags(s->watch);
+}
+
 static int live_attach(void *ctx, pid_t pid, struct err *e)
 {
     struct live_source *s = ctx;
@@ -64,7 +71,8 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
 {
     *s = (struct live_source){.options = o};
     s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = live_take, .look = live_look,
-                               .ask_page = live_ask_page, .list = list_processes,
+                               .ask_page = live_ask_page, .ask_flags = live_ask_flags,
+                               .list = list_processes,
                                .attach = live_attach};
     return o->pid ? live_attach(s, o->pid, e) : 0;
 }

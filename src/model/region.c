@@ -1,6 +1,7 @@
 /* Regions and their tables. */
 #include "model/region.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +114,30 @@ void region_table_unref(struct region_table *t)
     free(t->smaps);
     free(t->names);
     free(t);
+}
+
+static bool same_region(const struct region *a, const struct region *b)
+{
+    return a->start == b->start && a->end == b->end && a->perms == b->perms &&
+           a->inode == b->inode && a->offset == b->offset;
+}
+
+int region_table_take_flags(struct region_table *t, const struct region_table *from)
+{
+    t->smaps = calloc(t->count + 1, sizeof *t->smaps);
+    if (!t->smaps)
+        return -ENOMEM;
+    for (size_t i = 0, j = 0; i < t->count; i++) {
+        struct region *r = &t->v[i];
+        while (j < from->count && from->v[j].start < r->start)
+            j++;
+        if (j == from->count || !same_region(r, &from->v[j]) || !from->v[j].smaps)
+            continue;
+        t->smaps[i] = (struct region_smaps){.vmflags = from->v[j].smaps->vmflags,
+                                            .flags_only = true};
+        r->smaps = &t->smaps[i];
+    }
+    return 0;
 }
 
 size_t region_table_find(const struct region_table *t, uint64_t address)

@@ -31,6 +31,7 @@ struct region_smaps {
     uint64_t kernel_page_size;
     uint64_t vmflags; /* bit i: region_vmflag_name(i) */
     bool ksm_known;   /* the KSM line exists since 6.8 */
+    bool flags_only;  /* only vmflags is known: the numbers were read at another time */
 };
 
 /* A plain value; `name` points into the table that holds it. */
@@ -72,6 +73,10 @@ struct region_table *region_table_ref(struct region_table *t);
 void region_table_unref(struct region_table *t); /* NULL is fine */
 /* An empty table with one reference, or NULL. */
 struct region_table *region_table_create(void);
+
+/* Gives the regions of *t the VmFlags of the regions of *from that are the same (range, permissions,
+ * file). *t must not be published yet. 0 or -ENOMEM. */
+int region_table_take_flags(struct region_table *t, const struct region_table *from);
 
 /* Index of the region that holds address, or of the first one above it (count if none). */
 size_t region_table_find(const struct region_table *t, uint64_t address);

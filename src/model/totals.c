@@ -72,7 +72,7 @@ void totals_of_region(const struct moment *m, const struct region *r, struct tot
         out->no_swap = true;
     else if (counts_all_of_file(r))
         out->swap = (t.n[PAGE_SWAP] << shift) + r->shmem_swap;
-    if (r->smaps)
+    if (r->smaps && !r->smaps->flags_only)
         ask_smaps(r, out);
 }
 

@@ -120,6 +120,7 @@ void sampler_destroy(struct sampler *s)
     buf_deinit(&s->text);
     buf_deinit(&s->maps);
     region_table_unref(s->regions);
+    region_table_unref(s->flagged);
     pagetree_unref(s->shadow);
     run_vec_deinit(&s->runs);
     run_vec_deinit(&s->old);
@@ -333,6 +334,39 @@ static int read_maps(struct sampler *s)
     return rc == -ENOENT ? -ESRCH : rc;
 }
 
+int sampler_read_flags(struct sampler *s)
+{
+    struct region_table *t;
+    int rc = procdir_read(&s->dir, "smaps", &s->text);
+    if (rc == -ENOENT || rc == -ESRCH || rc == -EACCES)
+        return 0; /* no flags then: they are not worth a failure */
+    if (!rc)
+        rc = smaps_parse(s->text.data, s->text.len, &s->mounts, &t);
+    if (rc)
+        return rc;
+    region_table_unref(s->flagged);
+    s->flagged = t;
+    s->flags_asked = false;
+    buf_clear(&s->maps); /* the table is made again, with the flags */
+    return 0;
+}
+
+static int send_regions(struct sampler *s, struct region_table *now, sampler_sink *sink, void *ctx)
+{
+    struct region_table *old = s->regions;
+    struct record *r = sampler_record(s, RECORD_REGIONS);
+    int rc = -ENOMEM;
+    s->regions = now;
+    if (r) {
+        r->regions = region_table_ref(now);
+        rc = sink(ctx, r);
+    }
+    if (!rc && old)
+        rc = clear_unmapped(s, old, now, sink, ctx);
+    region_table_unref(old);
+    return rc;
+}
+
 int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx)
 {
     int rc = read_maps(s);
@@ -346,24 +380,14 @@ int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx)
     s->text = swap;
     struct region_table *now;
     rc = parse_regions(s, &now);
+    if (!rc && s->flagged && (rc = region_table_take_flags(now, s->flagged)))
+        region_table_unref(now);
     if (rc) {
         buf_clear(&s->maps); /* so that the next reading is parsed again */
         return rc;
     }
     mark_shmem_swap(s, now);
-    struct region_table *old = s->regions;
-    s->regions = now;
-    struct record *r = sampler_record(s, RECORD_REGIONS);
-    if (r) {
-        r->regions = region_table_ref(now);
-        rc = sink(ctx, r);
-    } else {
-        rc = -ENOMEM;
-    }
-    if (!rc && old)
-        rc = clear_unmapped(s, old, now, sink, ctx);
-    region_table_unref(old);
-    return rc;
+    return send_regions(s, now, sink, ctx);
 }
 
 /* --- the complete sample --- */
@@ -490,6 +514,11 @@ int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void
     detail_read(&s->reader, &s->dir, s->symbols, s->regions, &s->target, address, r->detail);
     r->detail->t_ns = r->t_ns;
     return sink(ctx, r);
+}
+
+void sampler_ask_flags(struct sampler *s)
+{
+    s->flags_asked = true;
 }
 
 void sampler_look(struct sampler *s, uint64_t start, uint64_t end)

@@ -45,6 +45,10 @@ bool sampler_gone(const struct sampler *s);
 /* The addresses that someone looks at now. */
 void sampler_look(struct sampler *s, uint64_t start, uint64_t end);
 
+/* Live: reads the VmFlags of all mappings at the next tick (smaps: the kernel walks all pages for
+ * it, so large targets are not asked unless someone wants it). */
+void sampler_ask_flags(struct sampler *s);
+
 /* Asks everything about the page at address and sends a RECORD_DETAIL. */
 int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void *ctx);
 

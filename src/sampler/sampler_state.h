@@ -31,6 +31,8 @@ struct sampler {
 
     struct buf text, maps;         /* scratch; the last maps or smaps */
     struct region_table *regions;  /* parsed from `maps` */
+    struct region_table *flagged;  /* live: from the last smaps, for VmFlags; or NULL */
+    bool flags_asked;
     struct pagetree *shadow;       /* what was sent of the pages */
     struct run_vec runs, old, merged;
 
@@ -62,6 +64,8 @@ int sampler_send_target(struct sampler *s, sampler_sink *sink, void *ctx);
 /* Reads maps (or smaps); if they differ from the last ones, sends them and clears the pages of what
  * is no longer mapped. */
 int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx);
+/* Live: reads smaps for VmFlags when that was asked for, or when it costs next to nothing. */
+int sampler_read_flags(struct sampler *s);
 /* Replaces [start, end) in the shadow by runs and, if that changes it, sends them. The runs may be
  * taken over: *runs is then empty. */
 int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, struct run_vec *runs,

@@ -25,7 +25,7 @@ struct watch {
     unsigned head, count;
     int fd;
     bool stop, ended;
-    bool look_set, ask_set;
+    bool look_set, ask_set, flags_set;
     uint64_t look_start, look_end, ask_address;
     atomic_uint refs; /* the owner and the thread: the last one frees */
 };
@@ -102,14 +102,23 @@ void watch_ask_page(struct watch *w, uint64_t address)
     pthread_mutex_unlock(&w->lock);
 }
 
+void watch_ask_flags(struct watch *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->flags_set = true;
+    pthread_mutex_unlock(&w->lock);
+}
+
 /* Takes the wishes over; true if a page was asked for. */
 static bool take_wishes(struct watch *w, struct sampler *s, uint64_t *address)
 {
     if (w->look_set)
         sampler_look(s, w->look_start, w->look_end);
+    if (w->flags_set)
+        sampler_ask_flags(s);
     bool ask = w->ask_set;
     *address = w->ask_address;
-    w->look_set = w->ask_set = false;
+    w->look_set = w->ask_set = w->flags_set = false;
     return ask;
 }
 

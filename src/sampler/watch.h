@@ -26,5 +26,6 @@ struct record *watch_take(struct watch *w); /* the next, or NULL; never blocks *
 
 void watch_look(struct watch *w, uint64_t start, uint64_t end);
 void watch_ask_page(struct watch *w, uint64_t address);
+void watch_ask_flags(struct watch *w);
 
 #endif

@@ -26,6 +26,9 @@ struct ui_source {
     /* Answered by a RECORD_DETAIL. */
     void (*ask_page)(void *ctx, uint64_t address);
 
+    /* Reads the VmFlags of all mappings once more; dear for a large target. May be NULL. */
+    void (*ask_flags)(void *ctx);
+
     /* The process list, and the choice of a process to watch from now on. May be NULL. 0 or a
      * negative errno with *e set. */
     int (*list)(void *ctx, struct process_list *out, struct err *e);
