@@ -1,6 +1,6 @@
 # Tests. `tests/run` builds the variants it needs by calling make again, so that a program that
 # does not compile is a failed test with its output, like any other.
-SUITES := layers compile unit unit-clang man screens live live-nobody fuzz
+SUITES := layers compile unit unit-clang man install screens live live-nobody fuzz
 
 UNITS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -48,6 +48,7 @@ check-compile: ## no warnings, with gcc and clang
 check-unit: ## unit tests under AddressSanitizer and UBSan
 check-unit-clang: ## unit tests built by clang
 check-man: ## manual pages
+check-install: ## install, uninstall and the search for packages
 check-screens: ## expected screens; UPDATE=1 writes them anew
 check-live: ## tests against live processes; T=name for one
 check-live-nobody: ## those of them that need no privilege, without any
