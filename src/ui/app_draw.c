@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "ui/app.h"
+#include "ui/keys.h"
 
 enum { SEGMENTS_MAX = 20, SEGMENT_MAX = 200, NS_PER_MS = 1000 * 1000 };
 enum { HELP_AND_QUIT = 16 }; /* columns kept for these two in the footer */
@@ -171,9 +172,10 @@ static void fit(struct header *h, unsigned cols)
     }
 }
 
-static struct style segment_style(const struct segment *s)
+static unsigned draw_segment(const struct segment *s, struct area row, unsigned col, unsigned end)
 {
-    return (struct style){s->alert ? COLOR_ALERT : COLOR_TITLE, COLOR_DEFAULT, CELL_REVERSE};
+    struct style style = {s->alert ? COLOR_ALERT : COLOR_TITLE, COLOR_DEFAULT, CELL_REVERSE};
+    return area_text(row, col, 0, end - col, s->text, style) + 2;
 }
 
 /* The right part first: of a long name on its left the end is cut. */
@@ -188,11 +190,11 @@ static void draw_segments(const struct header *h, struct area row)
     col = left;
     for (size_t i = 0; i < h->count; i++)
         if (h->v[i].right && !h->v[i].gone)
-            col += area_text(row, col, 0, row.cols - col, h->v[i].text, segment_style(&h->v[i])) + 2;
+            col += draw_segment(&h->v[i], row, col, row.cols);
     col = 1;
     for (size_t i = 0; i < h->count; i++)
         if (!h->v[i].right && !h->v[i].gone && col + 1 < left)
-            col += area_text(row, col, 0, left - 1 - col, h->v[i].text, segment_style(&h->v[i])) + 2;
+            col += draw_segment(&h->v[i], row, col, left - 1);
 }
 
 static void draw_header(struct app *a, struct area row)
@@ -211,15 +213,16 @@ static void draw_header(struct app *a, struct area row)
     draw_segments(&h, row);
 }
 
-/* The footer has room for the first clause of each help text. Draws what fits before `end`. */
-static unsigned draw_bindings(const struct binding *table, struct area row, unsigned col,
-                              unsigned end)
+/* The footer has room for the first clause of each help text. Draws what fits before `end`, but
+ * for keys that mean something else in the table `over`. */
+static unsigned draw_bindings(const struct binding *table, const struct binding *over,
+                              struct area row, unsigned col, unsigned end)
 {
     for (const struct binding *b = table; b->label; b++) {
         char clause[48];
         snprintf(clause, sizeof clause, "%.*s", (int)strcspn(b->help, ";:."), b->help);
         unsigned width = (unsigned)(text_columns(b->label) + 1 + text_columns(clause));
-        if (!b->footer || col + width > end)
+        if (!b->footer || col + width > end || (over && binding_find(over, b->keys[0])))
             continue;
         col += area_text(row, col, 0, row.cols, b->label, STYLE(COLOR_KEY)) + 1;
         col += area_text(row, col, 0, row.cols, clause, STYLE(COLOR_DEFAULT)) + 2;
@@ -234,11 +237,12 @@ static void draw_footer(struct app *a, struct area row)
     } else if (a->message[0]) {
         area_text(row, 1, 0, row.cols, a->message, STYLE(COLOR_ALERT));
     } else {
+        const struct binding *own = app_views[a->view]->bindings;
         bool typing = app_views[a->view]->type != NULL;
         unsigned end = row.cols > HELP_AND_QUIT && !typing ? row.cols - HELP_AND_QUIT : row.cols;
-        unsigned col = draw_bindings(app_views[a->view]->bindings, row, 1, end);
+        unsigned col = draw_bindings(own, NULL, row, 1, end);
         if (!typing)
-            draw_bindings(app_bindings, row, col, row.cols);
+            draw_bindings(app_bindings, own, row, col, row.cols);
     }
 }
 

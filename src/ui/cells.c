@@ -137,7 +137,8 @@ unsigned area_text(struct area a, unsigned col, unsigned row, unsigned cols, con
     return used;
 }
 
-unsigned area_printf(struct area a, unsigned col, unsigned row, struct style s, const char *fmt, ...)
+unsigned area_printf(struct area a, unsigned col, unsigned row, struct style s, const char *fmt,
+                     ...)
 {
     char text[1024];
     va_list ap;

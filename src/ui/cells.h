@@ -60,8 +60,8 @@ void area_fill(struct area a, struct style s, uint32_t ch);
  * sends control characters: they are drawn as '?'. */
 unsigned area_text(struct area a, unsigned col, unsigned row, unsigned cols, const char *utf8,
                    struct style s);
-unsigned area_printf(struct area a, unsigned col, unsigned row, struct style s, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+unsigned area_printf(struct area a, unsigned col, unsigned row, struct style s, const char *fmt,
+                     ...) __attribute__((format(printf, 5, 6)));
 
 /* The bytes of the first line of a text that is broken to fit `cols` columns: up to a space if
  * there is one, and at least one character. */

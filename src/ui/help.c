@@ -51,7 +51,7 @@ static bool next_line(struct page_of_help *p, unsigned *row)
     return true;
 }
 
-/* Text beginning in a column, in as many lines as it needs; the first is already `row`, if shown. */
+/* Text beginning in a column, in as many lines as it needs; the first is `row`, if shown. */
 static void put_text(struct page_of_help *p, bool shown, unsigned row, unsigned col,
                      const char *text)
 {

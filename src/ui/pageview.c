@@ -212,6 +212,25 @@ static void put_object(struct pen *pen, const struct page_detail *d)
         put_unknown(pen, "symbol", d->object_why);
 }
 
+/* Without an answer: what the sample knew besides the state. */
+static void put_seen(struct pen *pen, const struct moment *m, const struct page *p, bool frozen)
+{
+    char names[TEXT_MAX] = "";
+    size_t len = 0;
+    for (unsigned i = 0; i < PAGE_ATTR_N; i++)
+        if (p->attrs & page_attr_info(i)->bit)
+            len += (size_t)snprintf(names + len, sizeof names - len, "%s ",
+                                    page_attr_info(i)->name);
+    if (page_state_info(p->state)->present) {
+        put(pen, "attrs", STYLE(COLOR_DEFAULT), *names ? names : "none known");
+        if (p->attrs & PAGE_A_COUNT)
+            putf(pen, "mapcount", "%u", p->mapcount);
+        put_folio(pen, m, p);
+    }
+    put(pen, "", STYLE(COLOR_DIM), frozen ? "frozen: as the sample saw it"
+                                          : "as the last sample saw it");
+}
+
 /* What the flags mean, one a row, where there is room left. */
 static void put_meanings(struct pen *pen, const struct page_detail *d)
 {
@@ -271,8 +290,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     if (d && r)
         put_object(&pen, d);
     if (!d)
-        put(&pen, "", STYLE(COLOR_DIM), ui->frozen ? "frozen: as the sample saw it"
-                                                   : "as the last sample saw it");
+        put_seen(&pen, m, p, ui->frozen);
     else
         put_meanings(&pen, d);
 }

@@ -11,8 +11,8 @@
 #include "ui/view.h"
 
 enum column {
-    COL_RANGE, COL_SIZE, COL_RESIDENT, COL_ANON, COL_FILE, COL_SHMEM, COL_SWAP, COL_HUGE, COL_SHARED,
-    COL_PERMS, COL_NAME, COL_FLAGS, COL_N
+    COL_RANGE, COL_SIZE, COL_RESIDENT, COL_ANON, COL_FILE, COL_SHMEM, COL_SWAP, COL_HUGE,
+    COL_SHARED, COL_PERMS, COL_NAME, COL_FLAGS, COL_N
 };
 
 enum { MARK_COLS = 2, NAME_COLS = 20, NAME_MIN = 6, RANGE_COLS = 26, FLAGS_COLS = 24 };
@@ -39,6 +39,7 @@ struct row_totals {
 struct regions_view {
     enum column sort;
     bool reverse;
+    bool flags; /* asked for: they come before all numbers but size and resident */
     char filter[256];
     bool stale; /* filter or order changed */
 
@@ -52,13 +53,14 @@ struct regions_view {
 };
 
 enum action {
-    MOVE_UP, MOVE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, OPEN_MAP, SORT, REVERSE
+    MOVE_UP, MOVE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, OPEN_MAP, SORT, REVERSE, FLAGS
 };
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "show on the map", true, OPEN_MAP},
     {{'s'}, "s", "sort: by the next column", true, SORT},
     {{'S'}, "S", "reverse the order of rows", false, REVERSE},
+    {{'v'}, "v", "flags: read those of all mappings (VmFlags) and show them, or not", false, FLAGS},
     {{KEY_CODE_UP, 'k'}, "Up k", "one row up", false, MOVE_UP},
     {{KEY_CODE_DOWN, 'j'}, "Down j", "one row down", false, MOVE_DOWN},
     {{KEY_CODE_PGUP, KEY_CTRL('b')}, "PgUp", "a screen up", false, PAGE_UP},
@@ -227,18 +229,28 @@ static unsigned column_cols(enum column c, unsigned cols, unsigned left)
     return columns[c].cols;
 }
 
-/* Gives each column its place in the order of rank; the name takes what is left. */
-static void place_columns(struct table *t, unsigned cols, bool flags)
+/* Gives a column its place, unless it has one or there is no room; answers what is left then. */
+static unsigned place_column(struct table *t, enum column c, unsigned cols, unsigned left)
+{
+    unsigned width = column_cols(c, cols, left);
+    if (t->shown[c] || width > left)
+        return left;
+    t->width[c] = width;
+    t->shown[c] = true;
+    return left - width;
+}
+
+/* All columns in the order of rank; the name takes what is left. */
+static void place_columns(struct table *t, unsigned cols, bool has_flags, bool flags_first)
 {
     unsigned left = cols - MARK_COLS;
-    for (unsigned rank = 0; rank < COL_N; rank++)
-        for (unsigned c = 0; c < COL_N; c++) {
-            if (columns[c].rank != rank)
-                continue;
-            t->width[c] = column_cols((enum column)c, cols, left);
-            t->shown[c] = t->width[c] <= left && (c != COL_FLAGS || flags);
-            left -= t->shown[c] ? t->width[c] : 0;
-        }
+    for (unsigned rank = 0; rank < COL_N; rank++) {
+        if (flags_first && rank == columns[COL_NAME].rank)
+            left = place_column(t, COL_FLAGS, cols, left);
+        for (unsigned c = 0; c < COL_N; c++)
+            if (columns[c].rank == rank && (c != COL_FLAGS || has_flags))
+                left = place_column(t, (enum column)c, cols, left);
+    }
     if (t->shown[COL_NAME])
         t->width[COL_NAME] += left;
 }
@@ -265,7 +277,7 @@ static void flags_text(const struct region *r, char *out, size_t cap)
 {
     size_t len = 0;
     out[0] = '\0';
-    for (unsigned i = 0; r->smaps && region_vmflag_name(i); i++)
+    for (unsigned i = 0; region_vmflag_name(i); i++)
         if (r->smaps->vmflags >> i & 1 && len + 4 < cap)
             len += (size_t)snprintf(out + len, cap - len, "%s ", region_vmflag_name(i));
 }
@@ -289,7 +301,10 @@ static void cell_text(const struct region *r, const struct totals *t, enum colum
         snprintf(out, cap, "%s", perms);
         break;
     case COL_FLAGS:
-        flags_text(r, out, cap);
+        if (r->smaps)
+            flags_text(r, out, cap);
+        else
+            snprintf(out, cap, "?");
         break;
     default: {
         uint64_t n = number_of(t, c, &unknown);
@@ -382,8 +397,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         area_text(a, 1, 0, a.cols, "not enough memory for this table", STYLE(COLOR_ALERT));
         return;
     }
-    bool flags = ui->now->regions->smaps != NULL;
-    place_columns(&t, a.cols, flags);
+    place_columns(&t, a.cols, ui->now->regions->smaps != NULL, v->flags);
     size_t selected = selected_row(v, ui->now, ui->cursor);
     scroll_to(v, selected, a.rows - 1);
     draw_titles(v, &t, a);
@@ -431,17 +445,29 @@ static void move(struct regions_view *v, struct ui_state *ui, int action)
     select_row(v, ui, row);
 }
 
+/* In a new order the first rows are what one wants to see. */
+static unsigned reorder(struct regions_view *v, struct ui_state *ui)
+{
+    v->stale = true;
+    if (ui->now && refresh(v, ui->now) && v->count)
+        select_row(v, ui, 0);
+    return UI_REDRAW;
+}
+
 static unsigned act(void *view, struct ui_state *ui, int action)
 {
     struct regions_view *v = view;
     switch (action) {
     case SORT:
         v->sort = v->sort == COL_NAME ? COL_RANGE : v->sort + 1;
-        v->stale = true;
-        return UI_REDRAW;
+        return reorder(v, ui);
     case REVERSE:
         v->reverse = !v->reverse;
-        v->stale = true;
+        return reorder(v, ui);
+    case FLAGS:
+        v->flags = !v->flags;
+        if (v->flags && ui->source->ask_flags)
+            ui->source->ask_flags(ui->source->ctx);
         return UI_REDRAW;
     default:
         if (!ui->now || !refresh(v, ui->now) || !v->count)

@@ -31,7 +31,7 @@ int term_fd(const struct terminal *t);
 /* The size now; the screen follows it. Call it after SIGWINCH. */
 void term_size(struct terminal *t, unsigned *cols, unsigned *rows);
 
-/* Shows the grid, which has the size that term_size gave; sends what changed since the last time. */
+/* Shows the grid, which has the size that term_size gave; only what changed is sent. */
 void term_show(struct terminal *t, const struct grid *g);
 /* The next term_show sends everything. */
 void term_redraw(struct terminal *t);

@@ -155,10 +155,16 @@ static int attach(void *ctx, pid_t pid, struct err *e)
     return 0;
 }
 
+static struct ui_source make_source(struct fake *f)
+{
+    return (struct ui_source){.ctx = f, .fd = -1, .take = take, .step = step,
+                              .ask_page = ask_page, .list = list, .attach = attach};
+}
+
 static char *frame_of(struct fake *f, const struct ui_options *o, unsigned cols, unsigned rows,
                       const char *keys)
 {
-    struct ui_source s = {f, -1, take, step, NULL, ask_page, list, attach};
+    struct ui_source s = make_source(f);
     struct buf out = {0};
     struct err e = {0};
     int rc = ui_headless(o, &s, cols, rows, keys, &out, &e);
@@ -278,6 +284,7 @@ static void test_search(void **state)
     (void)state;
     check(100, 24, "2/stack<Enter>", "> 7ffc00000000");
     check(100, 24, "2/0x7f0001100000<Enter>", "> 7f0001000000");
+    check(100, 24, "2s/anon<Enter>s", "> 7f0000000000");
     check(100, 24, "2/rw?p<Enter><C-n>", ">!7f0000800000");
     check(100, 24, "2/r[wx]<Esc>", "> 400000");
     check(100, 24, "2/nothing<Enter>", "no match for \"nothing\"");
@@ -384,7 +391,7 @@ static void test_refusals(void **state)
     (void)state;
     const struct ui_options o = {0};
     struct fake f = {.head = 0};
-    struct ui_source s = {&f, -1, take, step, NULL, ask_page, list, attach};
+    struct ui_source s = make_source(&f);
     struct buf out = {0};
     struct err e = {0};
     assert_true(ui_headless(&o, &s, 80, 24, "j<Nope>", &out, &e) < 0);
