@@ -28,14 +28,23 @@ LIB_SRC := $(sort $(foreach l,$(LAYERS),$(wildcard src/$(l)/*.c src/$(l)/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 OBJ := $(LIB_OBJ) $(B)/src/main.o
 
+# One short line a step; V=1 shows the commands.
+Q := $(if $(filter-out 0,$(V)),,@)
+say = $(if $(Q),@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo '  $(1)'))
+
+# For builds that a target starts by itself: all processors, unless -j said otherwise.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 1))
+
 all: $(B)/vmscope ## build the program (the default)
 
 $(B)/vmscope: $(OBJ)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+	$(call say,link  $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,cc    $<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Rebuilds objects when the compiler or its flags change.
 $(B)/flags: FORCE

@@ -5,7 +5,8 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 # One source, one program; no objects in between.
 define build-program
 @mkdir -p $(@D)
-$(CC) $(STD_CFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) $(ALL_LDFLAGS) $(LDLIBS)
+$(call say,cc    $@)
+$(Q)$(CC) $(STD_CFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) $(ALL_LDFLAGS) $(LDLIBS)
 endef
 
 $(B)/demo: demo/demo.c $(B)/flags
@@ -23,13 +24,13 @@ benches: $(BENCHES)
 
 demo: ## everything, from nothing: packages, build, and a live look at a small program
 	@tools/deps.sh build demo
-	@$(MAKE) --no-print-directory all $(B)/demo
+	@$(MAKE) --no-print-directory $(JOBS) all $(B)/demo
 	@if [ -t 0 ] && [ -t 1 ]; then $(B)/vmscope run -- $(B)/demo; \
 	else $(B)/vmscope snap -- $(B)/demo; fi
 
 bench: ## measure, beside bare kernel reads and other tools
 	@tools/deps.sh build bench
-	@$(MAKE) --no-print-directory all helpers benches
+	@$(MAKE) --no-print-directory $(JOBS) all helpers benches
 	@bench/run.py
 
 .PHONY: helpers benches demo bench

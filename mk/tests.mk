@@ -10,10 +10,12 @@ SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fr
 TEST_LIBS := -lcmocka -ljansson
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB_OBJ)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(TEST_LIBS) $(LDLIBS)
+	$(call say,link  $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(TEST_LIBS) $(LDLIBS)
 
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(FUZZ_SUPPORT) $(LIB_OBJ)
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+	$(call say,link  $@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
 units: $(UNITS)
 fuzzers: $(FUZZERS)
@@ -24,7 +26,7 @@ CLANG := B=build/clang CC=clang
 FUZZ := B=build/fuzz CC=clang SAN='-fsanitize=fuzzer-no-link $(SAN_FLAGS)' CFLAGS='-O1 -g'
 
 build-gcc:
-	@$(MAKE) --no-print-directory -s CC=gcc all helpers benches
+	@$(MAKE) --no-print-directory -s all helpers benches
 build-clang:
 	@$(MAKE) --no-print-directory -s $(CLANG) all helpers benches
 build-asan:
