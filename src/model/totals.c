@@ -26,10 +26,11 @@ static void mark_unknown(const struct moment *m, const struct tally *t, struct t
     bool kind = t->n[PAGE_PRESENT] || t->n[PAGE_UNKNOWN];
     bool entry = t->n[TALLY_NO_ENTRY] || t->n[PAGE_UNKNOWN];
     bool flags = t->n[TALLY_NO_FLAGS] || t->n[PAGE_UNKNOWN];
-    out->no_resident = t->n[PAGE_UNKNOWN] != 0;
+    /* Without SCAN and frame flags, zero pages (outside Rss) cannot be told from others. */
+    out->no_resident = t->n[PAGE_UNKNOWN] || (t->n[PAGE_PRESENT] && !m->target.scan.yes);
     out->no_anon = out->no_file = out->no_shmem = kind;
     out->no_exclusive = out->no_shared = out->no_cow = entry;
-    out->no_swap = out->no_resident;
+    out->no_swap = t->n[PAGE_UNKNOWN] != 0;
     out->no_ksm = flags && m->target.ksm_in_use;
     out->no_locked = flags;
     out->no_pmd_mapped = !m->target.scan.yes && (tally_present(t) || t->n[PAGE_UNKNOWN]);

@@ -71,8 +71,16 @@ static enum page_state present_state(const struct page_evidence *ev)
         return anon_state(ev);
     if (ev->has_flags)
         return flag(ev, KPF_SWAPBACKED) ? PAGE_SHMEM : PAGE_FILE;
-    return ev->region_kind == REGION_SHMEM || ev->region_kind == REGION_ANON ? PAGE_SHMEM
-                                                                            : PAGE_FILE;
+    switch (ev->region_kind) {
+    case REGION_SHMEM:
+        return PAGE_SHMEM;
+    case REGION_ANON:
+    case REGION_HEAP:
+    case REGION_STACK: /* most likely the huge zero page, which only SCAN can tell */
+        return PAGE_PRESENT;
+    default:
+        return PAGE_FILE;
+    }
 }
 
 static struct page swap_page(uint64_t entry)
@@ -120,9 +128,10 @@ static uint16_t attrs_of(const struct page_evidence *ev, enum page_state state, 
     return (uint16_t)(noisy ? a : a & ~(unsigned)PAGE_A_NOISY);
 }
 
-static uint8_t order_of(const struct page_evidence *ev, unsigned pmd_order)
+/* SCAN calls a page of the hugetlb pool huge whatever its size is. */
+static uint8_t order_of(const struct page_evidence *ev, enum page_state state, unsigned pmd_order)
 {
-    if (is_pmd(ev))
+    if (is_pmd(ev) && state != PAGE_HUGETLB)
         return (uint8_t)pmd_order;
     const uint64_t large = KPF_MASK(KPF_COMPOUND_HEAD) | KPF_MASK(KPF_COMPOUND_TAIL) |
                            KPF_MASK(KPF_THP) | KPF_MASK(KPF_HUGE);
@@ -141,7 +150,7 @@ struct page page_decode(const struct page_evidence *ev, unsigned pmd_order, bool
     enum page_state state = present_state(ev);
     struct page p = {.frame = PAGE_FRAME_UNKNOWN, .state = (uint8_t)state};
     p.attrs = attrs_of(ev, state, noisy);
-    p.order = order_of(ev, pmd_order);
+    p.order = order_of(ev, state, pmd_order);
     if (ev->has_entry && ev->has_pfn)
         p.frame = ev->entry & PM_PFN_MASK;
     if (ev->has_count) {
