@@ -85,6 +85,7 @@ static void meet_target(struct app *a, const struct moment *now)
         return;
     a->pid = now->target.pid;
     a->start_ticks = now->target.start_ticks;
+    a->totals_due_ns = 0;
     a->ui.cursor = now->regions->count ? now->regions->v[0].start : 0;
 }
 
@@ -171,6 +172,7 @@ static void set_frozen(struct app *a, bool frozen)
     } else {
         release_held(a);
     }
+    a->totals_due_ns = 0;
     a->ui.frozen = a->held;
     show_moment(a);
 }

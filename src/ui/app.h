@@ -41,6 +41,7 @@ struct app {
     struct totals totals;      /* of all regions */
     struct moment totalled;    /* the moment that they belong to, if has_totals */
     bool has_totals;
+    uint64_t totals_due_ns;    /* not worked out again before this */
     uint64_t samples;          /* samples seen */
     uint64_t dropped;          /* records that could not be folded */
     uint64_t start_ticks;      /* tells whether the target is still the same */

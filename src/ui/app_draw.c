@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "base/text.h"
 #include "ui/app.h"
 #include "ui/keys.h"
@@ -39,11 +40,11 @@ static struct segment *add(struct header *h, unsigned rank, const char *fmt, ...
     return s;
 }
 
-static void add_size(struct header *h, unsigned rank, const char *name, uint64_t bytes,
-                     bool unknown)
+/* What is known is at least there, when more may be: "anon 6.7M+". */
+static void add_size(struct header *h, unsigned rank, const char *name, uint64_t bytes, bool more)
 {
     char size[TEXT_SIZE_MAX];
-    add(h, rank, "%s %s", name, unknown ? "?" : text_size(size, bytes));
+    add(h, rank, "%s %s%s", name, text_size(size, bytes), more ? "+" : "");
 }
 
 static void add_target(struct app *a, struct header *h, unsigned cols)
@@ -60,17 +61,22 @@ static void add_target(struct app *a, struct header *h, unsigned cols)
     add(h, 0, "%s %d", shown[0] ? shown : "?", (int)m->target.pid);
 }
 
-/* Totals are worked out when the regions or the pages have changed. */
+/* Totals are worked out when the regions or the pages have changed. With very many regions that is
+ * dear, and then it waits until it costs no more than a fiftieth of the time. */
 static const struct totals *current_totals(struct app *a)
 {
     const struct moment *m = a->ui.now;
-    if (a->has_totals && a->totalled.tree == m->tree && a->totalled.regions == m->regions)
+    if (a->has_totals && ((a->totalled.tree == m->tree && a->totalled.regions == m->regions) ||
+                          a->clock_ns < a->totals_due_ns))
         return &a->totals;
     if (a->has_totals)
         moment_deinit(&a->totalled);
     moment_copy(&a->totalled, m);
     a->has_totals = true;
+    uint64_t began = a->clock_ns ? io_thread_cpu_ns() : 0;
     totals_of_all(m, &a->totals);
+    if (a->clock_ns)
+        a->totals_due_ns = a->clock_ns + 50 * (io_thread_cpu_ns() - began);
     return &a->totals;
 }
 

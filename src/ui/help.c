@@ -138,6 +138,20 @@ static void put_vmflags(struct page_of_help *p)
     }
 }
 
+/* What stands for a number, or beside a row. */
+static void put_marks(struct page_of_help *p)
+{
+    static const struct binding marks[] = {
+        {.label = "?", .help = "not known; the page view says why, and what would allow it"},
+        {.label = "6.7M+", .help = "at least; the kind of some pages is not known (yet)"},
+        {.label = ".", .help = "none"},
+        {.label = "!", .help = "a mapping that can be written and executed"},
+        {.label = ">", .help = "the selected row"},
+        {.label = NULL},
+    };
+    put_bindings(p, "Marks", marks);
+}
+
 static void put_all(struct page_of_help *p)
 {
     put_bindings(p, "Keys everywhere", app_bindings);
@@ -146,6 +160,7 @@ static void put_all(struct page_of_help *p)
         snprintf(title, sizeof title, "Keys in view %zu, %s", i + 1, app_views[i]->name);
         put_bindings(p, title, app_views[i]->bindings);
     }
+    put_marks(p);
     put_states(p);
     put_attributes(p);
     put_vmflags(p);
