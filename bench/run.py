@@ -8,6 +8,7 @@ not be run. doc/BENCH.md says how to read it."""
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -64,7 +65,11 @@ def compare_full(b, shape, bound):
     with Target(*shape) as t:
         ours, floor = pace(b.rounds(15), b.snap(t, "--format", "table"),
                            [tool("floor"), "-e", "full", t.pid])
+        peer = shutil.which("page-types")
+        peers = pace(3, [peer, "-p", t.pid], [peer, "-p", t.pid, "-L", "-M"]) if peer else []
     b.wall("vmscope snap, exec to exit", ours)
+    for name, runs in zip(("page-types -p (flags)", "page-types -p -L -M (and counts)"), peers):
+        b.wall(name, runs)
     b.wall("bare kernel reads, exec to exit", floor)
     b.row("  ratio of the two processes", ratio(ours, floor), bound, unit="x")
     sample = ours.word("wall_ns")
@@ -89,6 +94,8 @@ def bench_full(b):
     compare_full(b, ("dense", "1G", "random"), None)
     print("  9 processes that share 1 GiB: every page needs its map count")
     compare_full(b, ("workers", 8, "1G"), None)
+    if not shutil.which("page-types"):
+        note("page-types (tools/mm of the kernel; no Debian package) is not installed: left out")
 
 
 def bench_residency(b):
@@ -169,11 +176,12 @@ def bench_small(b):
 
 def bench_first(b):
     print("first: from exec to a complete first frame, 100x30, small target")
-    with Target("small") as t:
+    with Target("small") as t, Target("dense", "1G") as big:
         tools = [("vmscope", b.live(t, 1), UI_READY, None, 30),
+                 ("vmscope, target of 1 GiB", b.live(big, 1), UI_READY, None, None),
                  ("htop -p", ["htop", "-p", t.pid], ["Quit"], "\x1b[21~", None),
                  ("top -p", ["top", "-p", t.pid], ["COMMAND"], "q", None)]
-        tools = [x for x in tools if x[0] == "vmscope" or shutil.which(x[0].split()[0])]
+        tools = [x for x in tools if shutil.which(x[1][0])]
         runs = {x[0]: [] for x in tools}
         for _ in range(b.rounds(9) + 1):
             for name, command, wait, leave, _ in tools:
@@ -312,7 +320,7 @@ def main():
             continue
         try:
             bench(b)
-        except (Failed, OSError, ValueError, KeyError, TypeError) as e:
+        except (Failed, OSError, subprocess.SubprocessError, ValueError, KeyError) as e:
             b.failed.append(name)
             print("  could not run %s: %s: %s" % (name, type(e).__name__, e))
     print("%.0f s; %d over their bound; could not run: %s" % (
