@@ -8,8 +8,9 @@
  *   smaps PID, rollup PID, maps PID    that file of /proc, to nowhere
  *
  * -n N repeats in one process and prints the median of each part; without it the parts are still
- * printed, from one run with cold buffers. -e prints on stderr. -b bytes of a pagemap or kpage read, -g pages of a gap
- * in kpage* that is read through, -G the same in pagemap, -m pages that one SCAN may return. */
+ * printed, from one run with cold buffers. -e prints on stderr. -b bytes of a pagemap or kpage
+ * read, -g pages of a gap in kpage* that is read through, -G the same in pagemap, -m pages that one
+ * SCAN may return. */
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  *   dense SIZE [random]           4K anonymous pages, touched in order, or in random order
  *   thp SIZE                      2M anonymous pages
  *   sparse64 SIZE                 every 64th page of SIZE
- *   reserve SIZE TOUCHED [contiguous]  MAP_NORESERVE, touched in 64 blocks spread over it, or in one
+ *   reserve SIZE TOUCHED [contiguous]  MAP_NORESERVE, touched in 64 blocks spread over it, or in 1
  *   maps N                        N mappings that do not merge, one page of each touched
  *   small                         nothing of its own
  *   workers N SIZE                SIZE of 4K pages, shared with N forked children
