@@ -2,6 +2,7 @@
 #include "probe/frames.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ enum {
     DIGITS = 1 << DIGIT_BITS,
     GAP_MAX = 2,           /* entries: reading through costs less than another call */
     WINDOW_MAX = 1 << 13,  /* entries read at once, unless one request needs more */
+    BLOCKS = 64,           /* that the requests are shared out in */
     SHARE_LEAST = 1 << 14, /* entries that are worth a second thread */
 };
 
@@ -68,12 +70,18 @@ static const struct frames_request *sort(struct frames_request *requests, size_t
     return a;
 }
 
-/* A share of sorted requests, read by one thread. */
-struct share {
+/* Sorted requests and how far they have been taken. Threads take a block at a time, so that one that
+ * gets no CPU for a while holds up the other by a block at most. */
+struct work {
     int fd;
     const struct frames_request *v;
-    size_t count;
+    size_t count, block;
+    _Atomic size_t next;
     uint64_t *result;
+};
+
+struct worker {
+    struct work *work;
     struct frames_window *window;
     int rc;
 };
@@ -108,24 +116,36 @@ static size_t near(const struct frames_request *v, size_t count, uint64_t *end)
     return n;
 }
 
-static void *read_share(void *arg)
+static int read_block(struct worker *me, const struct frames_request *v, size_t count)
 {
-    struct share *s = arg;
-    for (size_t i = 0; i < s->count && !s->rc;) {
-        uint64_t start = s->v[i].pfn, end;
-        size_t n = near(s->v + i, s->count - i, &end);
-        s->rc = window_reserve(s->window, end - start);
-        if (s->rc)
-            break;
-        uint64_t *window = s->window->v;
-        window_read(s->fd, start, end - start, window);
-        for (const struct frames_request *r = s->v + i, *stop = r + n; r < stop; r++) {
+    const struct work *work = me->work;
+    for (size_t i = 0; i < count;) {
+        uint64_t start = v[i].pfn, end;
+        size_t n = near(v + i, count - i, &end);
+        int rc = window_reserve(me->window, end - start);
+        if (rc)
+            return rc;
+        uint64_t *window = me->window->v;
+        window_read(work->fd, start, end - start, window);
+        for (const struct frames_request *r = v + i, *stop = r + n; r < stop; r++) {
             if (r->n == 1)
-                s->result[r->at] = window[r->pfn - start];
+                work->result[r->at] = window[r->pfn - start];
             else
-                memcpy(s->result + r->at, window + (r->pfn - start), r->n * sizeof *window);
+                memcpy(work->result + r->at, window + (r->pfn - start), r->n * sizeof *window);
         }
         i += n;
+    }
+    return 0;
+}
+
+static void *read_blocks(void *arg)
+{
+    struct worker *me = arg;
+    struct work *work = me->work;
+    size_t at;
+    while (!me->rc && (at = atomic_fetch_add(&work->next, work->block)) < work->count) {
+        size_t left = work->count - at;
+        me->rc = read_block(me, work->v + at, left < work->block ? left : work->block);
     }
     return NULL;
 }
@@ -138,16 +158,6 @@ static uint64_t entries_of(const struct frames_request *v, size_t count)
     return sum;
 }
 
-/* How many of the requests make up half of the entries. */
-static size_t half_of(const struct frames_request *v, size_t count, uint64_t entries)
-{
-    uint64_t sum = 0;
-    size_t n = 0;
-    while (n < count && sum < entries / 2)
-        sum += v[n++].n;
-    return n;
-}
-
 int frames_fetch(int fd, struct frames_request *requests, size_t count, uint64_t *result,
                  struct frames_scratch *s)
 {
@@ -156,19 +166,13 @@ int frames_fetch(int fd, struct frames_request *requests, size_t count, uint64_t
     const struct frames_request *v = sort(requests, count, s);
     if (!v)
         return -ENOMEM;
-    struct share all = {fd, v, count, result, &s->windows[0], 0}, rest = all;
-    uint64_t entries = entries_of(v, count);
+    struct work work = {fd, v, count, count / BLOCKS + 1, 0, result};
+    struct worker first = {&work, &s->windows[0], 0}, second = {&work, &s->windows[1], 0};
     pthread_t thread;
-    if (entries >= SHARE_LEAST) {
-        size_t n = half_of(v, count, entries);
-        rest = (struct share){fd, v + n, count - n, result, &s->windows[1], 0};
-        if (cpu_start_elsewhere(&thread, read_share, &rest)) {
-            all.count = n;
-            read_share(&all);
-            pthread_join(thread, NULL);
-            return all.rc ? all.rc : rest.rc;
-        }
-    }
-    read_share(&all);
-    return all.rc;
+    bool helped = entries_of(v, count) >= SHARE_LEAST &&
+                  cpu_start_elsewhere(&thread, read_blocks, &second);
+    read_blocks(&first);
+    if (helped)
+        pthread_join(thread, NULL);
+    return first.rc ? first.rc : second.rc;
 }
