@@ -6,6 +6,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BENCH = os.path.join(ROOT, "build", "bench")
@@ -140,6 +141,18 @@ def machine():
     return "%s %s, %s, %d CPUs (%s), %d GiB, THP=%s, load %.2f, uid %d" % (
         uname.sysname, uname.release, uname.machine, os.cpu_count(), model, memory, thp,
         os.getloadavg()[0], os.geteuid())
+
+
+def busy(seconds=1):
+    """Share of all CPUs that others use, in percent."""
+    def ticks():
+        with open("/proc/stat") as f:
+            v = [int(x) for x in f.readline().split()[1:9]]
+        return sum(v), v[3] + v[4]
+    total, idle = ticks()
+    time.sleep(seconds)
+    total2, idle2 = ticks()
+    return 100 - 100 * (idle2 - idle) / max(1, total2 - total)
 
 
 def note(text):

@@ -13,7 +13,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from measure import (ROOT, Failed, Target, machine, median, note, pace, ratio, screen,
+from measure import (ROOT, Failed, Target, busy, machine, median, note, pace, ratio, screen,
                      screen_in_background, tool, words)
 
 DOWN, UP, PGDN, PGUP, CTRL_L = "\x1bOB", "\x1bOA", "\x1b[6~", "\x1b[5~", "\x0c"
@@ -314,6 +314,10 @@ def main():
     b = Bench(args)
     print(machine())
     began = time.monotonic()
+    others = busy()
+    if others > 10:
+        print("other programs use %.0f%% of the CPUs: trust ratios and best runs more than medians"
+              % others)
     warm_up()
     for name, bench in BENCHES:
         if args.only and name not in args.only:
