@@ -78,10 +78,11 @@ void app_deinit(struct app *a)
     *a = (struct app){0};
 }
 
-/* Another program than before: what was selected means nothing in it. */
+/* Another program than before: what was selected means nothing in it, or after exec hardly. */
 static void meet_target(struct app *a, const struct moment *now)
 {
-    if (a->pid == now->target.pid && a->start_ticks == now->target.start_ticks)
+    bool same = a->pid == now->target.pid && a->start_ticks == now->target.start_ticks;
+    if (same && (!a->came || region_table_at(now->regions, a->ui.cursor)))
         return;
     a->pid = now->target.pid;
     a->start_ticks = now->target.start_ticks;
@@ -103,14 +104,20 @@ static void show_moment(struct app *a)
 static void fold_record(struct app *a, struct record *r)
 {
     bool sample = r->type == RECORD_SAMPLE, gone = r->type == RECORD_GONE;
+    bool target = r->type == RECORD_TARGET;
     if (model_fold(a->model, r)) {
         a->dropped++;
         return;
     }
     if (gone) /* the header may have no room for the reason */
         snprintf(a->message, sizeof a->message, "%s", model_gone(a->model));
+    if (target)
+        a->came = true;
     if (!sample)
         return;
+    if (!a->held)
+        show_moment(a);
+    a->came = a->came && a->held;
     a->samples++;
     a->flash_end_ns = a->clock_ns + FLASH_NS;
     a->ui.flash = true;

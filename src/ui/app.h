@@ -46,6 +46,7 @@ struct app {
     uint64_t dropped;          /* records that could not be folded */
     uint64_t start_ticks;      /* tells whether the target is still the same */
     pid_t pid;
+    bool came;                 /* a target was announced and is not shown yet */
 
     uint64_t clock_ns; /* now; 0 in a headless run, which shows no times */
     uint64_t flash_end_ns;

@@ -22,6 +22,7 @@ struct fake {
     uint64_t asked;      /* the page that was asked last */
     pid_t attached;
     bool refuse;         /* attach fails */
+    bool exec;           /* the second sample is of another program in the same process */
 };
 
 static const struct {
@@ -63,14 +64,15 @@ static struct record *make_target(void)
     return r;
 }
 
-static struct record *make_regions(void)
+/* All regions but the first `without`. */
+static struct record *make_regions(size_t without)
 {
     struct record *r = record_create(RECORD_REGIONS, PID, 1);
     r->regions = region_table_create();
     r->regions->v = calloc(REGIONS, sizeof *r->regions->v);
-    r->regions->count = REGIONS;
-    for (size_t i = 0; i < REGIONS; i++)
-        r->regions->v[i] = (struct region){.start = layout[i].start,
+    r->regions->count = REGIONS - without;
+    for (size_t i = without; i < REGIONS; i++)
+        r->regions->v[i - without] = (struct region){.start = layout[i].start,
                                            .end = layout[i].end,
                                            .perms = layout[i].perms,
                                            .kind = layout[i].kind,
@@ -105,7 +107,10 @@ static void step(void *ctx)
     struct fake *f = ctx;
     if (!f->samples) {
         push(f, make_target());
-        push(f, make_regions());
+        push(f, make_regions(0));
+    } else if (f->exec) {
+        push(f, make_target());
+        push(f, make_regions(1));
     }
     push(f, make_pages(0, 3, PAGE_FILE));
     push(f, make_pages(1, 16 + f->samples, PAGE_ANON));
@@ -322,6 +327,30 @@ static void test_page(void **state)
     check(100, 30, "n3h", "page 16 of 16");
 }
 
+/* What was selected is gone with the program; something that is there gets selected. */
+static void test_exec(void **state)
+{
+    (void)state;
+    const struct ui_options o = {0};
+    struct fake f = {.exec = true};
+    char *text = frame_of(&f, &o, 100, 24, "2g<Wait>");
+    assert_shows(text, "5 mappings");
+    assert_shows(text, "> 7f0000000000");
+    free(text);
+    f = (struct fake){.exec = true};
+    text = frame_of(&f, &o, 100, 30, "3<Wait>");
+    assert_shows(text, "page 1 of 1024");
+    free(text);
+    f = (struct fake){.exec = true};
+    text = frame_of(&f, &o, 100, 30, "3 <Wait>");
+    assert_shows(text, "page 1 of 16");
+    free(text);
+    f = (struct fake){.exec = true};
+    text = frame_of(&f, &o, 100, 30, "3 <Wait> ");
+    assert_shows(text, "page 1 of 1024");
+    free(text);
+}
+
 static void test_picker(void **state)
 {
     (void)state;
@@ -415,7 +444,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_size), cmocka_unit_test(test_regions),
         cmocka_unit_test(test_sort),       cmocka_unit_test(test_search),
         cmocka_unit_test(test_freeze),     cmocka_unit_test(test_page),
-        cmocka_unit_test(test_picker),     cmocka_unit_test(test_help),
+        cmocka_unit_test(test_exec),       cmocka_unit_test(test_picker),
+        cmocka_unit_test(test_help),
         cmocka_unit_test(test_ended),      cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_refusals),
     };
