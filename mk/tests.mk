@@ -1,6 +1,7 @@
 # Tests. `tests/run` builds the variants it needs by calling make again, so that a program that
 # does not compile is a failed test with its output, like any other.
-SUITES := layers compile unit unit-clang man install screens live live-nobody fuzz
+SUITES := layers compile unit unit-clang man install screens live live-nobody live-asan \
+    fuzz
 
 UNITS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -54,6 +55,7 @@ check-install: ## install, uninstall and the search for packages
 check-screens: ## expected screens; UPDATE=1 writes them anew
 check-live: ## tests against live processes; T=name for one
 check-live-nobody: ## those of them that need no privilege, without any
+check-live-asan: ## the same, under AddressSanitizer and UBSan
 check-fuzz: ## each parser for a few seconds; T=name FUZZ_SECONDS=n for one, longer
 
 .PHONY: units fuzzers check $(SUITES:%=check-%) $(addprefix build-,gcc clang asan unit unit-clang fuzz)
