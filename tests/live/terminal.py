@@ -15,7 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE]
 
-from lib.tap import Tap, end_by_exception  # noqa: E402
+from lib.tap import Skip, Tap, end_by_exception  # noqa: E402
 from lib.target import VMSCOPE, die_with_parent  # noqa: E402
 
 DEADLINE = 20
@@ -295,6 +295,29 @@ def test_colors(args, env, wanted):
     return []
 
 
+def test_type(name):
+    if subprocess.run(["infocmp", name], capture_output=True, check=False).returncode != 0:
+        raise Skip(f"no terminfo entry for {name}")
+    with Target() as target, watch(target, env={"TERM": name}) as job:
+        for view in b"2345":
+            job.type(bytes([view]))
+        job.type(b"\x1b")
+        os.kill(job.pid, signal.SIGSEGV)
+        how = job.ended()
+        return job.complaints() + ([] if how == f"signal {int(signal.SIGSEGV)}" else [how])
+
+
+def test_locale():
+    """Where the terminal is not said to know UTF-8, it gets ASCII only."""
+    with Target() as target, watch(target, env={"LC_ALL": "C"}) as job:
+        job.type(b"2")
+        job.expect(b"RANGE")
+        job.type(b"q")
+        how = job.ended()
+        strange = [byte for byte in job.output if byte > 0x7e]
+        return ([how] if how != "exit 0" else []) + ([repr(bytes(strange))] if strange else [])
+
+
 def test_mouse():
     with Target() as target, watch(target) as job:
         job.expect(b"[live]")
@@ -345,6 +368,9 @@ def main():
     tap.run("no colours with --color never", lambda: test_colors(["--color", "never"], {}, False))
     tap.run("--color always beats NO_COLOR",
             lambda: test_colors(["--color", "always"], {"NO_COLOR": "1"}, True))
+    for name in ("vt100", "linux", "xterm", "screen", "rxvt-unicode-256color", "xterm-mono"):
+        tap.run(f"TERM={name}", lambda n=name: test_type(n))
+    tap.run("ASCII in the C locale", test_locale)
     tap.run("the mouse: wheel, M, --no-mouse", test_mouse)
     tap.run("TERM=dumb gets no escape sequences", test_dumb)
     return tap.finish()
