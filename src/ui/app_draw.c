@@ -97,7 +97,9 @@ static void add_totals(struct app *a, struct header *h)
 
 static void add_span(struct header *h, unsigned rank, const char *name, uint64_t ns)
 {
-    if (ns < 10 * NS_PER_MS)
+    if (ns < NS_PER_MS)
+        add(h, rank, "%s %uus", name, (unsigned)(ns / 1000));
+    else if (ns < 10 * NS_PER_MS)
         add(h, rank, "%s %u.%ums", name, (unsigned)(ns / NS_PER_MS),
             (unsigned)(ns / (NS_PER_MS / 10) % 10));
     else if (ns < ns_per_s)
