@@ -35,16 +35,17 @@ static int open_or_say(int fd, struct can *c, const char *what, const char *reme
     return fd < 0 ? -1 : fd;
 }
 
-/* A scan of nothing tells whether the ioctl exists. */
-static void probe_scan(struct page_reader *r, struct can *c)
+/* A scan of nothing tells whether the ioctl exists, and whether the address space still does. */
+static int probe_scan(struct page_reader *r, struct can *c)
 {
     struct pm_scan_arg arg = {.size = sizeof arg, .category_anyof_mask = PAGE_IS_PRESENT,
                               .return_mask = PAGE_IS_PRESENT};
     r->scan = r->pagemap_fd >= 0 && ioctl(r->pagemap_fd, PAGEMAP_SCAN, &arg) >= 0;
+    int error = r->scan ? 0 : r->pagemap_fd < 0 ? -EACCES : -errno;
     c->yes = r->scan;
     if (!r->scan)
-        cannot(c, "PAGEMAP_SCAN", r->pagemap_fd < 0 ? -EACCES : -errno,
-               "needs Linux 6.7 or newer; every page is read instead");
+        cannot(c, "PAGEMAP_SCAN", error, "needs Linux 6.7 or newer; every page is read instead");
+    return error == -ESRCH ? -ESRCH : 0;
 }
 
 /* Frame numbers read as 0 without CAP_SYS_ADMIN in the opener (since 4.2): a page of our own that
@@ -72,7 +73,8 @@ static bool swap_in_use(void)
 int page_reader_init(struct page_reader *r, const struct procdir *d, struct target_info *info)
 {
     *r = (struct page_reader){.pagemap_fd = -1, .kpageflags_fd = -1, .kpagecount_fd = -1,
-                              .process_fd = d->fd, .geometry = info->geometry};
+                              .process_fd = d->fd, .geometry = info->geometry,
+                              .real = d->real};
     r->found = malloc(FOUND_MAX * sizeof *r->found);
     r->entries = malloc(ENTRIES_MAX * sizeof *r->entries);
     if (!r->found || !r->entries) {
@@ -80,9 +82,13 @@ int page_reader_init(struct page_reader *r, const struct procdir *d, struct targ
         return -ENOMEM;
     }
     const char *sudo = "run with sudo";
-    r->pagemap_fd = open_or_say(procdir_open_file(d, "pagemap"), &info->pagemap, "pagemap",
+    int fd = procdir_open_file(d, "pagemap");
+    r->pagemap_fd = open_or_say(fd, &info->pagemap, "pagemap",
                                 "needs your own process, or run with sudo");
-    probe_scan(r, &info->scan);
+    if (fd == -ESRCH || probe_scan(r, &info->scan)) {
+        page_reader_deinit(r);
+        return -ESRCH;
+    }
     probe_pfn(r, d, &info->pfn);
     r->kpageflags_fd = open_or_say(procdir_open_root_file(d, "kpageflags"), &info->kpageflags,
                                    "kpageflags", sudo);

@@ -31,6 +31,7 @@ struct page_reader {
     int pagemap_fd, kpageflags_fd, kpagecount_fd; /* -1: cannot be opened */
     bool scan;         /* PAGEMAP_SCAN works */
     bool has_pfn;      /* entries carry frame numbers */
+    bool real;         /* of a proc file system, not of a stand-in */
     bool swap_in_use;  /* some swap is used on this machine, or that is not known */
     int process_fd;    /* /proc/PID, borrowed */
     uint32_t pause_ns; /* rest after each long hold of the target's mmap_lock; 0: none */
@@ -55,7 +56,7 @@ struct page_reader {
 
 /* Opens what this user may open and finds out what works; fills the matching parts of *info (scan,
  * pagemap, pfn, kpageflags, kpagecount, geometry must already be set). Never fails for lack of a
- * privilege. 0 or -ENOMEM. */
+ * privilege. 0, -ENOMEM, or -ESRCH when the process has just ended or begun another program. */
 int page_reader_init(struct page_reader *r, const struct procdir *d, struct target_info *info);
 void page_reader_deinit(struct page_reader *r);
 

@@ -122,6 +122,8 @@ static int gather_flush(struct gather *g)
     pages_pause(r, began);
     if (got == -ESRCH || got == -ENOMEM)
         return (int)got;
+    if (!got && r->real) /* what pagemap answers when the address space is no more */
+        return -ESRCH;
     uint64_t have = got < 0 ? 0 : (uint64_t)got / sizeof *r->entries;
     r->pages_read += have;
     r->ranges_skipped += have < end - first;

@@ -22,6 +22,8 @@ enum {
 /* What a scan alone can tell of a page, as far as it matters for comparing. */
 static bool scan_agrees(const struct page *known, const struct page *scanned)
 {
+    if (scanned->state == PAGE_ABSENT) /* a userfaultfd marker is told from nothing, too */
+        return page_follows(known, 0, scanned);
     if (scanned->state != PAGE_PRESENT)
         return known->state == scanned->state &&
                (scanned->state != PAGE_SWAP || known->frame == scanned->frame);
@@ -52,6 +54,14 @@ static int collect_old(void *ctx, const struct page_run *run)
     return run_vec_push(&s->old, run->page, run->n, &run->first);
 }
 
+/* A scan found it present; what it is, its entry tells. */
+static bool lacks_detail(const struct sampler *s, const struct page *p)
+{
+    return p->state == PAGE_PRESENT ||
+           (page_state_info(p->state)->present && !(p->attrs & PAGE_A_ENTRY) &&
+            s->options.want & PAGES_ENTRIES);
+}
+
 /* Lays the scanned runs over the known ones: where they agree the known value stays. */
 static int overlay(struct sampler *s, uint64_t page, uint64_t end)
 {
@@ -73,9 +83,9 @@ static int overlay(struct sampler *s, uint64_t page, uint64_t end)
         struct page scanned = absent ? page_absent : page_at(&q->first, at - q->page);
         bool agrees = scan_agrees(&known, &scanned);
         const struct page *value = agrees ? &known : &scanned;
-        if (value->state == PAGE_PRESENT)
+        if (lacks_detail(s, value))
             pending_add(s, at, stop - at);
-        if (value->state != PAGE_ABSENT)
+        if (!page_follows(&page_absent, 0, value))
             rc = run_vec_push(&s->merged, at, stop - at, value);
         at = stop;
     }
@@ -277,7 +287,9 @@ static int read_mappings(struct sampler *s, sampler_sink *sink, void *ctx)
 static int tick_once(struct sampler *s, uint64_t start, sampler_sink *sink, void *ctx)
 {
     struct meter m = {.began = io_thread_cpu_ns(), .left = s->tokens};
-    int rc = sampler_read_counters(s);
+    int rc = sampler_freshen(s);
+    if (!rc)
+        rc = sampler_read_counters(s);
     if (!rc)
         rc = sampler_send_target(s, sink, ctx);
     bool read_maps = maps_may_differ(s, start) && (m.left > 0 || !s->regions);
@@ -305,9 +317,14 @@ int sampler_tick(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e
     int rc = tick_once(s, now, sink, ctx);
     /* An exec gave the process a new address space; if another follows at once, the next tick will
      * see that. */
-    if (rc == -ESRCH && sampler_read_counters(s) == 0 && (rc = sampler_reopen(s)) == 0 &&
-        (rc = tick_once(s, now, sink, ctx)) == -ESRCH && sampler_read_counters(s) == 0)
-        rc = sampler_reopen(s);
+    if (rc == -ESRCH && sampler_read_counters(s) == 0) {
+        s->stale = true;
+        rc = tick_once(s, now, sink, ctx);
+        if (rc == -ESRCH && sampler_read_counters(s) == 0) {
+            s->stale = true;
+            rc = 0;
+        }
+    }
     if (rc == -ESRCH || rc == -EACCES || rc == -EPERM)
         return sampler_send_gone(s, rc, sink, ctx);
     if (rc)

@@ -14,7 +14,7 @@
 #include "probe/maps.h"
 #include "probe/sysinfo.h"
 #include "sampler/sampler_state.h"
-#include "sampler/second.h"
+#include "sampler/split.h"
 
 /* Populated pages read before they are folded: frames sort better in large batches. */
 enum { BATCH_PAGES = 1 << 18 };
@@ -32,6 +32,9 @@ static int open_reader(struct sampler *s)
     s->reader.pause_ns = s->options.pause_ns;
     pagetree_unref(s->shadow);
     s->shadow = pagetree_create(s->target.geometry.levels);
+    region_table_unref(s->regions);
+    region_table_unref(s->flagged);
+    s->regions = s->flagged = NULL;
     s->target_sent = false;
     s->deep_at = s->quick_at = 0;
     s->quick_on = s->quick_done = false;
@@ -41,10 +44,14 @@ static int open_reader(struct sampler *s)
     return s->shadow ? 0 : -ENOMEM;
 }
 
-int sampler_reopen(struct sampler *s)
+int sampler_freshen(struct sampler *s)
 {
+    if (!s->stale)
+        return 0;
     page_reader_deinit(&s->reader);
-    return open_reader(s);
+    int rc = open_reader(s);
+    s->stale = rc != 0;
+    return rc;
 }
 
 /* KSM holds merged pages, or that cannot be read. */
@@ -79,6 +86,14 @@ static int first_look(struct sampler *s, struct err *e)
     return 0;
 }
 
+/* If an exec comes between, the first sample opens everything again. */
+static int first_opening(struct sampler *s, struct err *e)
+{
+    int rc = open_reader(s);
+    s->stale = rc == -ESRCH;
+    return rc && !s->stale ? err_set(e, rc, "cannot prepare to read pages: %s", strerror(-rc)) : 0;
+}
+
 int sampler_create(const struct sampler_options *options, struct sampler **out, struct err *e)
 {
     struct sampler *s = calloc(1, sizeof *s);
@@ -99,8 +114,8 @@ int sampler_create(const struct sampler_options *options, struct sampler **out, 
     s->target.ksm_in_use = !s->dir.real || ksm_in_use(&s->text);
     if (!rc && s->dir.real)
         rc = first_look(s, e);
-    if (!rc && (rc = open_reader(s)))
-        err_set(e, rc, "cannot prepare to read pages: %s", strerror(-rc));
+    if (!rc)
+        rc = first_opening(s, e);
     if (rc) {
         sampler_destroy(s);
         return rc;
@@ -145,6 +160,9 @@ int sampler_read_counters(struct sampler *s)
                          .run_state = stat.run_state};
     rc = procdir_read(&s->dir, "status", &s->text);
     status_parse(s->text.data, rc ? 0 : s->text.len, &c, &s->target.uid);
+    /* The last thing that a process keeps is its entry here: it dies without memory. */
+    if (s->dir.real && s->shadow && c.vm_size == UINT64_MAX)
+        return -ESRCH;
     s->active = memcmp(&c, &s->counters, offsetof(struct counters, threads)) != 0;
     s->counters = c;
     if (strcmp(s->target.comm, stat.comm) || s->target.start_ticks != stat.start_ticks) {
@@ -322,8 +340,8 @@ static int parse_regions(struct sampler *s, struct region_table **out)
     return rc;
 }
 
-/* A kernel may have no smaps (CONFIG_PROC_PAGE_MONITOR); maps without a process means that it has
- * ended. */
+/* A kernel may have no smaps (CONFIG_PROC_PAGE_MONITOR). No maps, or empty ones, mean that the
+ * process has ended, or just begun another program. */
 static int read_maps(struct sampler *s)
 {
     int rc = s->options.smaps ? procdir_read(&s->dir, "smaps", &s->text) : -ENOENT;
@@ -331,6 +349,8 @@ static int read_maps(struct sampler *s)
         s->options.smaps = false;
         rc = procdir_read(&s->dir, "maps", &s->text);
     }
+    if (!rc && !s->text.len && s->dir.real)
+        rc = -ESRCH;
     return rc == -ENOENT ? -ESRCH : rc;
 }
 
@@ -450,29 +470,35 @@ static bool is_worth_two(struct sampler *s)
     return !s->options.want || mostly_huge(s);
 }
 
+static int send_piece(struct sampler *s, struct split_piece *p, sampler_sink *sink, void *ctx)
+{
+    int rc = p->rc;
+    if (!rc && p->stopped > p->start)
+        rc = sampler_send_pages(s, p->start, p->stopped, &p->runs, sink, ctx);
+    return rc ? rc : read_range(s, p->stopped, p->end, sink, ctx);
+}
+
 static int read_everything(struct sampler *s, sampler_sink *sink, void *ctx)
 {
-    struct second upper;
-    if (!is_worth_two(s) ||
-        !second_start(&upper, &s->dir, &s->target, s->regions, s->options.want))
+    struct split split;
+    if (!is_worth_two(s) || !split_read(&split, &s->reader, &s->dir, &s->target, s->regions,
+                                        s->options.want))
         return read_range(s, 0, UINT64_MAX, sink, ctx);
-    int rc = read_range(s, 0, upper.start, sink, ctx);
-    second_join(&upper);
-    if (!rc)
-        rc = upper.rc;
-    if (!rc)
-        rc = sampler_send_pages(s, upper.start, upper.stopped, &upper.runs, sink, ctx);
-    s->reader.pages_read += upper.reader.pages_read;
-    s->reader.ranges_skipped += upper.reader.ranges_skipped;
-    uint64_t at = upper.stopped;
-    second_deinit(&upper);
-    return rc ? rc : read_range(s, at, UINT64_MAX, sink, ctx);
+    s->reader.pages_read += split.pages_read;
+    s->reader.ranges_skipped += split.ranges_skipped;
+    int rc = 0;
+    for (unsigned i = 0; !rc && i < SPLIT_PIECES; i++)
+        rc = send_piece(s, &split.piece[i], sink, ctx);
+    split_deinit(&split);
+    return rc;
 }
 
 static int full_once(struct sampler *s, sampler_sink *sink, void *ctx)
 {
     uint64_t start = io_now_ns(), cpu = io_process_cpu_ns();
-    int rc = sampler_read_counters(s);
+    int rc = sampler_freshen(s);
+    if (!rc)
+        rc = sampler_read_counters(s);
     if (!rc)
         rc = sampler_send_target(s, sink, ctx);
     if (!rc)
@@ -489,9 +515,11 @@ int sampler_full(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e
     enum { TRIES = 20 };
     int rc = full_once(s, sink, ctx);
     /* An exec gave the process a new address space; the old one answers that it is gone. */
-    for (unsigned i = 1; rc == -ESRCH && i < TRIES && sampler_read_counters(s) == 0; i++)
-        if ((rc = sampler_reopen(s)) == 0)
-            rc = full_once(s, sink, ctx);
+    for (unsigned i = 1; rc == -ESRCH && i < TRIES && sampler_read_counters(s) == 0; i++) {
+        s->stale = true;
+        rc = full_once(s, sink, ctx);
+    }
+    s->stale |= rc == -ESRCH;
     if (rc == -ESRCH && sampler_read_counters(s) == 0)
         return err_set(e, -EAGAIN, "process %d starts new programs faster than it can be read",
                        s->dir.pid);

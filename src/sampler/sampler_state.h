@@ -28,6 +28,7 @@ struct sampler {
     bool target_sent;
     struct counters counters;
     bool gone; /* the target has ended, and that was sent */
+    bool stale; /* it has another address space since an exec: all is to be opened again */
 
     struct buf text, maps;         /* scratch; the last maps or smaps */
     struct region_table *regions;  /* parsed from `maps` */
@@ -57,7 +58,7 @@ struct sampler {
 /* Sends a record of this type that the caller fills; NULL out of memory. */
 struct record *sampler_record(struct sampler *s, enum record_type type);
 
-/* Reads counters; -ESRCH when the target has ended. */
+/* Reads counters; -ESRCH when the target has ended, or is ending and has given up its memory. */
 int sampler_read_counters(struct sampler *s);
 /* Sends the target record (once, and after exec). */
 int sampler_send_target(struct sampler *s, sampler_sink *sink, void *ctx);
@@ -74,7 +75,7 @@ int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, b
                         uint64_t sweep_ns, sampler_sink *sink, void *ctx);
 /* Tells that the target has ended, or was lost with this error. */
 int sampler_send_gone(struct sampler *s, int error, sampler_sink *sink, void *ctx);
-/* Opens everything again after an exec gave the process another address space. */
-int sampler_reopen(struct sampler *s);
+/* Opens everything again if it is stale. */
+int sampler_freshen(struct sampler *s);
 
 #endif

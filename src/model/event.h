@@ -1,0 +1,65 @@
+/* Events: page faults, mm system calls, and the lives of processes, as an engine saw them. Plain
+ * values; what an engine cannot tell is marked, never guessed. */
+#ifndef VMSCOPE_MODEL_EVENT_H
+#define VMSCOPE_MODEL_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum event_type {
+    EVENT_FAULT, /* a page fault, reported before the kernel has dealt with it */
+    EVENT_CALL,  /* an mm system call, reported when it returned */
+    EVENT_FORK,  /* a new process or thread */
+    EVENT_EXEC,  /* a new program: the address space is another one */
+    EVENT_EXIT,  /* a thread has ended; the process too if tid == pid */
+    EVENT_TYPE_N
+};
+
+enum fault_access { ACCESS_UNKNOWN, ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
+enum fault_mode { MODE_UNKNOWN, MODE_USER, MODE_KERNEL };
+enum known_bool { KNOWN_NO, KNOWN_YES, NOT_KNOWN };
+
+/* The system calls that change or ask for mappings. */
+enum mm_call {
+    CALL_MMAP, CALL_MUNMAP, CALL_BRK, CALL_MPROTECT, CALL_MREMAP, CALL_MADVISE, CALL_MLOCK,
+    CALL_MLOCK2, CALL_MLOCKALL, CALL_MUNLOCK, CALL_MUNLOCKALL, CALL_REMAP_FILE_PAGES, CALL_MSYNC,
+    CALL_PROCESS_MADVISE, CALL_SHMAT, CALL_SHMDT, CALL_MSEAL, CALL_PKEY_MPROTECT, CALL_FORK,
+    CALL_VFORK, CALL_CLONE, CALL_CLONE3, CALL_EXECVE, CALL_EXECVEAT, CALL_EXIT, CALL_EXIT_GROUP,
+    CALL_N
+};
+/* "mmap", ...; of a 32-bit task mmap2 is reported as mmap with its offset in bytes. */
+const char *mm_call_name(enum mm_call call);
+
+enum { CALL_ARGS = 6 };
+
+struct event {
+    uint64_t t_ns; /* CLOCK_MONOTONIC; of a call: when it returned */
+    int32_t pid;   /* thread group */
+    int32_t tid;
+    uint8_t type;  /* enum event_type */
+    union {
+        struct {
+            uint64_t address;
+            uint64_t ip;        /* of the instruction; of a fault in kernel mode: the user's own */
+            uint8_t access;     /* enum fault_access */
+            uint8_t protection; /* enum known_bool: a page was present, the access not allowed */
+            uint8_t mode;       /* enum fault_mode */
+        } fault;
+        struct {
+            uint64_t args[CALL_ARGS];
+            int64_t result;     /* negative errno, or what the call returned */
+            uint64_t entered_ns;
+            uint8_t call;       /* enum mm_call */
+            uint8_t compat;     /* 1: by a 32-bit task */
+            uint8_t has_args;   /* 0: its beginning was not seen */
+        } call;
+        struct {
+            int32_t child_pid, child_tid; /* equal pids: a thread */
+        } fork;
+        struct {
+            char comm[16];
+        } exec;
+    };
+};
+
+#endif

@@ -1,0 +1,58 @@
+/* Engines: ways to follow faults and mm calls of a process and its children as they happen. One
+ * interface, three rungs: bpf, perf, poll. */
+#ifndef VMSCOPE_PROBE_ENGINE_H
+#define VMSCOPE_PROBE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "model/event.h"
+
+struct engine_options {
+    pid_t pid;
+    bool follow;       /* children too, from their birth */
+    bool heat;         /* count faults by page instead of reporting each (bpf only) */
+    bool kernel;       /* faults in kernel mode too, where permitted */
+    size_t ring_bytes; /* 0: the engine's default */
+};
+
+struct engine_stats {
+    uint64_t events; /* delivered */
+    uint64_t faults; /* of them, faults */
+    uint64_t lost;   /* events that the kernel or we could not keep; exact where the engine can */
+    uint64_t heat_faults; /* faults only counted, while in heat mode */
+    bool heat;       /* counting only, now */
+};
+
+struct engine; /* private to each */
+
+/* Takes `count` events in kernel order; they are the engine's. 0, or a negative errno that ends the
+ * draining. */
+typedef int engine_sink(void *ctx, const struct event *events, size_t count);
+
+struct engine_ops {
+    const char *name; /* "bpf", "perf", "poll" */
+    const char *blind; /* what this rung cannot see, one clause; "" if nothing */
+    /* Starts following. 0, or a negative errno with *e set to the reason why this rung cannot be
+     * had here. Must be safe to give up by close at any moment; when the process dies nothing of
+     * it stays in the kernel. */
+    int (*open)(const struct engine_options *options, struct engine **out, struct err *e);
+    void (*close)(struct engine *engine); /* NULL is fine */
+    int (*fd)(const struct engine *engine); /* becomes readable when events wait; -1: poll by time */
+    /* Delivers what waits. Never blocks and never reads the target's /proc (poll rung excepted). */
+    int (*drain)(struct engine *engine, engine_sink *sink, void *ctx);
+    void (*stats)(const struct engine *engine, struct engine_stats *out);
+};
+
+extern const struct engine_ops engine_bpf, engine_perf, engine_poll;
+
+/* The first rung that opens (or the named one: "bpf", "perf", "poll"; NULL or "auto": any). The
+ * reasons why higher rungs were not taken are appended to `why`, one sentence each, cut at cap. */
+int engine_open(const char *name, const struct engine_options *options,
+                const struct engine_ops **ops, struct engine **out, char *why, size_t cap,
+                struct err *e);
+
+#endif
