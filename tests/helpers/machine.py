@@ -12,6 +12,7 @@ by an exception, so that `finally` runs; should it be killed, a helper process t
 end of a pipe puts the machine back. One run at a time holds the machine, by a lock file.
 """
 import argparse
+import ctypes
 import fcntl
 import os
 import re
@@ -196,6 +197,10 @@ class Machine:
         return int(read(f"{SYS_MM}/transparent_hugepage/hpage_pmd_size")) // 1024
 
 
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--hugetlb", type=int, default=0, metavar="N")
@@ -210,7 +215,7 @@ def main():
                  args.quiet) as machine:
         for what, why in machine.why.items():
             print(f"# no {what}: {why}", file=sys.stderr)
-        return subprocess.run(args.command, check=False).returncode
+        return subprocess.run(args.command, check=False, preexec_fn=die_with_parent).returncode
 
 
 if __name__ == "__main__":

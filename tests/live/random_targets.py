@@ -61,7 +61,8 @@ def main():
     seen = set()
     with Machine(swap=True, thp=True) as machine:
         for seed in range(first, first + number):
-            tap.run(f"seed {seed}: regions, sums and pages equal the kernel's", lambda: one(seed, seen))
+            tap.run(f"seed {seed}: regions, sums and pages equal the kernel's",
+                    lambda: one(seed, seen))
         want = {"anon-exclusive", "anon-shared", "file", "shmem", "zero", "guard"}
         if machine.has.get("swap"):
             want |= {"swapped", "shmem-swapped"}

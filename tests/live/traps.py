@@ -12,7 +12,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../helpers")]
 from lib import compare, kernel  # noqa: E402
 from lib.compare import PAGE, runs_in_full, snap, vmscope  # noqa: E402
 from lib.tap import Skip, Tap, end_by_exception, need_program  # noqa: E402
-from lib.target import HELPERS, VMSCOPE, StatesTarget, Target, stop  # noqa: E402
+from lib.target import HELPERS, VMSCOPE, StatesTarget, Target  # noqa: E402
 from machine import Machine  # noqa: E402
 
 NOBODY = 65534
@@ -280,8 +280,8 @@ def watching_changes_nothing(pid):
                 if status:
                     return [f"snap failed: {err!r}"]
     for command in (["attach", "-n", "4", "-d", "0.02", pid],
-                    ["attach", "--screen", "100x40", "--keys", "<Wait>jj<Enter><Enter><Wait>G<Wait>",
-                     pid]):
+                    ["attach", "--screen", "100x40", "--keys",
+                     "<Wait>jj<Enter><Enter><Wait>G<Wait>", pid]):
         status, _, err = vmscope(*command)
         if status:
             return [f"{command} failed: {err!r}"]

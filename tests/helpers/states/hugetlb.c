@@ -128,7 +128,8 @@ static void hugetlb_shared_table(const char *name)
         return;
     write_pages(a, 3 * huge_pages(), 1);
     read_pages(b, 3 * huge_pages(), 1);
-    state_made(name, a, gib, "run=absent*%zu run=hugetlb*%zu run=absent*%zu noattr=exclusive@%zu+%zu",
+    state_made(name, a, gib,
+               "run=absent*%zu run=hugetlb*%zu run=absent*%zu noattr=exclusive@%zu+%zu",
                3 * huge_pages(), huge_pages(), gib / page_bytes - 4 * huge_pages(),
                3 * huge_pages(), huge_pages());
 }

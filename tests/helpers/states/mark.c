@@ -1,4 +1,5 @@
-/* Marks on pages and mappings: locked, lazily freed, guards, userfaultfd, sealed, droppable, KSM. */
+/* Marks on pages and mappings: locked, lazily freed, guards, userfaultfd, sealed, droppable,
+ * merged by KSM. */
 #include "states.h"
 
 #include <errno.h>

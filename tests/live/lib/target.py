@@ -78,8 +78,11 @@ class Target:
         self.end()
 
     def end(self):
-        if self.process.poll() is None:
-            self.process.kill()
+        if self.process.returncode is None:  # not reaped: its pid still names its group alone
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         self.process.wait()
         for f in (self.process.stdin, self.process.stdout):
             if f:
