@@ -1,0 +1,41 @@
+/* Address spaces followed by events: one for each watched process, begun from a sample or from its
+ * parent at fork, and kept up to date between samples by the mm calls and faults that come in. What
+ * a sample says later overrules what was predicted here. */
+#ifndef VMSCOPE_MODEL_SPACES_H
+#define VMSCOPE_MODEL_SPACES_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "model/event.h"
+#include "model/path.h"
+#include "model/record.h"
+
+struct spaces;
+
+struct spaces *spaces_create(const struct geometry *g, bool thp_always, bool thp_madvise);
+void spaces_destroy(struct spaces *s); /* NULL is fine */
+
+/* Takes over what a sample of this process found (references are taken). 0 or -ENOMEM. */
+int spaces_sampled(struct spaces *s, pid_t pid, struct region_table *regions,
+                   struct pagetree *tree);
+
+/* One fault with what was made of it. */
+struct fault_entry {
+    struct event event;
+    struct path_verdict verdict;
+    char region[64];    /* raw foreign bytes of the region's name (last path component), or "" */
+    uint64_t region_start; /* 0: none */
+    struct page before;
+};
+
+/* Folds one event. For a fault *out is filled and true returned; all other events only change the
+ * spaces. Unknown processes get an empty space. Out of memory: the space is marked unknown (all
+ * verdicts unsure) until the next sample. */
+bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *out);
+
+/* What is known of a process now, or NULL; borrowed until the next call. */
+const struct region_table *spaces_regions(const struct spaces *s, pid_t pid);
+const struct pagetree *spaces_tree(const struct spaces *s, pid_t pid);
+
+#endif
