@@ -6,7 +6,7 @@
 #include "fuzz.h"
 #include "model/pagetree.h"
 
-enum { WINDOW = 4096, TREES = 4, RUNS_MAX = 12 };
+enum { WINDOW = 2048, TREES = 3, RUNS_MAX = 12 };
 
 struct twin {
     struct pagetree *tree;
@@ -26,7 +26,7 @@ static size_t take_runs(struct feed *f, uint64_t start, uint64_t n, struct page_
     uint64_t at = start;
     while (count < RUNS_MAX && at < start + n && !feed_empty(f)) {
         at += feed_u8(f) & 1 ? 0 : feed_below(f, 700);
-        uint64_t len = 1 + (feed_u8(f) & 1 ? feed_below(f, 4) : feed_below(f, 1500));
+        uint64_t len = 1 + (feed_u8(f) & 1 ? feed_below(f, 4) : feed_below(f, 900));
         if (at >= start + n)
             break;
         if (len > start + n - at)
@@ -157,7 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     begin(&f, twins);
     for (unsigned step = 0; step < 64 && !feed_empty(&f); step++) {
         unsigned what = feed_u8(&f);
-        struct twin *t = &twins[what >> 4 & 3], *u = &twins[what >> 6];
+        struct twin *t = &twins[(what >> 4 & 3) % TREES], *u = &twins[(what >> 6) % TREES];
         switch (what & 7) {
         case 0:
             copy_twin(t, u);
