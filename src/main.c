@@ -31,6 +31,6 @@ int main(int argc, char **argv)
         setlocale(LC_ALL, "");
         o.ui.pick = o.command == COMMAND_PICK;
         o.ui.samples = o.count;
-        return command_watch(&o);
+        return command_watch(&o, NULL);
     }
 }

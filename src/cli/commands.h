@@ -6,7 +6,9 @@
 #include "base/buf.h"
 #include "cli/options.h"
 
-int command_watch(const struct options *o); /* attach, and the process list */
+/* attach, and the process list. A signal that ends the screen is stored in *signal when that is not
+ * NULL, else this process dies of it. */
+int command_watch(const struct options *o, int *signal);
 int command_run(const struct options *o);
 int command_snap(const struct options *o);
 int command_doctor(const struct options *o);

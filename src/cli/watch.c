@@ -31,7 +31,7 @@ static int headless(const struct options *o)
     return rc == -EINVAL ? EXIT_USAGE : status;
 }
 
-static int on_screen(const struct options *o)
+static int on_screen(const struct options *o, int *ended_by)
 {
     struct err e = {0};
     struct live_source s;
@@ -39,7 +39,12 @@ static int on_screen(const struct options *o)
     if (!rc)
         rc = ui_run(&o->ui, &s.ui, &e);
     live_source_deinit(&s);
-    return rc ? command_fail(&e, EXIT_FAILED) : EXIT_OK;
+    if (rc <= 0)
+        return rc ? command_fail(&e, EXIT_FAILED) : EXIT_OK;
+    if (!ended_by)
+        spawn_end_like(rc); /* the low bits of a wait status are the signal */
+    *ended_by = rc;
+    return EXIT_OK;
 }
 
 /* --- without a terminal: one line a sample, as vmstat does --- */
@@ -111,13 +116,13 @@ static int plain(const struct options *o)
     return status;
 }
 
-int command_watch(const struct options *o)
+int command_watch(const struct options *o, int *ended_by)
 {
     struct err e = {0};
     if (o->cols)
         return headless(o);
     if (ui_possible(&e))
-        return on_screen(o);
+        return on_screen(o, ended_by);
     return o->pid ? plain(o) : command_fail(&e, EXIT_FAILED);
 }
 
@@ -130,9 +135,9 @@ static void forward(int signal)
     kill(-forward_to, signal); /* it leads a process group */
 }
 
-/* A captured command has a session of its own: what the terminal or a supervisor sends to us while
- * we wait for it is meant for it too. */
-static void wait_in_its_place(const struct spawn *child)
+/* A captured command has a session of its own: a signal that ended the screen, and what is sent to
+ * us while we wait for the command, is meant for it too. */
+static void wait_in_its_place(const struct spawn *child, int ended_by)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     struct pollfd ended = {.fd = child->pidfd, .events = POLLIN};
@@ -142,7 +147,11 @@ static void wait_in_its_place(const struct spawn *child)
     forward_to = child->pid;
     for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &action, NULL);
-    fprintf(stderr, "vmscope: no longer watching; process %d goes on, ^C ends it\n", child->pid);
+    if (ended_by)
+        forward(ended_by);
+    else
+        fprintf(stderr, "vmscope: no longer watching; process %d goes on, ^C ends it\n",
+                child->pid);
 }
 
 int command_run(const struct options *o)
@@ -157,10 +166,10 @@ int command_run(const struct options *o)
         return command_fail(&e, spawn_failure_status(rc));
     watching.pid = child.pid;
     watching.ui.command = o->argv[0];
-    int mine = command_watch(&watching);
+    int ended_by = 0, mine = command_watch(&watching, &ended_by);
     spawn_output_flush(&child);
     if (screen)
-        wait_in_its_place(&child);
+        wait_in_its_place(&child, ended_by);
     if (o->cols)
         spawn_kill(&child);
     rc = spawn_wait_forward(&child, &status);

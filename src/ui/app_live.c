@@ -51,7 +51,8 @@ static void draw(struct live *l, uint64_t now)
     term_show(l->term, &l->grid);
     l->dirty = false;
     l->drawn_ns = now;
-    l->next_frame_ns = now + FRAME_MS * NS_PER_MS;
+    /* A frame that waits for the first sample must not hold that one back. */
+    l->next_frame_ns = l->app.ui.now ? now + FRAME_MS * NS_PER_MS : now;
 }
 
 static void stop(struct live *l)
@@ -166,7 +167,5 @@ int ui_run(const struct ui_options *options, struct ui_source *source, struct er
     grid_deinit(&l.grid);
     term_close(l.term);
     signals_close();
-    if (l.ending)
-        signals_die(l.ending);
-    return rc;
+    return rc ? rc : l.ending;
 }

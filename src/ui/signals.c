@@ -169,13 +169,3 @@ void signals_stop(void)
     sigprocmask(SIG_SETMASK, &before, NULL);
     sigaction(SIGTSTP, &former, NULL);
 }
-
-void signals_die(int sig)
-{
-    sigset_t only;
-    set_default(sig);
-    sigemptyset(&only);
-    sigaddset(&only, sig);
-    sigprocmask(SIG_UNBLOCK, &only, NULL);
-    raise(sig);
-}

@@ -26,7 +26,5 @@ void signals_unguard(void);
 
 /* Stops the process as SIGTSTP does by default; returns once it was continued. */
 void signals_stop(void);
-/* Ends the process by this signal's default action. */
-void signals_die(int sig);
 
 #endif

@@ -21,8 +21,9 @@ struct ui_options {
 /* True when a terminal is there that can show the interface; otherwise *e says what is missing. */
 bool ui_possible(struct err *e);
 
-/* Runs until the user quits. 0, or a negative errno with *e set. The terminal is as it was before,
- * on return and on every signal that a program can survive to handle. */
+/* Runs until the user quits. 0; the number of the signal that ended it, for the caller to die of;
+ * or a negative errno with *e set. The terminal is as it was before, on return and on every signal
+ * that a program can survive to handle. */
 int ui_run(const struct ui_options *options, struct ui_source *source, struct err *e);
 
 /* Without a terminal: a screen of cols x rows, keys fed one after another, each after the stream
