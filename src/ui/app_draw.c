@@ -40,11 +40,15 @@ static struct segment *add(struct header *h, unsigned rank, const char *fmt, ...
     return s;
 }
 
-/* What is known is at least there, when more may be: "anon 6.7M+". */
+/* What is known is at least there, when more may be: "anon 6.7M+". Of nothing known that says
+ * nothing. */
 static void add_size(struct header *h, unsigned rank, const char *name, uint64_t bytes, bool more)
 {
     char size[TEXT_SIZE_MAX];
-    add(h, rank, "%s %s%s", name, text_size(size, bytes), more ? "+" : "");
+    if (more && !bytes)
+        add(h, rank, "%s ?", name);
+    else
+        add(h, rank, "%s %s%s", name, text_size(size, bytes), more ? "+" : "");
 }
 
 static void add_target(struct app *a, struct header *h, unsigned cols)
@@ -84,7 +88,7 @@ static void add_totals(struct app *a, struct header *h)
 {
     const struct totals *t = current_totals(a);
     uint64_t huge = t->pmd_mapped + t->hugetlb, all = t->resident + t->hugetlb;
-    add_size(h, 2, "rss", t->resident, false);
+    add_size(h, 2, "rss", t->resident, t->no_resident);
     add_size(h, 4, "anon", t->anon, t->no_anon);
     add_size(h, 5, "file", t->file, t->no_file);
     add_size(h, 7, "shm", t->shmem, t->no_shmem);

@@ -104,6 +104,7 @@ static uint64_t number_of(const struct totals *t, enum column c, bool *unknown)
     case COL_SIZE:
         return t->size;
     case COL_RESIDENT:
+        *unknown = t->no_resident;
         return t->resident;
     case COL_ANON:
         *unknown = t->no_anon;
@@ -121,8 +122,9 @@ static uint64_t number_of(const struct totals *t, enum column c, bool *unknown)
         *unknown = t->no_pmd_mapped;
         return t->pmd_mapped + t->hugetlb;
     case COL_SHARED:
+        /* Of RSS: the zero page, which everybody shares, is not part of it. */
         *unknown = t->no_shared;
-        return t->shared;
+        return t->shared > t->zero ? t->shared - t->zero : 0;
     default:
         return 0;
     }
