@@ -100,6 +100,23 @@ static void read_back(struct feed *f, const struct twin *t)
     DEMAND(same(&p, &t->pages[start]));
 }
 
+/* Of all of the address space, or of a part that holds the window: the tallies of inner nodes. */
+static void tally_whole(struct feed *f, const struct twin *t)
+{
+    uint64_t pages = (uint64_t)1 << 9 * pagetree_levels(t->tree);
+    uint64_t before = origin, after = pages - origin - WINDOW;
+    if (feed_u8(f) & 1) {
+        before = feed_below(f, before + 1);
+        after = feed_below(f, after + 1);
+    }
+    struct tally sum = {{0}}, naive = {{0}};
+    pagetree_tally(t->tree, origin - before, before + WINDOW + after, &sum);
+    tally_add_page(&naive, &page_absent, before + after);
+    for (uint64_t i = 0; i < WINDOW; i++)
+        tally_add_page(&naive, &t->pages[i], 1);
+    DEMAND(memcmp(&sum, &naive, sizeof sum) == 0);
+}
+
 struct changes {
     unsigned char seen[WINDOW];
     uint64_t next;
@@ -170,6 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         case 3:
             read_back(&f, t);
+            tally_whole(&f, t);
             break;
         default:
             replace(&f, t);
@@ -177,6 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (unsigned i = 0; i < TREES; i++) {
         read_back(&f, &twins[i]);
+        tally_whole(&f, &twins[i]);
         pagetree_unref(twins[i].tree);
         twins[i].tree = NULL;
     }
