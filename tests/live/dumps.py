@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from lib.tap import Tap, end_by_exception  # noqa: E402
-from lib.target import ROOT, VMSCOPE  # noqa: E402
+from lib.target import ROOT, VMSCOPE, Target, python  # noqa: E402
 
 DUMPS = f"{ROOT}/tests/dumps"
 PAGE = 4096
@@ -180,6 +180,39 @@ def hugetlb_is_outside_rss(proc):
     return [f"{k}: {totals[k]}, not {v}" for k, v in want.items() if totals[k] != v]
 
 
+LIVELY = """
+import mmap, os
+a = mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+b = mmap.mmap(-1, 1 << 20)
+for i in range(0, 1 << 20, 16384):
+    a[i] = b[i] = 1
+print("ready", flush=True)
+os.read(0, 1)
+"""
+
+
+def a_capture_is_the_process(_proc):
+    """A process captured, expanded and read again is what it was alive."""
+    with Target([python(), "-c", LIVELY], stdin=subprocess.PIPE) as target, \
+            tempfile.TemporaryDirectory(prefix="vmscope-capture.") as d:
+        target.wait_line(b"ready")
+        target.stop()
+        subprocess.run([f"{ROOT}/tools/capture-dump.py", str(target.pid), f"{d}/dump"], check=True)
+        subprocess.run([f"{DUMPS}/expand", f"{d}/proc", f"{d}/dump"], check=True,
+                       stdout=subprocess.DEVNULL)
+        shots = []
+        for root in ("/proc", f"{d}/proc"):
+            done = subprocess.run([VMSCOPE, "snap", "-p", str(target.pid), "--proc-root", root,
+                                   "--format", "json"], check=True, capture_output=True)
+            shots.append(json.loads(done.stdout))
+    live, dump = ({r["start"]: r for r in s["regions"]} for s in shots)
+    fields = ("end", "perms", "size", "resident", "anon", "file", "shmem", "swap", "kind")
+    complaints = [f"{a}: {f} is {live[a][f]} alive, {dump[a][f]} in the dump"
+                  for a in sorted(set(live) & set(dump)) for f in fields
+                  if live[a][f] != dump[a][f]]
+    return complaints + [f"{a} is in one of the two only" for a in sorted(set(live) ^ set(dump))]
+
+
 def main():
     end_by_exception()
     tap = Tap()
@@ -196,7 +229,9 @@ def main():
                             ("names: survive to JSON", names_survive),
                             ("nopagemap: unknown is null", nothing_is_unknown_as_zero),
                             ("zombie: one line on stderr", gone_is_one_line),
-                            ("hugetlb: outside Rss", hugetlb_is_outside_rss)):
+                            ("hugetlb: outside Rss", hugetlb_is_outside_rss),
+                            ("a captured process is what it was alive",
+                             a_capture_is_the_process)):
             tap.run(title, lambda: test(proc))
     return tap.finish()
 
