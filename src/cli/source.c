@@ -26,7 +26,7 @@ static int list_processes(void *ctx, struct process_list *out, struct err *e)
 static struct record *live_take(void *ctx)
 {
     struct live_source *s = ctx;
-    return s->watch ? watch_take(s->watch) : NULL;
+    return s->queue ? queue_take(s->queue) : NULL;
 }
 
 static void live_look(void *ctx, uint64_t start, uint64_t end)
@@ -50,6 +50,14 @@ static void live_ask_flags(void *ctx)
         watch_ask_flags(s->watch);
 }
 
+void live_source_deinit(struct live_source *s)
+{
+    watch_stop(s->watch);
+    queue_unref(s->queue);
+    s->watch = NULL;
+    s->queue = NULL;
+}
+
 static int live_attach(void *ctx, pid_t pid, struct err *e)
 {
     struct live_source *s = ctx;
@@ -58,12 +66,18 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     struct watch *watch;
     options.pid = pid;
     options.pause_ns = 300000;
-    int rc = watch_start(&options, (uint64_t)(refresh * 1e9), &watch, e);
-    if (rc)
+    struct queue *queue = queue_create();
+    if (!queue)
+        return err_set(e, -ENOMEM, "out of memory, or of file descriptors");
+    int rc = watch_start(&options, (uint64_t)(refresh * 1e9), queue, &watch, e);
+    if (rc) {
+        queue_unref(queue);
         return rc;
-    watch_stop(s->watch);
+    }
+    live_source_deinit(s);
+    s->queue = queue;
     s->watch = watch;
-    s->ui.fd = watch_fd(watch);
+    s->ui.fd = queue_fd(queue);
     return 0;
 }
 
@@ -75,12 +89,6 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
                                .list = list_processes,
                                .attach = live_attach};
     return o->pid ? live_attach(s, o->pid, e) : 0;
-}
-
-void live_source_deinit(struct live_source *s)
-{
-    watch_stop(s->watch);
-    s->watch = NULL;
 }
 
 /* --- on demand --- */

@@ -9,6 +9,7 @@
 /* Live: watches o->pid (0: nothing until someone attaches). */
 struct live_source {
     const struct options *options;
+    struct queue *queue; /* of the watched process; NULL while there is none */
     struct watch *watch;
     struct ui_source ui;
 };

@@ -31,6 +31,12 @@ void record_destroy(struct record *r)
     case RECORD_DETAIL:
         free(r->detail);
         break;
+    case RECORD_EVENTS:
+        free(r->events.v);
+        break;
+    case RECORD_ENGINE:
+        free(r->engine);
+        break;
     case RECORD_SAMPLE:
     case RECORD_GONE:
         break;

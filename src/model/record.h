@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "model/event.h"
 #include "model/pagetree.h"
 #include "model/region.h"
 
@@ -63,6 +64,15 @@ struct sample_info {
     bool complete;      /* every range of the address space has been read at least once */
 };
 
+/* How faults are followed, and how well. */
+struct engine_state {
+    char name[8];     /* "bpf", "perf", "poll"; "" while none is there yet */
+    char blind[160];  /* what it cannot see; "" if nothing */
+    char why[400];    /* why it is not a better one; "" if there is none; safe to show */
+    uint64_t events, faults, lost, heat_faults; /* so far */
+    bool heat;        /* it only counts, now */
+};
+
 enum { PAGE_DETAIL_TEXT_MAX = 256 };
 
 /* Everything that can be asked about one page, asked now. Each number carries its own "known". */
@@ -87,6 +97,8 @@ enum record_type {
     RECORD_PAGES,   /* the pages of one range */
     RECORD_SAMPLE,  /* end of a sample: what came since the last one is now shown */
     RECORD_DETAIL,  /* the answer to a question about one page */
+    RECORD_EVENTS,  /* faults, calls and lives of processes, in kernel order */
+    RECORD_ENGINE,  /* the state of the engine that follows them */
     RECORD_GONE     /* the target has ended or can no longer be watched */
 };
 
@@ -107,6 +119,11 @@ struct record {
             struct counters counters;
         } sample;
         struct page_detail *detail;    /* owned */
+        struct {
+            struct event *v;           /* owned */
+            size_t count;
+        } events;
+        struct engine_state *engine;   /* owned */
         struct {
             int error;                 /* 0: it ended; otherwise negative errno */
             char text[CAN_REASON_MAX]; /* one sentence */

@@ -197,8 +197,10 @@ static int quick_sweep(struct sampler *s, const struct meter *m, sampler_sink *s
     bool first = !s->quick_done;
     const struct meter half = {m->began, m->left / 2};
     int rc = 0;
-    if (s->active || first)
+    if (!s->quick_on && (s->pages_moved || first)) {
         s->quick_on = true;
+        s->pages_moved = false;
+    }
     while (!rc && s->quick_on && (first || may_go_on(&half)))
         rc = quick_chunk(s, sink, ctx);
     s->quick_done |= !rc && !s->quick_on;
@@ -259,7 +261,7 @@ static void measure_share(struct sampler *s, uint64_t now)
 
 static bool maps_may_differ(const struct sampler *s, uint64_t now)
 {
-    return !s->regions || s->active || s->flags_asked || now >= s->maps_due_ns || !s->maps.len;
+    return !s->regions || s->maps_moved || s->flags_asked || now >= s->maps_due_ns || !s->maps.len;
 }
 
 /* New mappings of a small target get their VmFlags unasked: smaps costs 2.6 us a mapping and 12 ns a
@@ -268,8 +270,8 @@ static bool wants_flags(const struct sampler *s, const struct region_table *befo
 {
     const uint64_t most_ns = 300000;
     uint64_t pages = s->counters.rss >> s->target.geometry.page_shift;
-    if (s->flags_asked)
-        return true;
+    if (s->options.smaps || s->flags_asked)
+        return !s->options.smaps;
     return s->regions != before && s->dir.real && s->counters.rss != UINT64_MAX &&
            s->regions->count * 2600 + pages * 12 < most_ns;
 }
@@ -296,6 +298,7 @@ static int tick_once(struct sampler *s, uint64_t start, sampler_sink *sink, void
     if (!rc && read_maps) {
         rc = read_mappings(s, sink, ctx);
         s->maps_due_ns = start + MAPS_EVERY_NS;
+        s->maps_moved = false;
     }
     if (!rc && may_go_on(&m))
         rc = read_pages(s, &m, start, sink, ctx);

@@ -164,6 +164,8 @@ int sampler_read_counters(struct sampler *s)
     if (s->dir.real && s->shadow && c.vm_size == UINT64_MAX)
         return -ESRCH;
     s->active = memcmp(&c, &s->counters, offsetof(struct counters, threads)) != 0;
+    s->maps_moved |= s->active;
+    s->pages_moved |= s->active;
     s->counters = c;
     if (strcmp(s->target.comm, stat.comm) || s->target.start_ticks != stat.start_ticks) {
         memcpy(s->target.comm, stat.comm, sizeof stat.comm);
@@ -400,7 +402,7 @@ int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx)
     s->text = swap;
     struct region_table *now;
     rc = parse_regions(s, &now);
-    if (!rc && s->flagged && (rc = region_table_take_flags(now, s->flagged)))
+    if (!rc && s->flagged && !s->options.smaps && (rc = region_table_take_flags(now, s->flagged)))
         region_table_unref(now);
     if (rc) {
         buf_clear(&s->maps); /* so that the next reading is parsed again */

@@ -49,6 +49,7 @@ struct sampler {
     bool quick_on;              /* a quick sweep is under way */
     bool quick_done;            /* one has come to its end */
     bool active;                /* counters moved since the last tick */
+    bool maps_moved, pages_moved; /* they moved since mappings were read, a quick sweep began */
     uint64_t deep_began_ns, deep_before_ns; /* this deep sweep, and the last whole one; 0: none */
     struct span pending[PENDING_MAX]; /* differ from the shadow: to be read in detail */
     unsigned pending_count;

@@ -1,4 +1,4 @@
-/* The sampler thread and its queue. */
+/* The sampler thread. */
 #include "sampler/watch.h"
 
 #include <errno.h>
@@ -7,23 +7,17 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/io.h"
-
-enum { QUEUE_MAX = 4096 };
 
 struct watch {
     struct sampler_options options;
     char *proc_root; /* owned copy, or NULL */
     uint64_t refresh_ns;
+    struct queue *queue;
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* room in the queue, a wish, or the end */
-    struct record *queue[QUEUE_MAX];
-    unsigned head, count;
-    int fd;
+    pthread_cond_t changed; /* a wish, or the end */
     bool stop, ended;
     bool look_set, ask_set, flags_set;
     uint64_t look_start, look_end, ask_address;
@@ -34,11 +28,9 @@ static void watch_unref(struct watch *w)
 {
     if (atomic_fetch_sub(&w->refs, 1) != 1)
         return;
-    for (; w->count; w->count--, w->head = (w->head + 1) % QUEUE_MAX)
-        record_destroy(w->queue[w->head]);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->changed);
-    close(w->fd);
+    queue_unref(w->queue);
     free(w->proc_root);
     free(w);
 }
@@ -46,42 +38,7 @@ static void watch_unref(struct watch *w)
 static int enqueue(void *ctx, struct record *r)
 {
     struct watch *w = ctx;
-    pthread_mutex_lock(&w->lock);
-    while (w->count == QUEUE_MAX && !w->stop)
-        pthread_cond_wait(&w->changed, &w->lock);
-    bool stop = w->stop;
-    if (!stop) {
-        w->queue[(w->head + w->count++) % QUEUE_MAX] = r;
-        /* Views show finished samples and answers only: wake them for nothing else. */
-        if (r->type >= RECORD_SAMPLE || w->count == QUEUE_MAX / 2)
-            eventfd_write(w->fd, 1);
-    }
-    pthread_mutex_unlock(&w->lock);
-    if (stop)
-        record_destroy(r);
-    return stop ? -ECANCELED : 0;
-}
-
-struct record *watch_take(struct watch *w)
-{
-    struct record *r = NULL;
-    pthread_mutex_lock(&w->lock);
-    if (w->count) {
-        r = w->queue[w->head];
-        w->head = (w->head + 1) % QUEUE_MAX;
-        if (w->count-- == QUEUE_MAX)
-            pthread_cond_signal(&w->changed);
-    } else {
-        eventfd_t n;
-        eventfd_read(w->fd, &n);
-    }
-    pthread_mutex_unlock(&w->lock);
-    return r;
-}
-
-int watch_fd(const struct watch *w)
-{
-    return w->fd;
+    return queue_put(w->queue, r);
 }
 
 void watch_look(struct watch *w, uint64_t start, uint64_t end)
@@ -207,8 +164,8 @@ static int start_thread(struct watch *w)
     return -rc;
 }
 
-int watch_start(const struct sampler_options *options, uint64_t refresh_ns, struct watch **out,
-                struct err *e)
+int watch_start(const struct sampler_options *options, uint64_t refresh_ns, struct queue *queue,
+                struct watch **out, struct err *e)
 {
     struct watch *w = calloc(1, sizeof *w);
     if (!w)
@@ -224,8 +181,8 @@ int watch_start(const struct sampler_options *options, uint64_t refresh_ns, stru
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&w->changed, &attr);
     pthread_condattr_destroy(&attr);
-    w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int rc = w->fd < 0 ? -errno : start_thread(w);
+    w->queue = queue_ref(queue);
+    int rc = start_thread(w);
     if (rc) {
         atomic_store(&w->refs, 1);
         watch_unref(w);
@@ -241,6 +198,7 @@ void watch_stop(struct watch *w)
         return;
     const uint64_t deadline = io_now_ns() + 200000000;
     const struct timespec until = {(time_t)(deadline / 1000000000), (long)(deadline % 1000000000)};
+    queue_close(w->queue);
     pthread_mutex_lock(&w->lock);
     w->stop = true;
     pthread_cond_broadcast(&w->changed);
