@@ -167,5 +167,5 @@ int ui_run(const struct ui_options *options, struct ui_source *source, struct er
     grid_deinit(&l.grid);
     term_close(l.term);
     signals_close();
-    return rc ? rc : l.ending;
+    return rc ? rc : l.hung_up && !l.ending ? SIGHUP : l.ending;
 }
