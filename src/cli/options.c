@@ -276,13 +276,15 @@ int options_parse(int argc, char **argv, struct options *out, struct err *e)
         argc--;
     }
     opterr = 0;
-    optind = 1;
+    optind = 0; /* glibc: begin anew, also within a word */
     int opt, rc = 0;
     /* '+': options end at the first operand, so that CMD keeps its own. */
     while (!rc && (opt = getopt_long(argc, argv, "+:p:u:o:f:d:n:", long_options, NULL)) != -1) {
         const char *word = optind > 1 ? argv[optind - 1] : argv[0];
-        if (opt == '?')
-            return usage(e, "unknown option", word, "see vmscope --help");
+        const char letter[] = {'-', (char)optopt, '\0'};
+        if (opt == '?') /* a letter may stand amid others; a long option leaves none */
+            return usage(e, "unknown option", optopt > 0 && optopt < OPT_PAGES ? letter : word,
+                         "see vmscope --help");
         if (opt == ':')
             return usage(e, "a value is missing after", word, "see vmscope --help");
         rc = parse_option(opt, optarg, &o, e);
