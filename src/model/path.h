@@ -30,9 +30,10 @@ struct path_input {
     bool thp_possible;              /* the aligned 2 MiB block lies in the region, none of it is
                                        populated, and setting and VmFlags allow a huge page */
     bool beyond_eof;                /* known to lie beyond the end of the file */
+    bool numa_balancing;            /* the kernel closes entries to learn who uses a page */
 };
 
-enum { PATH_STEPS_MAX = 12 };
+enum { PATH_STEPS_MAX = 14 };
 
 /* One node of the decision tree on the way to the leaf. */
 struct path_step {
@@ -50,5 +51,8 @@ struct path_verdict {
 };
 
 void path_predict(const struct path_input *in, struct path_verdict *out);
+
+/* Makes a verdict unsure for one more reason, of which the first is kept (as the last step). */
+void path_doubt(struct path_verdict *v, const char *reason);
 
 #endif
