@@ -24,7 +24,9 @@ ALL_CFLAGS = $(STD_CFLAGS) -DVMSCOPE_VERSION='"$(VERSION)"' -Isrc $(PKG_CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pthread
 
 LAYERS := base model probe sampler record report scenario ui cli
-LIB_SRC := $(sort $(foreach l,$(LAYERS),$(wildcard src/$(l)/*.c src/$(l)/*/*.c)))
+include mk/bpf.mk
+LIB_SRC := $(filter-out $(NOT_LIB_SRC),$(sort \
+    $(foreach l,$(LAYERS),$(wildcard src/$(l)/*.c src/$(l)/*/*.c))))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 OBJ := $(LIB_OBJ) $(B)/src/main.o
 

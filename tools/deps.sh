@@ -6,6 +6,7 @@ set -eu
 packages() {
     case $1 in
     build) echo gcc libc6-dev make pkg-config libncurses-dev libelf-dev libproc2-dev ;;
+    optional-build) echo libbpf-dev clang ;; # the bpf engine
     demo) ;;
     check) echo clang libclang-rt-14-dev libcmocka-dev libjansson-dev python3 tmux \
         mandoc jq procps util-linux mount kmod ncurses-term redis-tools sqlite3 ;;
@@ -15,14 +16,16 @@ packages() {
 }
 
 wanted=
+optional=
 for purpose in "${@:-build}"; do
     list=$(packages "$purpose")
     wanted="$wanted $list"
+    [ "$purpose" != build ] || optional=$(packages optional-build)
 done
 
 if ! command -v dpkg-query >/dev/null; then
     echo "deps.sh: this is no Debian: please see to the counterparts of" >&2
-    echo "  $wanted" | fmt >&2
+    echo "  $wanted $optional" | fmt >&2
     exit 0
 fi
 
@@ -32,6 +35,11 @@ is_installed() {
 
 missing=
 for package in $wanted; do
+    case " $missing " in *" $package "*) continue ;; esac
+    is_installed "$package" || missing="$missing $package"
+done
+# Root gets what is optional too; nobody is stopped for its lack.
+for package in $([ "$(id -u)" != 0 ] || echo $optional); do
     case " $missing " in *" $package "*) continue ;; esac
     is_installed "$package" || missing="$missing $package"
 done

@@ -1,0 +1,77 @@
+/* The parts of the bpf engine among themselves. */
+#ifndef VMSCOPE_PROBE_ENGINE_BPF_PARTS_H
+#define VMSCOPE_PROBE_ENGINE_BPF_PARTS_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "probe/engine.h"
+#include "probe/bpf/wire.h"
+
+/* What is used of libbpf; its header gives the types. */
+#define LIBBPF_FUNCTIONS(X)                                                                        \
+    X(bpf_link__destroy)                                                                           \
+    X(bpf_map__fd)                                                                                 \
+    X(bpf_map__initial_value)                                                                      \
+    X(bpf_map__set_initial_value)                                                                  \
+    X(bpf_map__set_max_entries)                                                                    \
+    X(bpf_map_update_elem)                                                                         \
+    X(bpf_object__close)                                                                           \
+    X(bpf_object__find_map_by_name)                                                                \
+    X(bpf_object__find_program_by_name)                                                            \
+    X(bpf_object__load)                                                                            \
+    X(bpf_object__next_program)                                                                    \
+    X(bpf_object__open_mem)                                                                        \
+    X(bpf_obj_get_info_by_fd)                                                                      \
+    X(bpf_program__attach)                                                                         \
+    X(bpf_program__fd)                                                                             \
+    X(bpf_program__set_autoload)                                                                   \
+    X(libbpf_set_print)                                                                            \
+    X(ring_buffer__consume)                                                                        \
+    X(ring_buffer__free)                                                                           \
+    X(ring_buffer__new)
+
+struct libbpf {
+#define LIBBPF_MEMBER(name) __typeof__(name) *name;
+    LIBBPF_FUNCTIONS(LIBBPF_MEMBER)
+#undef LIBBPF_MEMBER
+};
+
+/* Loaded once, when first asked for. */
+int libbpf_load(const struct libbpf **out, struct err *e);
+
+/* The object that clang made of probe/bpf/events.bpf.c. */
+extern const char engine_bpf_object[], engine_bpf_object_end[];
+
+enum { PROGRAMS_MAX = 8, BATCH = 512 };
+
+struct engine {
+    const struct libbpf *lib;
+    struct bpf_object *object;
+    struct bpf_link *links[PROGRAMS_MAX];
+    int program_fds[PROGRAMS_MAX];
+    size_t links_n;
+    struct wire_state *state; /* mapped; the object's */
+    struct ring_buffer *ring;
+    int epoll_fd;
+    size_t ring_bytes;
+    bool heat_forced;
+    uint64_t heat_from_ns, heat_before; /* beginning of the second looked at; its first count */
+
+    struct event batch[BATCH];
+    size_t batched, drained; /* drained: in this call of drain */
+    engine_sink *sink;
+    void *sink_ctx;
+    int sink_rc;
+    struct engine_stats stats; /* events and faults */
+};
+
+/* Reads the ring. */
+int engine_bpf_ring_open(struct engine *engine, struct err *e);
+int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx);
+
+/* Heat mode. */
+void engine_bpf_heat_check(struct engine *engine);
+uint64_t engine_bpf_heat_count(const struct engine *engine);
+
+#endif
