@@ -10,13 +10,13 @@ struct cursor {
     const struct page_run *run, *end;
 };
 
-static void slot_ref(const struct page *slot)
+void slot_ref(const struct page *slot)
 {
     if (is_node(slot))
         node_of(slot)->refs++;
 }
 
-static void slot_unref(const struct page *slot)
+void slot_unref(const struct page *slot)
 {
     if (!is_node(slot))
         return;
@@ -107,7 +107,7 @@ static bool block_equals(const struct block *b, const struct leaf *l)
            !memcmp(b->first, leaf_first(l), b->count * sizeof *b->first);
 }
 
-static struct leaf *leaf_from(const struct block *b)
+struct leaf *leaf_from(const struct block *b)
 {
     struct leaf *l = malloc(leaf_bytes(b->count));
     if (!l)
@@ -169,8 +169,7 @@ static int replace_block(const struct page *old, uint64_t base, uint64_t start, 
     return 0;
 }
 
-/* An inner node with one reference whose slots are those of `old`. */
-static struct inner *inner_copy(const struct page *old, unsigned level)
+struct inner *inner_copy(const struct page *old, unsigned level)
 {
     struct inner *in = malloc(sizeof *in);
     if (!in)
@@ -202,8 +201,7 @@ static void inner_set(struct inner *in, unsigned i, const struct page *slot)
     in->slots[i] = *slot;
 }
 
-/* The one value that all slots of the node form, if they do. */
-static bool inner_uniform(const struct inner *in, struct page *out)
+bool inner_uniform(const struct inner *in, struct page *out)
 {
     uint64_t step = span_of(in->node.level - 1);
     if (is_node(&in->slots[0]))

@@ -68,6 +68,12 @@ struct page_run {
 int pagetree_replace(struct pagetree *base, uint64_t start, uint64_t n, const struct page_run *runs,
                      size_t count, struct pagetree **out);
 
+/* Makes [start, start+n) of *t one run that begins with *value, in place where nobody else holds a
+ * reference: *t becomes another tree if somebody does, and nodes shared with other trees are copied
+ * once. For changes that come one by one. 0, -ENOMEM (part of the range is changed, the tree is
+ * sound), or -EINVAL. */
+int pagetree_put(struct pagetree **t, uint64_t start, uint64_t n, const struct page *value);
+
 /* The value of one page. */
 struct page pagetree_get(const struct pagetree *t, uint64_t page);
 

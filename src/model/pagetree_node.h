@@ -1,5 +1,5 @@
-/* The insides of a page tree, shared by the file that builds (pagetree.c) and the one that reads
- * (pagetree_read.c). A slot stands for a block of 512^level pages: either one value for all of it
+/* The insides of a page tree, shared by the files that build (pagetree.c), change in place
+ * (pagetree_put.c) and read (pagetree_read.c). A slot stands for a block of 512^level pages: either one value for all of it
  * (a run whose frames count up), or a pointer to a node. A node of level 1 is a leaf: 512 pages as
  * runs. Nodes above hold 512 slots. */
 #ifndef VMSCOPE_MODEL_PAGETREE_NODE_H
@@ -18,7 +18,7 @@ struct leaf {
     struct node node;
     uint16_t tally[TALLY_N];
     uint16_t count;
-    /* count values, then count first-page numbers within the leaf */
+    /* count values, then count first-page numbers within the leaf; room for a few more */
     struct page values[];
 };
 
@@ -45,6 +45,16 @@ struct block {
 void block_push(struct block *b, unsigned first, const struct page *value);
 /* Appends pages [from, to) of what `slot`, a slot of level 1, holds. */
 void block_copy(struct block *b, const struct page *slot, unsigned from, unsigned to);
+/* A leaf with one reference that holds the runs of a block, or NULL. */
+struct leaf *leaf_from(const struct block *b);
+/* An inner node with one reference whose slots are those of `old`, or NULL. */
+struct inner *inner_copy(const struct page *old, unsigned level);
+/* The one value that all slots of the node form, if they do. */
+bool inner_uniform(const struct inner *in, struct page *out);
+void slot_ref(const struct page *slot);
+void slot_unref(const struct page *slot);
+/* Index of the run that holds this page of the leaf. */
+unsigned leaf_index(const struct leaf *l, unsigned page);
 /* Adds the tally of all that a slot of this level stands for. */
 void slot_tally(const struct page *slot, unsigned level, struct tally *sum);
 
@@ -96,7 +106,8 @@ static inline bool same_slot(const struct page *a, const struct page *b)
 
 static inline size_t leaf_bytes(unsigned count)
 {
-    return sizeof(struct leaf) + count * (sizeof(struct page) + sizeof(uint16_t));
+    unsigned room = (count + 3) / 4 * 4;
+    return sizeof(struct leaf) + room * (sizeof(struct page) + sizeof(uint16_t));
 }
 
 #endif

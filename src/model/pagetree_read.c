@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-static unsigned leaf_index(const struct leaf *l, unsigned page)
+unsigned leaf_index(const struct leaf *l, unsigned page)
 {
     const uint16_t *first = leaf_first(l);
     unsigned lo = 0, hi = l->count;

@@ -133,6 +133,50 @@ static void test_random(void **state)
     pagetree_unref(t);
 }
 
+/* Changes in place, some while another holds the tree: it keeps what it had, and the tree is what
+ * replacement would have made of it, its shape included. */
+static void test_put(void **state)
+{
+    (void)state;
+    static struct page naive[PAGES], kept[PAGES];
+    struct pagetree *t = pagetree_create(2), *held = NULL;
+    for (unsigned i = 0; i < PAGES; i++)
+        naive[i] = page_absent;
+    for (unsigned round = 0; round < 60000; round++) {
+        uint64_t n = rnd(8) ? 1 : 1 + rnd(rnd(50) ? 40 : 3000);
+        uint64_t start = rnd(4) ? rnd(PAGES / 64) : rnd(PAGES);
+        n = n > PAGES - start ? PAGES - start : n;
+        struct page value = random_page();
+        if (rnd(3) && start)
+            value = page_at(&naive[start - 1], 1);
+        for (uint64_t i = 0; i < n; i++)
+            naive[start + i] = page_at(&value, i);
+        assert_int_equal(pagetree_put(&t, start, n, &value), 0);
+        if (round % 500 == 0) {
+            if (held)
+                check_reading(held, kept);
+            pagetree_unref(held);
+            held = rnd(2) ? pagetree_ref(t) : NULL;
+            memcpy(kept, naive, sizeof naive);
+            check_reading(t, naive);
+        }
+    }
+    struct page_run *runs = calloc(PAGES, sizeof *runs);
+    for (unsigned i = 0; i < PAGES; i++)
+        runs[i] = (struct page_run){i, 1, naive[i]};
+    struct pagetree *empty = pagetree_create(2), *made;
+    assert_int_equal(pagetree_replace(empty, 0, PAGES, runs, PAGES, &made), 0);
+    assert_int_equal(pagetree_memory(made), pagetree_memory(t));
+    assert_int_equal(pagetree_put(&t, 0, PAGES, &page_absent), 0);
+    assert_int_equal(pagetree_memory(t), pagetree_memory(empty));
+    assert_int_equal(pagetree_put(&t, PAGES, 1, &page_absent), -22);
+    free(runs);
+    pagetree_unref(held);
+    pagetree_unref(empty);
+    pagetree_unref(made);
+    pagetree_unref(t);
+}
+
 static void test_equal_replacement_shares(void **state)
 {
     (void)state;
@@ -207,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_put),
         cmocka_unit_test(test_equal_replacement_shares),
         cmocka_unit_test(test_uniform_blocks_are_free),
         cmocka_unit_test(test_zoom_is_exact),
