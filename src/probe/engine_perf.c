@@ -1,0 +1,308 @@
+/* The perf rung: software page-fault events on every thread and CPU, with task and exec records,
+ * and tracepoints of system calls where tracefs can be read. No privilege is needed for processes
+ * of one's own; faults in kernel mode and system calls take more.
+ *
+ * perf does not say whether an access read or wrote. Its mmap records are not used: they tell of
+ * mappings as they are after merging, and brk, mprotect and growing stacks write them too, so that
+ * taken for mmap calls they would be wrong more often than not.
+ *
+ * After exec of a set-user-ID program the kernel removes all events; following ends there. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "probe/engine.h"
+#include "probe/engine_perf.h"
+
+enum { BATCH = 256 };
+
+static const uint64_t ring_bytes_default = 2 << 20, rings_bytes_max = 256 << 20;
+static const uint64_t ms = 1000000;
+/* A record is committed within microseconds of its time, unless the host takes the CPU away. */
+static const uint64_t settle_ms = 5;
+/* Few events do not reach the watermark: they are fetched by time. */
+static const uint64_t tick_ms = 30, count_ms = 1000;
+
+struct engine {
+    struct perf_events events;
+    struct perf_calls *calls; /* NULL: not followed */
+    struct pollfd *watched;   /* of each ring: an event that has not ended yet; fd -1: none left */
+    size_t *watched_index;    /* of watched, in events.fds */
+    int epoll, timer;
+    pid_t pid;
+    bool follow;
+    bool ended;              /* no event can come any more */
+    bool settled;            /* and all have been delivered and counted */
+    uint64_t faults_read;    /* in the rings, delivered or not */
+    uint64_t lost_told;      /* by records in the rings */
+    uint64_t count_next_ns;  /* when the kernel's own counts are asked next */
+    struct engine_stats stats;
+    struct event batch[BATCH];
+    size_t batched;
+};
+
+static void perf_close(struct engine *e)
+{
+    if (!e)
+        return;
+    if (e->epoll >= 0)
+        close(e->epoll);
+    if (e->timer >= 0)
+        close(e->timer);
+    perf_events_close(&e->events);
+    perf_calls_destroy(e->calls);
+    free(e->watched);
+    free(e->watched_index);
+    free(e);
+}
+
+static uint64_t ring_size(uint64_t wanted)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_CONF);
+    uint64_t size = (uint64_t)sysconf(_SC_PAGESIZE);
+    if (!wanted)
+        wanted = ring_bytes_default;
+    if (cpus > 0 && wanted > rings_bytes_max / (uint64_t)cpus)
+        wanted = rings_bytes_max / (uint64_t)cpus;
+    while (size * 2 <= wanted)
+        size *= 2;
+    return size;
+}
+
+static void set_timer(const struct engine *e, uint64_t in_ms)
+{
+    struct itimerspec t = {.it_value = {.tv_nsec = (long)(in_ms * ms)}};
+    timerfd_settime(e->timer, 0, &t, NULL);
+}
+
+static int watch(struct engine *e, size_t ring, size_t index)
+{
+    struct epoll_event ee = {.events = EPOLLIN};
+    e->watched_index[ring] = index;
+    e->watched[ring] = (struct pollfd){.fd = e->events.fds[index].fd, .events = POLLIN};
+    return epoll_ctl(e->epoll, EPOLL_CTL_ADD, e->watched[ring].fd, &ee) ? -errno : 0;
+}
+
+static int prepare_waiting(struct engine *e)
+{
+    struct epoll_event ee = {.events = EPOLLIN};
+    e->watched = calloc(e->events.ring_count, sizeof *e->watched);
+    e->watched_index = calloc(e->events.ring_count, sizeof *e->watched_index);
+    if (!e->watched || !e->watched_index)
+        return -ENOMEM;
+    e->epoll = epoll_create1(EPOLL_CLOEXEC);
+    e->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (e->epoll < 0 || e->timer < 0 || epoll_ctl(e->epoll, EPOLL_CTL_ADD, e->timer, &ee))
+        return -errno;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < e->events.ring_count; i++)
+        rc = watch(e, i, i);
+    set_timer(e, tick_ms);
+    return rc;
+}
+
+static int perf_open(const struct engine_options *options, struct engine **out, struct err *err)
+{
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return err_set(err, -ENOMEM, "perf: out of memory");
+    e->epoll = e->timer = -1;
+    e->pid = options->pid;
+    e->follow = options->follow;
+    e->events.wish = (struct perf_wish){.follow = options->follow, .kernel = options->kernel};
+    perf_calls_find(&e->events.wish);
+    int rc = perf_events_open(&e->events, e->pid, ring_size(options->ring_bytes), err);
+    if (!rc && e->events.wish.calls && !(e->calls = perf_calls_create()))
+        rc = err_set(err, -ENOMEM, "perf: out of memory");
+    if (!rc && (rc = prepare_waiting(e)))
+        err_set(err, rc, "perf: cannot wait for events: %s; try --engine poll", strerror(-rc));
+    if (rc) {
+        perf_close(e);
+        return rc;
+    }
+    *out = e;
+    return 0;
+}
+
+static int perf_fd(const struct engine *e)
+{
+    return e->epoll;
+}
+
+/* The next event on the same CPU takes over from one whose threads have all ended. */
+static void watch_another(struct engine *e, size_t ring)
+{
+    const struct perf_events *ev = &e->events;
+    epoll_ctl(e->epoll, EPOLL_CTL_DEL, e->watched[ring].fd, NULL);
+    e->watched[ring].fd = -1;
+    for (size_t i = e->watched_index[ring] + 1; i < ev->fd_count; i++)
+        if (ev->fds[i].cpu == ring) {
+            watch(e, ring, i);
+            return;
+        }
+}
+
+/* True when every event has ended. The state is asked of the events themselves: it is reported
+ * once all that they write has been written. */
+static bool all_ended(struct engine *e)
+{
+    const size_t n = e->events.ring_count;
+    while (poll(e->watched, n, 0) > 0) {
+        bool moved = false;
+        for (size_t i = 0; i < n; i++)
+            if (e->watched[i].fd >= 0 && e->watched[i].revents & (POLLHUP | POLLERR)) {
+                watch_another(e, i);
+                moved = true;
+            }
+        if (!moved)
+            break;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (e->watched[i].fd >= 0)
+            return false;
+    return true;
+}
+
+static int deliver(struct engine *e, engine_sink *sink, void *ctx)
+{
+    for (size_t i = 0; i < e->events.ring_count; i++)
+        perf_ring_release(&e->events.rings[i]);
+    size_t n = e->batched;
+    e->batched = 0;
+    if (!n)
+        return 0;
+    e->stats.events += n;
+    for (size_t i = 0; i < n; i++)
+        e->stats.faults += e->batch[i].type == EVENT_FAULT;
+    return sink(ctx, e->batch, n);
+}
+
+/* Where the kernel cannot follow into threads alone, children's events come too. */
+static bool is_wanted(const struct engine *e, const struct event *event)
+{
+    return e->follow || event->pid == e->pid;
+}
+
+static void take(struct engine *e, const struct perf_seen *seen)
+{
+    struct event *slot = &e->batch[e->batched];
+    switch (seen->what) {
+    case PERF_IS_EVENT:
+        e->faults_read += seen->event.type == EVENT_FAULT;
+        *slot = seen->event;
+        e->batched += is_wanted(e, slot);
+        break;
+    case PERF_IS_ENTER:
+    case PERF_IS_LEAVE:
+        e->batched += e->calls && perf_calls_fold(e->calls, seen, slot) && is_wanted(e, slot);
+        break;
+    case PERF_IS_LOST:
+        e->lost_told += seen->lost;
+        break;
+    }
+}
+
+/* The ring with the oldest record, if that is not younger than limit; *until: what it holds up to
+ * this time goes before the other rings. */
+static struct perf_ring *oldest(const struct engine *e, uint64_t limit, uint64_t *until)
+{
+    struct perf_ring *found = NULL;
+    *until = limit;
+    for (size_t i = 0; i < e->events.ring_count; i++) {
+        struct perf_ring *r = &e->events.rings[i];
+        if (!r->has_next || r->next.t_ns > limit)
+            continue;
+        if (!found || r->next.t_ns < found->next.t_ns) {
+            if (found && found->next.t_ns < *until)
+                *until = found->next.t_ns;
+            found = r;
+        } else if (r->next.t_ns < *until) {
+            *until = r->next.t_ns;
+        }
+    }
+    return found;
+}
+
+static int merge(struct engine *e, uint64_t limit, engine_sink *sink, void *ctx)
+{
+    struct perf_ring *r;
+    uint64_t until;
+    int rc = 0;
+    for (size_t i = 0; i < e->events.ring_count; i++)
+        perf_ring_refresh(&e->events.rings[i], &e->events.layout);
+    while (!rc && (r = oldest(e, limit, &until)))
+        do {
+            take(e, &r->next);
+            perf_ring_advance(r, &e->events.layout);
+            if (e->batched == BATCH)
+                rc = deliver(e, sink, ctx);
+        } while (!rc && r->has_next && r->next.t_ns <= until);
+    return rc ? rc : deliver(e, sink, ctx);
+}
+
+static bool is_waiting(const struct engine *e)
+{
+    for (size_t i = 0; i < e->events.ring_count; i++)
+        if (e->events.rings[i].has_next)
+            return true;
+    return false;
+}
+
+/* What was lost: by the kernel's count of records that found no room; by the records that tell of
+ * it, which come late or never; and at the end by the faults counted and not seen. */
+static void count_losses(struct engine *e)
+{
+    uint64_t began = io_now_ns(), made, lost, damaged = 0;
+    perf_events_count(&e->events, &made, &lost);
+    for (size_t i = 0; i < e->events.ring_count; i++)
+        damaged += e->events.rings[i].damaged;
+    if (lost < e->lost_told)
+        lost = e->lost_told;
+    if (e->ended && made > e->faults_read && made - e->faults_read > lost)
+        lost = made - e->faults_read;
+    if (lost + damaged > e->stats.lost)
+        e->stats.lost = lost + damaged;
+    uint64_t now = io_now_ns(), cost = now - began;
+    e->count_next_ns = now + (cost * 100 > count_ms * ms ? cost * 100 : count_ms * ms);
+}
+
+static int perf_drain(struct engine *e, engine_sink *sink, void *ctx)
+{
+    uint64_t expired;
+    while (read(e->timer, &expired, sizeof expired) > 0)
+        continue;
+    if (e->settled)
+        return 0;
+    uint64_t now = io_now_ns();
+    e->ended = all_ended(e);
+    int rc = merge(e, e->ended ? UINT64_MAX : now - settle_ms * ms, sink, ctx);
+    if (rc)
+        return rc;
+    if (e->ended || now >= e->count_next_ns || e->lost_told > e->stats.lost)
+        count_losses(e);
+    e->settled = e->ended;
+    if (!e->settled)
+        set_timer(e, is_waiting(e) ? settle_ms + 1 : tick_ms);
+    return 0;
+}
+
+static void perf_stats(const struct engine *e, struct engine_stats *out)
+{
+    *out = e->stats;
+}
+
+const struct engine_ops engine_perf = {
+    .name = "perf",
+    .blind = "whether a fault read or wrote; mm calls unless tracefs can be read; faults in kernel "
+             "mode without privilege",
+    .open = perf_open,
+    .close = perf_close,
+    .fd = perf_fd,
+    .drain = perf_drain,
+    .stats = perf_stats,
+};

@@ -1,0 +1,399 @@
+/* Opening perf events on a process. What its threads create afterwards inherits their events, so
+ * only those matter that appear while we attach: whether such a stranger inherited or not cannot be
+ * asked. All events start disabled; if a stranger is still alive when all are open, all are closed
+ * and we begin again. Threads that live for less than that do not disturb. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/io.h"
+#include "probe/engine_perf.h"
+#include "probe/engine_perf_arch.h"
+
+enum {
+    ATTEMPTS = 40,
+    PATIENCE = 8,           /* looks, a millisecond apart, for strangers to go away */
+    RING_BYTES_MIN = 16384,
+    CPUS_MAX = 8192
+};
+
+struct threads {
+    pid_t *tid;
+    size_t count, cap;
+};
+
+static bool holds(const struct threads *t, pid_t tid)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->tid[i] == tid)
+            return true;
+    return false;
+}
+
+/* 0, -ESRCH when the process has gone, or another negative errno. */
+static int list_threads(pid_t pid, struct threads *out)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *d = opendir(path);
+    if (!d)
+        return errno == ENOENT ? -ESRCH : -errno;
+    int rc = 0;
+    out->count = 0;
+    for (struct dirent *entry; !rc && (entry = readdir(d));) {
+        pid_t tid = atoi(entry->d_name);
+        if (tid <= 0)
+            continue;
+        void *v = out->tid;
+        rc = array_reserve(&v, &out->cap, out->count + 1, sizeof *out->tid);
+        out->tid = v;
+        if (!rc)
+            out->tid[out->count++] = tid;
+    }
+    closedir(d);
+    return rc ? rc : out->count ? 0 : -ESRCH;
+}
+
+static int add_fd(struct perf_events *ev, int fd, enum perf_kind kind, size_t cpu)
+{
+    void *v = ev->fds;
+    int rc = array_reserve(&v, &ev->fd_cap, ev->fd_count + 1, sizeof *ev->fds);
+    ev->fds = v;
+    if (!rc)
+        ev->fds[ev->fd_count++] = (struct perf_fd){fd, (uint8_t)kind, (uint32_t)cpu};
+    return rc;
+}
+
+static int open_event(const struct perf_events *ev, enum perf_kind kind, pid_t tid, int cpu,
+                      uint64_t ring_bytes)
+{
+    struct perf_event_attr attr;
+    perf_attr_fill(&ev->wish, kind, &attr);
+    attr.wakeup_watermark = (uint32_t)(ring_bytes / 4);
+    long fd = syscall(SYS_perf_event_open, &attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+    if (fd < 0 && errno == EINVAL && attr.read_format) {
+        attr.read_format = 0; /* before 6.0 */
+        fd = syscall(SYS_perf_event_open, &attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+    }
+    return fd < 0 ? -errno : (int)fd;
+}
+
+/* Opens one kind of event of a thread on every CPU. -ESRCH when the thread has gone. */
+static int open_on_cpus(struct perf_events *ev, enum perf_kind kind, pid_t tid, uint64_t ring_bytes)
+{
+    for (size_t i = 0; i < ev->ring_count; i++) {
+        int fd = open_event(ev, kind, tid, ev->cpus[i], ring_bytes);
+        if (fd < 0)
+            return fd;
+        int rc = add_fd(ev, fd, kind, i);
+        if (rc) {
+            close(fd);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* The filter is set before the first record can be written. */
+static int set_filters(struct perf_events *ev)
+{
+    char filter[1024];
+    perf_calls_filter(filter, sizeof filter);
+    for (size_t i = 0; i < ev->fd_count; i++)
+        if (ev->fds[i].kind != PERF_FAULT &&
+            ioctl(ev->fds[i].fd, PERF_EVENT_IOC_SET_FILTER, filter))
+            return -errno;
+    return 0;
+}
+
+/* The first events own the rings. Locked memory is accounted to the user: when there is too little
+ * left for rings of this size on all CPUs, they all become smaller, in another attempt. */
+static int map_rings(struct perf_events *ev, uint64_t *ring_bytes)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < ev->ring_count; i++)
+        rc = perf_ring_map(&ev->rings[i], ev->fds[i].fd, *ring_bytes);
+    if ((rc == -EPERM || rc == -ENOMEM) && *ring_bytes / 2 >= RING_BYTES_MIN) {
+        *ring_bytes /= 2;
+        return -EAGAIN;
+    }
+    return rc;
+}
+
+static int share_rings(struct perf_events *ev)
+{
+    for (size_t i = ev->ring_count; i < ev->fd_count; i++) {
+        int owner = ev->fds[ev->fds[i].cpu].fd;
+        if (ioctl(ev->fds[i].fd, PERF_EVENT_IOC_SET_OUTPUT, owner))
+            return -errno;
+    }
+    return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct perf_id *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Which of several kinds of events wrote a record is told by the id. */
+static int learn_ids(struct perf_events *ev)
+{
+    free(ev->ids);
+    ev->ids = calloc(ev->fd_count, sizeof *ev->ids);
+    if (!ev->ids)
+        return -ENOMEM;
+    for (size_t i = 0; i < ev->fd_count; i++) {
+        ev->ids[i].kind = ev->fds[i].kind;
+        if (ioctl(ev->fds[i].fd, PERF_EVENT_IOC_ID, &ev->ids[i].id))
+            return -errno;
+    }
+    qsort(ev->ids, ev->fd_count, sizeof *ev->ids, by_id);
+    ev->layout.ids = ev->ids;
+    ev->layout.id_count = ev->fd_count;
+    return 0;
+}
+
+static void detach(struct perf_events *ev)
+{
+    for (size_t i = 0; i < ev->ring_count; i++)
+        perf_ring_unmap(&ev->rings[i]);
+    for (size_t i = 0; i < ev->fd_count; i++)
+        close(ev->fds[i].fd);
+    ev->fd_count = 0;
+}
+
+/* The first events must be one thread's on every CPU: -EAGAIN when it ends on the way. A thread that
+ * ends later keeps the events that it has, which does no harm. */
+static int open_on_threads(struct perf_events *ev, const struct threads *t, uint64_t ring_bytes)
+{
+    unsigned kinds = ev->wish.calls ? PERF_KIND_N : PERF_FAULT + 1;
+    for (size_t i = 0; i < t->count; i++) {
+        int rc = 0;
+        for (unsigned kind = 0; !rc && kind < kinds; kind++)
+            rc = open_on_cpus(ev, (enum perf_kind)kind, t->tid[i], ring_bytes);
+        if (rc && rc != -ESRCH)
+            return rc;
+        if (ev->fd_count && ev->fd_count < ev->ring_count)
+            return -EAGAIN;
+    }
+    return ev->fd_count ? 0 : -ESRCH;
+}
+
+/* Everything opened and nothing enabled. -EAGAIN: try again. */
+static int attach(struct perf_events *ev, const struct threads *t, uint64_t *ring_bytes)
+{
+    int rc = open_on_threads(ev, t, *ring_bytes);
+    if (!rc)
+        rc = map_rings(ev, ring_bytes);
+    if (!rc)
+        rc = share_rings(ev);
+    if (!rc && ev->wish.calls) {
+        rc = set_filters(ev);
+        if (!rc)
+            rc = learn_ids(ev);
+    }
+    return rc;
+}
+
+static void sleep_ms(unsigned ms)
+{
+    struct timespec t = {.tv_nsec = (long)ms * 1000000};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+}
+
+/* 0 when no thread that appeared while we attached is still there; those that appear from now on
+ * were created by threads with events. Otherwise -EAGAIN. */
+static int outwait_strangers(pid_t pid, const struct threads *attached)
+{
+    struct threads strangers = {0}, now = {0};
+    sleep_ms(1); /* so that a thread in the middle of its creation is seen */
+    int rc = list_threads(pid, &strangers);
+    size_t left = strangers.count;
+    for (unsigned look = 0; !rc && look < PATIENCE; look++) {
+        rc = list_threads(pid, &now);
+        left = 0;
+        for (size_t i = 0; i < strangers.count; i++)
+            left += !holds(attached, strangers.tid[i]) && holds(&now, strangers.tid[i]);
+        if (!left)
+            break;
+        sleep_ms(1);
+    }
+    free(strangers.tid);
+    free(now.tid);
+    return rc == -ESRCH ? 0 : rc ? rc : left ? -EAGAIN : 0;
+}
+
+static int attach_and_start(struct perf_events *ev, pid_t pid, uint64_t ring_bytes)
+{
+    struct threads t = {0};
+    int rc = -EAGAIN;
+    for (unsigned attempt = 0; rc == -EAGAIN && attempt < ATTEMPTS; attempt++) {
+        rc = list_threads(pid, &t);
+        if (!rc)
+            rc = attach(ev, &t, &ring_bytes);
+        if (!rc)
+            rc = outwait_strangers(pid, &t);
+        if (rc)
+            detach(ev);
+    }
+    free(t.tid);
+    for (size_t i = 0; !rc && i < ev->fd_count; i++)
+        if (ioctl(ev->fds[i].fd, PERF_EVENT_IOC_ENABLE, 0))
+            rc = -errno;
+    return rc;
+}
+
+/* The CPUs that have events, by trying on ourselves: numbers may have gaps. */
+static int find_cpus(struct perf_events *ev)
+{
+    long most = sysconf(_SC_NPROCESSORS_CONF);
+    size_t cap = most > 0 && most < CPUS_MAX ? (size_t)most : CPUS_MAX;
+    ev->cpus = calloc(cap, sizeof *ev->cpus);
+    ev->rings = calloc(cap, sizeof *ev->rings);
+    if (!ev->cpus || !ev->rings)
+        return -ENOMEM;
+    for (int cpu = 0; cpu < (int)cap; cpu++) {
+        int fd = open_event(ev, PERF_FAULT, 0, cpu, RING_BYTES_MIN);
+        if (fd < 0 && fd != -ENODEV && !(fd == -EINVAL && cpu > 0))
+            return fd;
+        if (fd < 0)
+            continue;
+        close(fd);
+        ev->cpus[ev->ring_count++] = cpu;
+    }
+    return ev->ring_count ? 0 : -ENODEV;
+}
+
+/* One event on the first thread that has not ended (the first of all may have). 0 or why not. */
+static int try_event(const struct perf_events *ev, enum perf_kind kind, const struct threads *t)
+{
+    int fd = -ESRCH;
+    for (size_t i = 0; fd == -ESRCH && i < t->count; i++)
+        fd = open_event(ev, kind, t->tid[i], -1, RING_BYTES_MIN);
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return 0;
+}
+
+/* Asks for less until the kernel agrees: no faults in kernel mode, no following into threads alone
+ * (before 5.13), no system calls. */
+static int find_settings(struct perf_events *ev, pid_t pid)
+{
+    struct threads t = {0};
+    ev->wish.threads_only = true;
+    int rc = list_threads(pid, &t);
+    while (!rc && (rc = try_event(ev, PERF_FAULT, &t))) {
+        if ((rc == -EACCES || rc == -EPERM) && ev->wish.kernel)
+            ev->wish.kernel = false;
+        else if (rc == -EINVAL && ev->wish.threads_only)
+            ev->wish.threads_only = false;
+        else
+            break;
+        rc = 0;
+    }
+    if (!rc && ev->wish.calls)
+        ev->wish.calls = !try_event(ev, PERF_ENTER, &t);
+    free(t.tid);
+    ev->layout.user_ip = ev->wish.kernel && PERF_ARCH_IP_MASK != 0;
+    return rc ? rc : find_cpus(ev);
+}
+
+static int paranoid(void)
+{
+    struct buf b = {0};
+    int level = -100;
+    if (!io_read_at(AT_FDCWD, "/proc/sys/kernel/perf_event_paranoid", &b))
+        level = atoi(b.data);
+    buf_deinit(&b);
+    return level;
+}
+
+static int explain(struct err *e, int rc, pid_t pid)
+{
+    switch (-rc) {
+    case ESRCH:
+        return err_set(e, rc, "perf: no process %d: it has ended or never was; see ps -e", pid);
+    case EACCES:
+    case EPERM:
+        return err_set(e, rc, "perf: process %d may not be followed: it is another user's, or "
+                              "perf_event_paranoid, now %d, forbids it; run as root, or sudo "
+                              "sysctl kernel.perf_event_paranoid=2 for processes of your own",
+                       pid, paranoid());
+    case ENOSYS:
+        return err_set(e, rc, "perf: this kernel has no perf events; it needs one built with "
+                              "CONFIG_PERF_EVENTS");
+    case EMFILE:
+    case ENFILE:
+        return err_set(e, rc, "perf: too many files open for one event a thread and CPU; raise "
+                              "the limit with ulimit -n");
+    case EAGAIN:
+        return err_set(e, rc, "perf: process %d starts threads faster than they can be followed; "
+                              "try again, or follow it with bpf as root", pid);
+    case ENOMEM:
+        return err_set(e, rc, "perf: no memory for the rings; free some, or raise ulimit -l");
+    default:
+        return err_set(e, rc, "perf: events cannot be opened: %s; try --engine poll",
+                       strerror(-rc));
+    }
+}
+
+/* One descriptor a thread and CPU can be many: the soft limit is raised while they are opened. */
+static void raise_limit(struct rlimit *was)
+{
+    if (getrlimit(RLIMIT_NOFILE, was))
+        *was = (struct rlimit){0, 0};
+    struct rlimit more = {was->rlim_max, was->rlim_max};
+    if (was->rlim_cur < was->rlim_max)
+        setrlimit(RLIMIT_NOFILE, &more);
+}
+
+int perf_events_open(struct perf_events *ev, pid_t pid, uint64_t ring_bytes, struct err *e)
+{
+    struct rlimit was;
+    int rc = find_settings(ev, pid);
+    if (!rc) {
+        raise_limit(&was);
+        rc = attach_and_start(ev, pid, ring_bytes);
+        if (was.rlim_cur < was.rlim_max)
+            setrlimit(RLIMIT_NOFILE, &was);
+    }
+    if (rc) {
+        perf_events_close(ev);
+        return explain(e, rc, pid);
+    }
+    return 0;
+}
+
+void perf_events_close(struct perf_events *ev)
+{
+    detach(ev);
+    free(ev->ids);
+    free(ev->fds);
+    free(ev->rings);
+    free(ev->cpus);
+    *ev = (struct perf_events){0};
+}
+
+void perf_events_count(const struct perf_events *ev, uint64_t *faults, uint64_t *lost)
+{
+    *faults = *lost = 0;
+    for (size_t i = 0; i < ev->fd_count; i++) {
+        uint64_t v[2] = {0, 0};
+        if (read(ev->fds[i].fd, v, sizeof v) < (ssize_t)sizeof *v)
+            continue;
+        *faults += ev->fds[i].kind == PERF_FAULT ? v[0] : 0;
+        *lost += v[1];
+    }
+}

@@ -1,0 +1,661 @@
+/* The perf engine on processes of our own whose faults are known: none is missing or told twice,
+ * whatever threads, children and programs come and go, and what is lost is counted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "probe/engine.h"
+
+static uint64_t page;
+
+/* What came of a process. Faults are counted in a window of addresses. */
+struct heard {
+    uintptr_t from, to;
+    uint64_t faults, kernel, others, forks, threads, execs, exits, process_exits, calls;
+    uint64_t disorder, t_ns, first_ns;
+    int32_t tids[64];
+    size_t tid_count;
+    char comm[16];
+    struct event call[64]; /* the first calls */
+    uintptr_t ip;          /* of the last fault in the window */
+    uint8_t *hits;         /* of each page of the window, if wanted */
+};
+
+static void hear_fault(struct heard *h, const struct event *e)
+{
+    assert_int_equal(e->fault.access, ACCESS_UNKNOWN);
+    assert_int_equal(e->fault.protection, NOT_KNOWN);
+    if (e->fault.address < h->from || e->fault.address >= h->to) {
+        h->others++;
+        return;
+    }
+    h->faults++;
+    h->kernel += e->fault.mode == MODE_KERNEL;
+    h->ip = e->fault.ip;
+    if (h->hits)
+        h->hits[(e->fault.address - h->from) / page]++;
+    for (size_t i = 0; i < h->tid_count; i++)
+        if (h->tids[i] == e->tid)
+            return;
+    if (h->tid_count < 64)
+        h->tids[h->tid_count++] = e->tid;
+}
+
+static int hear(void *ctx, const struct event *events, size_t count)
+{
+    struct heard *h = ctx;
+    for (size_t i = 0; i < count; i++) {
+        const struct event *e = &events[i];
+        h->disorder += e->t_ns < h->t_ns;
+        h->t_ns = e->t_ns;
+        switch (e->type) {
+        case EVENT_FAULT:
+            hear_fault(h, e);
+            break;
+        case EVENT_CALL:
+            if (h->calls < 64)
+                h->call[h->calls] = *e;
+            h->calls++;
+            break;
+        case EVENT_FORK:
+            *(e->fork.child_pid == e->pid ? &h->threads : &h->forks) += 1;
+            break;
+        case EVENT_EXEC:
+            h->execs++;
+            memcpy(h->comm, e->exec.comm, sizeof h->comm);
+            break;
+        case EVENT_EXIT:
+            h->exits++;
+            h->process_exits += e->tid == e->pid;
+            break;
+        default:
+            fail();
+        }
+    }
+    return 0;
+}
+
+/* A child that does its work when it is told to, in a window that both know. */
+struct worker {
+    pid_t pid;
+    int go, done;
+    char *window;
+    size_t pages;
+};
+
+typedef void work_fn(struct worker *w);
+
+static char byte(int fd)
+{
+    char c = 0;
+    return read(fd, &c, 1) == 1 ? c : 0;
+}
+
+static void start_worker(struct worker *w, work_fn *work, size_t pages)
+{
+    int go[2], done[2];
+    assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(done, O_CLOEXEC), 0);
+    w->pages = pages;
+    w->window = mmap(NULL, pages * page, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_ptr_not_equal(w->window, MAP_FAILED);
+    madvise(w->window, pages * page, MADV_NOHUGEPAGE);
+    w->pid = fork();
+    assert_true(w->pid >= 0);
+    if (!w->pid) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        w->go = go[0];
+        w->done = done[1];
+        if (byte(go[0]) == 'g')
+            work(w);
+        _exit(0);
+    }
+    w->go = go[1];
+    w->done = done[0];
+    close(go[0]);
+    close(done[1]);
+}
+
+static void touch(const struct worker *w, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        *(volatile char *)(w->window + i * page) = 1;
+}
+
+static struct engine *follow(const struct worker *w, struct engine_options o)
+{
+    struct engine *e = NULL;
+    struct err err = {0};
+    o.pid = w->pid;
+    if (engine_perf.open(&o, &e, &err))
+        fail_msg("%s", err.text);
+    assert_true(engine_perf.fd(e) >= 0);
+    return e;
+}
+
+static struct heard heard_of(const struct worker *w)
+{
+    return (struct heard){.from = (uintptr_t)w->window,
+                          .to = (uintptr_t)w->window + w->pages * page};
+}
+
+/* Drains as told by the descriptor until the process has ended and nothing comes any more. */
+static void hear_all(struct worker *w, struct engine *e, struct heard *h)
+{
+    uint64_t quiet = 0;
+    ssize_t n = write(w->go, "g", 1);
+    assert_true(n == 1 || errno == EPIPE); /* it may have ended */
+    while (quiet < 2) {
+        struct pollfd p = {.fd = engine_perf.fd(e), .events = POLLIN};
+        int ready = poll(&p, 1, 100);
+        bool gone = waitpid(w->pid, NULL, WNOHANG | __WALL) != 0;
+        assert_int_equal(engine_perf.drain(e, hear, h), 0);
+        quiet = gone && !ready ? quiet + 1 : 0;
+    }
+    close(w->go);
+    close(w->done);
+    munmap(w->window, w->pages * page);
+}
+
+static struct engine_stats finish(struct worker *w, struct engine *e, struct heard *h)
+{
+    struct engine_stats s;
+    hear_all(w, e, h);
+    engine_perf.stats(e, &s);
+    engine_perf.close(e);
+    assert_int_equal(s.faults, h->faults + h->others);
+    assert_int_equal(h->disorder, 0);
+    assert_false(s.heat);
+    return s;
+}
+
+static const struct engine_options plain = {.follow = true, .kernel = true};
+
+static void touch_all(struct worker *w)
+{
+    touch(w, 0, w->pages);
+}
+
+static void a_burst_is_complete(void **state)
+{
+    (void)state;
+    struct worker w;
+    start_worker(&w, touch_all, 100000);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, plain);
+    struct engine_stats s = finish(&w, e, &h);
+    assert_int_equal(h.faults + s.lost, 100000);
+    assert_int_equal(h.kernel, 0);
+    assert_true(h.tid_count == 1 && h.tids[0] == w.pid);
+    assert_int_equal(h.process_exits, 1);
+}
+
+/* The faults that a process makes from now on, counted by an event without a ring. */
+static int count_faults(pid_t pid)
+{
+    struct perf_event_attr attr = {
+        .type = PERF_TYPE_SOFTWARE, .size = sizeof attr, .config = PERF_COUNT_SW_PAGE_FAULTS};
+    int fd = (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+/* With the smallest ring and nobody draining, most is lost, and every bit of that is counted. */
+static void losses_are_counted_exactly(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    struct worker w;
+    struct engine_options o = plain;
+    start_worker(&w, touch_all, 20000);
+    struct heard h = heard_of(&w);
+    o.ring_bytes = 16384;
+    struct engine *e = follow(&w, o);
+    int counter = count_faults(w.pid);
+    assert_int_equal(write(w.go, "g", 1), 1);
+    assert_int_equal(waitid(P_PID, (id_t)w.pid, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+    struct engine_stats s = finish(&w, e, &h);
+    uint64_t made = 0;
+    assert_int_equal(read(counter, &made, sizeof made), sizeof made);
+    close(counter);
+    assert_true(h.faults < 2000 && made >= 20000);
+    /* What was lost may be the record of the end, too. */
+    assert_in_range(s.faults + s.lost, made, made + 1);
+}
+
+static void *touch_a_quarter(void *arg)
+{
+    static int next;
+    struct worker *w = arg;
+    size_t i = (size_t)__atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % 4;
+    touch(w, w->pages / 4 * i, w->pages / 4 * (i + 1));
+    return NULL;
+}
+
+static void touch_by_threads(struct worker *w)
+{
+    pthread_t t[4];
+    for (unsigned i = 0; i < 4; i++)
+        if (pthread_create(&t[i], NULL, touch_a_quarter, w))
+            _exit(1);
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(t[i], NULL);
+}
+
+static void new_threads_are_followed(void **state)
+{
+    (void)state;
+    struct worker w;
+    start_worker(&w, touch_by_threads, 8000);
+    struct heard h = heard_of(&w);
+    h.hits = calloc(w.pages, 1);
+    struct engine *e = follow(&w, plain);
+    struct engine_stats s = finish(&w, e, &h);
+    assert_int_equal(s.lost, 0);
+    for (size_t i = 0; i < w.pages; i++)
+        assert_int_equal(h.hits[i], 1);
+    free(h.hits);
+    assert_int_equal(h.tid_count, 4);
+    assert_in_range(h.threads, 4, 5); /* a sanitizer may have its own */
+    assert_in_range(h.exits, 5, 6);
+    assert_int_equal(h.process_exits, 1);
+}
+
+/* Threads that wait with the work before the engine opens, and others that come and go meanwhile. */
+static void *wait_and_touch(void *arg)
+{
+    struct worker *w = arg;
+    while (!*(volatile char *)w->window)
+        usleep(1000);
+    return touch_a_quarter(arg);
+}
+
+static void *flicker(void *arg)
+{
+    return arg;
+}
+
+static void go_by_threads(struct worker *w)
+{
+    pthread_t t[3], brief;
+    for (unsigned i = 0; i < 3; i++)
+        if (pthread_create(&t[i], NULL, wait_and_touch, w))
+            _exit(1);
+    struct pollfd p = {.fd = w->go, .events = POLLIN};
+    if (write(w->done, "r", 1) != 1)
+        _exit(1);
+    while (!poll(&p, 1, 0))
+        if (!pthread_create(&brief, NULL, flicker, NULL))
+            pthread_join(brief, NULL);
+    touch_a_quarter(w); /* the first page of it lets the others go */
+    for (unsigned i = 0; i < 3; i++)
+        pthread_join(t[i], NULL);
+}
+
+static void existing_threads_are_followed_once(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 5; round++) {
+        struct worker w;
+        start_worker(&w, go_by_threads, 8000);
+        struct heard h = heard_of(&w);
+        h.hits = calloc(w.pages, 1);
+        assert_int_equal(write(w.go, "g", 1), 1);
+        assert_int_equal(byte(w.done), 'r');
+        struct engine *e = follow(&w, plain);
+        struct engine_stats s = finish(&w, e, &h);
+        assert_int_equal(s.lost, 0);
+        for (size_t i = 1; i < w.pages; i++)
+            assert_int_equal(h.hits[i], 1);
+        free(h.hits);
+    }
+}
+
+static void touch_by_children(struct worker *w)
+{
+    touch(w, 0, 100);
+    for (unsigned i = 1; i <= 3; i++)
+        if (!fork()) {
+            touch(w, 100 * i, 100 * (i + 1));
+            if (i == 1 && !fork())
+                touch(w, 400, 500);
+            while (wait(NULL) > 0)
+                continue;
+            _exit(0);
+        }
+    while (wait(NULL) > 0)
+        continue;
+}
+
+static void children_are_followed(void **state)
+{
+    (void)state;
+    struct worker w;
+    start_worker(&w, touch_by_children, 500);
+    struct heard h = heard_of(&w);
+    h.hits = calloc(w.pages, 1);
+    struct engine *e = follow(&w, plain);
+    struct engine_stats s = finish(&w, e, &h);
+    assert_int_equal(s.lost, 0);
+    for (size_t i = 0; i < w.pages; i++)
+        assert_int_equal(h.hits[i], 1);
+    free(h.hits);
+    assert_int_equal(h.forks, 4);
+    assert_int_equal(h.process_exits, 5);
+    assert_int_equal(h.tid_count, 5);
+}
+
+static void children_are_left_alone(void **state)
+{
+    (void)state;
+    struct worker w;
+    struct engine_options o = {.kernel = true};
+    start_worker(&w, touch_by_children, 500);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, o);
+    struct engine_stats s = finish(&w, e, &h);
+    assert_int_equal(s.lost, 0);
+    assert_int_equal(h.faults, 100);
+    assert_int_equal(h.forks, 3); /* of its own; the grandchild's birth is not told */
+    assert_int_equal(h.process_exits, 1);
+}
+
+static void threads_without_children(void **state)
+{
+    (void)state;
+    struct worker w;
+    struct engine_options o = {.kernel = true};
+    start_worker(&w, touch_by_threads, 8000);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, o);
+    struct engine_stats s = finish(&w, e, &h);
+    assert_int_equal(h.faults + s.lost, 8000);
+}
+
+static void exec_true(struct worker *w)
+{
+    touch(w, 0, 10);
+    execl("/bin/true", "true", (char *)NULL);
+}
+
+static void exec_is_followed(void **state)
+{
+    (void)state;
+    struct worker w;
+    start_worker(&w, exec_true, 10);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, plain);
+    struct engine_stats s = finish(&w, e, &h);
+    assert_int_equal(s.lost, 0);
+    assert_int_equal(h.faults, 10);
+    assert_int_equal(h.execs, 1);
+    assert_string_equal(h.comm, "true");
+    assert_true(h.others > 20); /* of the new program */
+    assert_int_equal(h.process_exits, 1);
+}
+
+static void read_into(struct worker *w)
+{
+    int fd = open("/dev/zero", O_RDONLY);
+    if (read(fd, w->window, w->pages * page) < 0)
+        _exit(1);
+}
+
+static void faults_in_kernel_mode_have_the_users_ip(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    struct worker w;
+    start_worker(&w, read_into, 50);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, plain);
+    finish(&w, e, &h);
+    assert_int_equal(h.faults, 50);
+    assert_int_equal(h.kernel, 50);
+    assert_true(h.ip > 0x1000 && h.ip < UINT64_C(1) << 47);
+}
+
+static void without_kernel_mode_they_are_not_seen(void **state)
+{
+    (void)state;
+    struct worker w;
+    struct engine_options o = {.follow = true};
+    start_worker(&w, read_into, 50);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, o);
+    finish(&w, e, &h);
+    assert_int_equal(h.faults, 0);
+}
+
+/* A few faults do not fill any ring: they must come by themselves, and soon. */
+static void touch_and_wait(struct worker *w)
+{
+    touch_all(w);
+    byte(w->go);
+}
+
+static void few_faults_come_soon(void **state)
+{
+    (void)state;
+    struct worker w;
+    start_worker(&w, touch_and_wait, 3);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, plain);
+    assert_int_equal(write(w.go, "g", 1), 1);
+    uint64_t began = io_now_ns();
+    while (h.faults < 3 && io_now_ns() - began < 2000000000) {
+        struct pollfd p = {.fd = engine_perf.fd(e), .events = POLLIN};
+        poll(&p, 1, 1000);
+        assert_int_equal(engine_perf.drain(e, hear, &h), 0);
+    }
+    assert_int_equal(h.faults, 3);
+    finish(&w, e, &h);
+}
+
+static int stop(void *ctx, const struct event *events, size_t count)
+{
+    (void)events;
+    *(size_t *)ctx += count;
+    return -ECANCELED;
+}
+
+static void a_sink_can_end_the_draining(void **state)
+{
+    (void)state;
+    struct worker w;
+    start_worker(&w, touch_and_wait, 1000);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, plain);
+    assert_int_equal(write(w.go, "g", 1), 1);
+    size_t taken = 0;
+    while (!taken)
+        if (!engine_perf.drain(e, stop, &taken))
+            usleep(1000);
+    struct engine_stats s = {0};
+    hear_all(&w, e, &h);
+    engine_perf.stats(e, &s);
+    engine_perf.close(e);
+    assert_int_equal(h.faults + h.others + taken, s.faults);
+    assert_int_equal(s.lost, 0);
+    engine_perf.close(NULL);
+}
+
+static void the_dead_cannot_be_followed(void **state)
+{
+    (void)state;
+    struct engine *e = NULL;
+    struct err err = {0};
+    pid_t pid = fork();
+    if (!pid)
+        _exit(0);
+    waitpid(pid, NULL, 0);
+    struct engine_options o = plain;
+    o.pid = pid;
+    assert_int_equal(engine_perf.open(&o, &e, &err), -ESRCH);
+    assert_non_null(strstr(err.text, "has ended"));
+    assert_null(e);
+}
+
+/* Runs a check in a child without privilege; its exit status. */
+static int as_nobody(int (*check)(void))
+{
+    pid_t pid = fork();
+    if (!pid) {
+        if (geteuid() == 0 && (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534)))
+            _exit(99);
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+        _exit(check());
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int own_process(void)
+{
+    struct worker w;
+    start_worker(&w, touch_all, 5000);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, plain);
+    struct engine_stats s = finish(&w, e, &h);
+    return h.faults + s.lost != 5000;
+}
+
+static int foreign_process(void)
+{
+    struct engine *e = NULL;
+    struct err err = {0};
+    struct engine_options o = {.pid = 1};
+    int rc = engine_perf.open(&o, &e, &err);
+    return !(rc == -EACCES || rc == -EPERM) || !strstr(err.text, "run as root");
+}
+
+static void without_privilege_own_processes_are_followed(void **state)
+{
+    (void)state;
+    int fd = open("/proc/sys/kernel/perf_event_paranoid", O_RDONLY);
+    if (fd < 0 || byte(fd) > '2')
+        skip();
+    close(fd);
+    assert_int_equal(as_nobody(own_process), 0);
+}
+
+static void without_privilege_others_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(as_nobody(foreign_process), 0);
+}
+
+static void call_all(struct worker *w)
+{
+    char *p = mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    touch(w, 0, 1);
+    mprotect(p, page, PROT_NONE);
+    munmap(p, page);
+    syscall(SYS_munmap, (uintptr_t)1, page);
+}
+
+static const struct event *call_named(const struct heard *h, enum mm_call call, uint64_t first)
+{
+    for (size_t i = 0; i < h->calls && i < 64; i++)
+        if (h->call[i].call.call == call && (!first || h->call[i].call.args[0] == first))
+            return &h->call[i];
+    return NULL;
+}
+
+/* In a mount namespace of its own, with tracefs. 77: not to be had here. */
+static int calls_come_by_tracepoints(void)
+{
+    static const char tracefs[] = "/sys/kernel/tracing";
+    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+        return 77;
+    if (access("/sys/kernel/tracing/events", F_OK) && mount("tracefs", tracefs, "tracefs", 0, NULL))
+        return 77;
+    if (access("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id", R_OK))
+        return 77;
+    struct worker w;
+    start_worker(&w, call_all, 1);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, plain);
+    struct engine_stats s = finish(&w, e, &h);
+    const struct event *map = call_named(&h, CALL_MMAP, 0);
+    assert_int_equal(s.lost, 0);
+    assert_int_equal(h.faults, 1);
+    assert_non_null(map);
+    assert_true(map->call.has_args && map->call.args[1] == page && map->tid == w.pid);
+    assert_true(map->call.entered_ns > 0 && map->call.entered_ns <= map->t_ns);
+    assert_int_equal(map->call.args[2], PROT_READ);
+    const struct event *unmap = call_named(&h, CALL_MUNMAP, (uint64_t)map->call.result);
+    assert_non_null(unmap);
+    assert_int_equal(unmap->call.result, 0);
+    assert_non_null(call_named(&h, CALL_MPROTECT, (uint64_t)map->call.result));
+    assert_non_null(call_named(&h, CALL_MUNMAP, 1));
+    assert_int_equal(call_named(&h, CALL_MUNMAP, 1)->call.result, -EINVAL);
+    return 0;
+}
+
+static void calls_are_seen_where_tracepoints_are(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    fflush(NULL);
+    pid_t pid = fork();
+    if (!pid)
+        _exit(calls_come_by_tracepoints());
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+int main(void)
+{
+    page = (uint64_t)sysconf(_SC_PAGESIZE);
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_burst_is_complete),
+        cmocka_unit_test(losses_are_counted_exactly),
+        cmocka_unit_test(new_threads_are_followed),
+        cmocka_unit_test(existing_threads_are_followed_once),
+        cmocka_unit_test(children_are_followed),
+        cmocka_unit_test(children_are_left_alone),
+        cmocka_unit_test(threads_without_children),
+        cmocka_unit_test(exec_is_followed),
+        cmocka_unit_test(faults_in_kernel_mode_have_the_users_ip),
+        cmocka_unit_test(without_kernel_mode_they_are_not_seen),
+        cmocka_unit_test(few_faults_come_soon),
+        cmocka_unit_test(a_sink_can_end_the_draining),
+        cmocka_unit_test(the_dead_cannot_be_followed),
+        cmocka_unit_test(without_privilege_own_processes_are_followed),
+        cmocka_unit_test(without_privilege_others_are_refused),
+        cmocka_unit_test(calls_are_seen_where_tracepoints_are),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
