@@ -33,11 +33,13 @@ int array_reserve(void **array, size_t *cap, size_t need, size_t size)
 
 int buf_reserve(struct buf *b, size_t more)
 {
-    if (more > SIZE_MAX / 4 - b->len)
-        return -ENOMEM;
     void *p = b->data;
-    int rc = array_reserve(&p, &b->cap, b->len + more + 1, 1);
+    int rc = -ENOMEM;
+    if (more <= SIZE_MAX / 4 - b->len)
+        rc = array_reserve(&p, &b->cap, b->len + more + 1, 1);
     b->data = p;
+    if (rc)
+        b->error = rc;
     return rc;
 }
 
@@ -91,6 +93,7 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 void buf_clear(struct buf *b)
 {
     b->len = 0;
+    b->error = 0;
     if (b->data)
         b->data[0] = '\0';
 }

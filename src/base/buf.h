@@ -8,6 +8,7 @@ struct buf {
     char *data; /* owned; NUL-terminated whenever len was set by the functions below */
     size_t len; /* bytes in use, without the terminating NUL */
     size_t cap; /* bytes allocated */
+    int error;  /* of any call since the last buf_clear: 0 or -ENOMEM, for who checks at the end */
 };
 
 void buf_deinit(struct buf *b);

@@ -126,7 +126,8 @@ int snapshot_table(const struct moment *m, bool pages, struct buf *out)
     totals_of_all(m, &t);
     buf_printf(out, "%-33s", "total");
     put_totals(out, &t);
-    return rc ? rc : buf_putc(out, '\n');
+    buf_putc(out, '\n');
+    return rc ? rc : out->error;
 }
 
 /* --- CSV (RFC 4180) --- */
@@ -179,7 +180,8 @@ static int csv_regions(const struct moment *m, struct buf *out)
     buf_puts(out, ",,,,,,total,\"\"");
     totals_of_all(m, &t);
     csv_totals(out, &t);
-    return buf_putc(out, '\n');
+    buf_putc(out, '\n');
+    return out->error;
 }
 
 static int csv_run(void *ctx, const struct page_run *run)
@@ -213,5 +215,5 @@ int snapshot_csv(const struct moment *m, bool pages, struct buf *out)
     int rc = buf_puts(out, "start,pages,state,attrs,pfn,mapcount,order\n");
     for (size_t i = 0; !rc && i < m->regions->count; i++)
         rc = walk_region(m, &m->regions->v[i], csv_run, out);
-    return rc;
+    return rc ? rc : out->error;
 }
