@@ -13,6 +13,7 @@ int main(int argc, char **argv)
         command_fail(&e, EXIT_USAGE);
         return EXIT_USAGE;
     }
+    o.ui.samples = o.count;
     switch (o.command) {
     case COMMAND_HELP:
         fputs(options_help, stdout);
@@ -30,7 +31,6 @@ int main(int argc, char **argv)
     default:
         setlocale(LC_ALL, "");
         o.ui.pick = o.command == COMMAND_PICK;
-        o.ui.samples = o.count;
         return command_watch(&o, NULL);
     }
 }

@@ -259,6 +259,8 @@ static int check(struct options *o, struct err *e)
                                    "CMD [ARG...]");
     if (o->command == COMMAND_DOCTOR && o->format == FORMAT_CSV)
         return err_set(e, -EINVAL, "doctor has no csv format: use table or json");
+    if (o->user && !o->argv)
+        return err_set(e, -EINVAL, "-u goes with a command to start");
     if (o->keys && !o->cols)
         return err_set(e, -EINVAL, "--keys needs --screen COLSxROWS");
     if (o->cols && (o->command == COMMAND_SNAP || o->command == COMMAND_DOCTOR))

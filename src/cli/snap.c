@@ -112,7 +112,9 @@ static int snap_command(const struct options *o)
     struct err e = {0};
     struct spawn child;
     struct procdir d;
-    const struct spawn_options start = {.argv = o->argv, .user = o->user};
+    /* What the command prints must not end up in the middle of the picture. */
+    const struct spawn_options start = {.argv = o->argv, .user = o->user,
+                                        .output_to_error = !o->output};
     int rc = spawn_start(&start, &child, &e);
     if (rc)
         return command_fail(&e, spawn_failure_status(rc));

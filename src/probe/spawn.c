@@ -182,6 +182,8 @@ static void reset_signals(void)
 
 static int take_stdio(const struct plan *p)
 {
+    if (p->options->output_to_error && dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+        return -errno;
     for (int i = 0; i < 3; i++)
         if (p->stdio[i] >= 0 && dup2(p->stdio[i], i) < 0)
             return -errno;

@@ -23,6 +23,7 @@ struct spawn_options {
     char *const *argv; /* ended by NULL; argv[0] is looked up in PATH */
     const char *user;  /* name or number; NULL: see above */
     bool capture;
+    bool output_to_error; /* the command's standard output is our standard error */
     bool hold; /* the child waits before exec until spawn_release: probes can attach first */
 };
 

@@ -25,13 +25,18 @@ static const struct {
 
 enum { NAME_N = sizeof names / sizeof *names };
 
+/* Characters that make a control character with Ctrl: letters and \ ] ^ _ (Ctrl-[ is Esc). */
+static bool control_of(char c)
+{
+    return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z' && c != '|') || (c >= '\\' && c <= '_');
+}
+
 static int key_of_name(const char *name, size_t len)
 {
     for (size_t i = 0; i < NAME_N; i++)
         if (strlen(names[i].name) == len && !strncasecmp(names[i].name, name, len))
             return names[i].key;
-    if (len == 3 && !strncasecmp(name, "C-", 2) && ((name[2] | 0x20) >= 'a') &&
-        ((name[2] | 0x20) <= 'z'))
+    if (len == 3 && !strncasecmp(name, "C-", 2) && control_of(name[2]))
         return KEY_CTRL(name[2]);
     if (len >= 2 && len <= 3 && (name[0] | 0x20) == 'f') {
         const char *p = name + 1;
@@ -85,8 +90,8 @@ int keys_next(const char **text, int *key, struct err *e)
     } else if (len) {
         uint32_t c;
         size_t n = text_utf8_decode(s, len, &c);
-        if (!n)
-            return refuse(e, s, 1);
+        if (!n || (c >= 0x80 && c < 0xa0)) /* no terminal sends a C1 control as a key */
+            return refuse(e, s, n ? n : 1);
         found = named_control(c);
         *text = s + n;
     }
@@ -105,7 +110,7 @@ const char *key_name(char out[KEY_NAME_MAX], int key)
     if (key >= KEY_CODE_F1 && key <= KEY_CODE_F12)
         snprintf(out, KEY_NAME_MAX, "<F%d>", key - KEY_CODE_F1 + 1);
     else if (key > 0 && key < 0x20)
-        snprintf(out, KEY_NAME_MAX, "<C-%c>", key + 0x60);
+        snprintf(out, KEY_NAME_MAX, "<C-%c>", key < 0x1b ? key + 0x60 : key + 0x40);
     else if (key > 0 && key < KEY_CODE_FIRST)
         snprintf(out, KEY_NAME_MAX, "%.*s", (int)text_utf8_encode(utf8, (uint32_t)key), utf8);
     else

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../helpers")]
@@ -271,8 +272,20 @@ def footprint(pid):
             "page-table entries": digest.hexdigest()}
 
 
+def settled(pid):
+    """The footprint once it stands still: a target goes to sleep some time after it says so."""
+    last, deadline = footprint(pid), time.monotonic() + 10
+    while time.monotonic() < deadline:
+        os.sched_yield()
+        now = footprint(pid)
+        if now == last and now.get("state", "S") != "R":
+            return now
+        last = now
+    return last
+
+
 def watching_changes_nothing(pid):
-    before = footprint(pid)
+    before = settled(pid)
     for options in ([], ["--pages"], ["--residency"]):
         for form in ("json", "csv", "table"):
             for _ in range(5):
