@@ -64,6 +64,8 @@ static void impossible_sizes_are_refused_and_change_nothing(void **state)
     assert_int_equal(buf_reserve(&b, SIZE_MAX), -ENOMEM);
     assert_int_equal(buf_reserve(&b, SIZE_MAX - 4), -ENOMEM);
     assert_int_equal(buf_reserve(&b, SIZE_MAX / 2), -ENOMEM);
+    assert_int_equal(b.error, -ENOMEM);
+    before.error = b.error;
     assert_memory_equal(&b, &before, sizeof b);
     assert_string_equal(b.data, "kept");
     buf_deinit(&b);
