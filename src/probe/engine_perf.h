@@ -17,8 +17,9 @@
 #include "base/err.h"
 #include "model/event.h"
 
-/* What the samples of an event are. */
-enum perf_kind { PERF_FAULT, PERF_ENTER, PERF_LEAVE, PERF_KIND_N };
+/* What the samples of an event are. Faults in kernel mode have an event of their own because only
+ * they need the user's registers, which cost a few percent. */
+enum perf_kind { PERF_FAULT, PERF_KERNEL_FAULT, PERF_ENTER, PERF_LEAVE, PERF_KIND_N };
 
 /* Which event has which id; ascending by id. */
 struct perf_id {
@@ -28,8 +29,8 @@ struct perf_id {
 
 /* How the records are laid out. */
 struct perf_layout {
-    bool user_ip;              /* faults end with the user's own instruction pointer */
-    const struct perf_id *ids; /* of all events; NULL: only PERF_FAULT, and records carry no id */
+    bool user_ip;              /* faults in kernel mode end with the user's instruction pointer */
+    const struct perf_id *ids; /* of all events; NULL: only faults, and records carry no id */
     size_t id_count;
 };
 
@@ -113,7 +114,8 @@ int perf_events_open(struct perf_events *events, pid_t pid, uint64_t ring_bytes,
 void perf_events_close(struct perf_events *events);
 
 /* What the kernel has counted: faults that were made, and records that found no room (of any
- * kind; 0 on kernels that do not count them, before 6.0). Exact when the target rests or is gone. */
+ * kind; 0 on kernels before 6.0, which do not count them). Exact when the target rests or is gone.
+ */
 void perf_events_count(const struct perf_events *events, uint64_t *faults, uint64_t *lost);
 
 /* System calls whose return is awaited. */

@@ -110,7 +110,7 @@ static int set_filters(struct perf_events *ev)
     char filter[1024];
     perf_calls_filter(filter, sizeof filter);
     for (size_t i = 0; i < ev->fd_count; i++)
-        if (ev->fds[i].kind != PERF_FAULT &&
+        if (ev->fds[i].kind >= PERF_ENTER &&
             ioctl(ev->fds[i].fd, PERF_EVENT_IOC_SET_FILTER, filter))
             return -errno;
     return 0;
@@ -173,15 +173,20 @@ static void detach(struct perf_events *ev)
     ev->fd_count = 0;
 }
 
-/* The first events must be one thread's on every CPU: -EAGAIN when it ends on the way. A thread that
- * ends later keeps the events that it has, which does no harm. */
+static bool is_wanted(const struct perf_wish *wish, unsigned kind)
+{
+    return kind == PERF_FAULT || (kind == PERF_KERNEL_FAULT ? wish->kernel : wish->calls);
+}
+
+/* The first events must be one thread's on every CPU: -EAGAIN when it ends on the way. A thread
+ * that ends later keeps the events that it has, which does no harm. */
 static int open_on_threads(struct perf_events *ev, const struct threads *t, uint64_t ring_bytes)
 {
-    unsigned kinds = ev->wish.calls ? PERF_KIND_N : PERF_FAULT + 1;
     for (size_t i = 0; i < t->count; i++) {
         int rc = 0;
-        for (unsigned kind = 0; !rc && kind < kinds; kind++)
-            rc = open_on_cpus(ev, (enum perf_kind)kind, t->tid[i], ring_bytes);
+        for (unsigned kind = 0; !rc && kind < PERF_KIND_N; kind++)
+            if (is_wanted(&ev->wish, kind))
+                rc = open_on_cpus(ev, (enum perf_kind)kind, t->tid[i], ring_bytes);
         if (rc && rc != -ESRCH)
             return rc;
         if (ev->fd_count && ev->fd_count < ev->ring_count)
@@ -287,26 +292,23 @@ static int try_event(const struct perf_events *ev, enum perf_kind kind, const st
     return 0;
 }
 
-/* Asks for less until the kernel agrees: no faults in kernel mode, no following into threads alone
- * (before 5.13), no system calls. */
+/* Asks for less where the kernel does not agree: no following into threads alone (before 5.13), no
+ * faults in kernel mode, no system calls. */
 static int find_settings(struct perf_events *ev, pid_t pid)
 {
     struct threads t = {0};
     ev->wish.threads_only = true;
     int rc = list_threads(pid, &t);
-    while (!rc && (rc = try_event(ev, PERF_FAULT, &t))) {
-        if ((rc == -EACCES || rc == -EPERM) && ev->wish.kernel)
-            ev->wish.kernel = false;
-        else if (rc == -EINVAL && ev->wish.threads_only)
-            ev->wish.threads_only = false;
-        else
-            break;
-        rc = 0;
+    if (!rc && (rc = try_event(ev, PERF_FAULT, &t)) == -EINVAL) {
+        ev->wish.threads_only = false;
+        rc = try_event(ev, PERF_FAULT, &t);
     }
+    if (!rc && ev->wish.kernel)
+        ev->wish.kernel = !try_event(ev, PERF_KERNEL_FAULT, &t);
     if (!rc && ev->wish.calls)
         ev->wish.calls = !try_event(ev, PERF_ENTER, &t);
     free(t.tid);
-    ev->layout.user_ip = ev->wish.kernel && PERF_ARCH_IP_MASK != 0;
+    ev->layout.user_ip = PERF_ARCH_IP_MASK != 0;
     return rc ? rc : find_cpus(ev);
 }
 
@@ -393,7 +395,7 @@ void perf_events_count(const struct perf_events *ev, uint64_t *faults, uint64_t 
         uint64_t v[2] = {0, 0};
         if (read(ev->fds[i].fd, v, sizeof v) < (ssize_t)sizeof *v)
             continue;
-        *faults += ev->fds[i].kind == PERF_FAULT ? v[0] : 0;
+        *faults += ev->fds[i].kind < PERF_ENTER ? v[0] : 0;
         *lost += v[1];
     }
 }

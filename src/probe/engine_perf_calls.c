@@ -93,8 +93,8 @@ void perf_calls_find(struct perf_wish *wish)
                   read_id("sys_exit", &wish->tracepoint[PERF_LEAVE]);
 }
 
-/* The numbers of fork and remap_file_pages for 32-bit tasks are those of open and openat for others,
- * which would flood the rings: 32-bit forks are told by their task record anyway. */
+/* The numbers of fork and remap_file_pages for 32-bit tasks are those of open and openat for
+ * others, which would flood the rings; 32-bit forks are told by their task record anyway. */
 static bool worth_passing(const struct call_number *n)
 {
     return PERF_ARCH_COMPAT && n->call != CALL_FORK && n->call != CALL_REMAP_FILE_PAGES;

@@ -2,12 +2,14 @@
  *
  *   header 8 | [id 8] | ip 8 | pid 4 tid 4 | time 8 | addr 8 | [abi 8 | user ip 8]
  *
+ * where abi and user ip belong to faults in kernel mode,
  * and every other record ends with the same facts about its writer (sample_id_all):
  *
  *   header 8 | ... | pid 4 tid 4 | time 8 | [id 8]
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "probe/engine_perf.h"
 #include "probe/engine_perf_arch.h"
@@ -89,11 +91,10 @@ static void read_fault(const struct perf_layout *layout, uint16_t misc, struct f
     e->fault.access = ACCESS_UNKNOWN;
     e->fault.protection = NOT_KNOWN;
     e->fault.mode = (uint8_t)mode_of(misc);
-    uint64_t user_ip = 0;
-    if (layout->user_ip && take64(f) != PERF_SAMPLE_REGS_ABI_NONE)
-        user_ip = take64(f);
-    if (e->fault.mode == MODE_KERNEL)
-        e->fault.ip = user_ip;
+    if (e->fault.mode == MODE_KERNEL) {
+        bool told = layout->user_ip && take64(f) != PERF_SAMPLE_REGS_ABI_NONE;
+        e->fault.ip = told ? take64(f) : 0;
+    }
     out->what = PERF_IS_EVENT;
 }
 
@@ -126,7 +127,7 @@ static void read_sample(const struct perf_layout *layout, uint16_t misc, struct 
                         struct perf_seen *out)
 {
     int kind = layout->ids ? kind_of(layout, take64(f)) : PERF_FAULT;
-    if (kind == PERF_FAULT)
+    if (kind == PERF_FAULT || kind == PERF_KERNEL_FAULT)
         read_fault(layout, misc, f, out);
     else if (kind >= 0)
         read_call(kind, f, out);
@@ -216,7 +217,7 @@ int perf_record_parse(const struct perf_layout *layout, const char *bytes, size_
 
 void perf_attr_fill(const struct perf_wish *wish, enum perf_kind kind, struct perf_event_attr *out)
 {
-    bool fault = kind == PERF_FAULT;
+    bool fault = kind == PERF_FAULT || kind == PERF_KERNEL_FAULT;
     *out = (struct perf_event_attr){
         .type = fault ? PERF_TYPE_SOFTWARE : PERF_TYPE_TRACEPOINT,
         .size = sizeof *out,
@@ -227,22 +228,23 @@ void perf_attr_fill(const struct perf_wish *wish, enum perf_kind kind, struct pe
         .disabled = 1, /* until all are open */
         .inherit = 1,
         .inherit_thread = !wish->follow && wish->threads_only,
-        .exclude_kernel = fault && !wish->kernel,
+        .exclude_user = kind == PERF_KERNEL_FAULT,
+        .exclude_kernel = kind == PERF_FAULT,
         .exclude_hv = 1,
-        .task = fault,
-        .comm = fault,
-        .comm_exec = fault,
+        .task = kind == PERF_FAULT,
+        .comm = kind == PERF_FAULT,
+        .comm_exec = kind == PERF_FAULT,
         .watermark = 1,
         .sample_id_all = 1,
         .use_clockid = 1,
-        .clockid = 1, /* CLOCK_MONOTONIC */
+        .clockid = CLOCK_MONOTONIC,
     };
     out->sample_type |= fault ? PERF_SAMPLE_IP | PERF_SAMPLE_ADDR
-                              : PERF_SAMPLE_RAW | PERF_SAMPLE_REGS_USER;
+                              : PERF_SAMPLE_RAW;
     if (wish->calls)
         out->sample_type |= PERF_SAMPLE_IDENTIFIER;
-    if (fault && wish->kernel && PERF_ARCH_IP_MASK != 0)
+    if (kind != PERF_FAULT && PERF_ARCH_IP_MASK != 0) {
         out->sample_type |= PERF_SAMPLE_REGS_USER;
-    if (out->sample_type & PERF_SAMPLE_REGS_USER)
         out->sample_regs_user = PERF_ARCH_IP_MASK;
+    }
 }

@@ -65,7 +65,8 @@ static void in_a_ring(const struct perf_layout *layout, const char *bytes, size_
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct perf_id ids[] = {{1, PERF_FAULT}, {2, PERF_ENTER}, {3, PERF_LEAVE}};
+    static const struct perf_id ids[] = {
+        {1, PERF_FAULT}, {2, PERF_ENTER}, {3, PERF_LEAVE}, {4, PERF_KERNEL_FAULT}};
     if (size < 2)
         return 0;
     struct perf_layout layout = {.user_ip = data[0] & 1};

@@ -283,7 +283,7 @@ static void new_threads_are_followed(void **state)
     assert_int_equal(h.process_exits, 1);
 }
 
-/* Threads that wait with the work before the engine opens, and others that come and go meanwhile. */
+/* Threads that wait with the work before the engine opens; others come and go meanwhile. */
 static void *wait_and_touch(void *arg)
 {
     struct worker *w = arg;
