@@ -28,6 +28,8 @@ static bool scan_agrees(const struct page *known, const struct page *scanned)
         return known->state == scanned->state &&
                (scanned->state != PAGE_SWAP || known->frame == scanned->frame);
     const struct page_state_info *s = page_state_info(known->state);
+    if (s->present && known->frame == scanned->frame && known->frame != PAGE_FRAME_UNKNOWN)
+        return true; /* by entries, where there is no scan */
     return s->rss && (known->attrs & PAGE_A_PMD) == (scanned->attrs & PAGE_A_PMD);
 }
 

@@ -63,8 +63,8 @@ void *realloc(void *p, size_t n)
                                    : __libc_realloc(p, n);
 }
 
-/* Runs it with the allocations from the n-th on failing, for each n, until none was needed any more.
- * It returns the result of what it tried and checks for itself what must still be there. */
+/* Runs it with the allocations from the n-th on failing, for each n, until none was needed any
+ * more. It returns the result of what it tried and checks for itself what must still be there. */
 static void exhaust(int (*attempt)(void *), void *ctx)
 {
     enum { MOST = 20000 };
@@ -92,7 +92,8 @@ static struct page_run runs[300];
 static void make_runs(uint64_t frame)
 {
     for (unsigned i = 0; i < 300; i++)
-        runs[i] = (struct page_run){i * 700, 1 + i % 600, {frame + i, 1, PAGE_A_ENTRY, PAGE_ANON, 0}};
+        runs[i] = (struct page_run){
+            i * 700, 1 + i % 600, {frame + i, 1, PAGE_A_ENTRY, PAGE_ANON, 0}};
 }
 
 static uint64_t count_anon(const struct pagetree *t)
@@ -128,7 +129,7 @@ static void test_pagetree(void **state)
 }
 
 static const char maps[] = "1000-5000 rw-p 00000000 00:00 0 [heap]\nRss: 4 kB\nVmFlags: rd\n"
-                           "7f0000000000-7f0000003000 r--p 00000000 fe:00 7 /a \"quoted\" \x1b name\n";
+                           "7f0000000000-7f0000003000 r--p 00000000 fe:00 7 /a \"q\" \x1b name\n";
 
 static int try_maps(void *ctx)
 {
@@ -256,7 +257,7 @@ static int drop(void *ctx, struct record *r)
     return 0;
 }
 
-/* A look at a small process. What is missing for comfort only, as a second thread, may be done without. */
+/* A look at a small process. What only speeds it up, as a second thread, may be done without. */
 static int try_sampler(void *ctx)
 {
     const struct sampler_options *o = ctx;

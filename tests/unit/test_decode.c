@@ -277,7 +277,8 @@ static void test_noisy_attributes_on_request(void **state)
 static void test_mask_covers_what_matters(void **state)
 {
     (void)state;
-    const uint64_t base[] = {0, ANON, K_UPTODATE | K_SWAPBACKED, ANON | K_THP, K_ZERO, ANON | K_KSM};
+    const uint64_t base[] = {0,      ANON,         K_UPTODATE | K_SWAPBACKED, ANON | K_THP,
+                             K_ZERO, ANON | K_KSM};
     for (unsigned noisy = 0; noisy < 2; noisy++)
         for (unsigned i = 0; i < sizeof base / sizeof *base; i++)
             for (unsigned bit = 0; bit < 64; bit++)

@@ -79,7 +79,8 @@ static size_t random_requests(struct frames_request *v)
     uint64_t pfn = rnd(ENTRIES), at = 0;
     unsigned style = (unsigned)rnd(4);
     for (size_t i = 0; i < count; i++) {
-        uint32_t n = (uint32_t)(style == 3 && rnd(50) == 0 ? 1 + rnd(20000) : 1 + rnd(style * 20 + 1));
+        uint64_t most = style == 3 && rnd(50) == 0 ? 20000 : style * 20 + 1;
+        uint32_t n = (uint32_t)(1 + rnd(most));
         if (style == 0)
             pfn += rnd(4);
         else if (rnd(3))

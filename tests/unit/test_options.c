@@ -119,7 +119,8 @@ static void test_misuse(void **state)
         {"attach -5", "-5"}, {"attach 1 2", "word"}, {"attach 12x", "12x"},
         {"attach 2147483648", "2147483648"}, {"-p 1 2", "'2'"}, {"-p", "-p"}, {"--pid", "--pid"},
         {"-p +1", "+1"}, {"doctor x", "'x'"}, {"doctor -f csv", "csv"}, {"snap -p 1 x", "'x'"},
-        {"snap -p 1 -f xml", "xml"}, {"-f", "-f"}, {"-d 0", "'0'"}, {"-d -1", "-1"}, {"-d nan", "nan"},
+        {"snap -p 1 -f xml", "xml"}, {"-f", "-f"}, {"-d 0", "'0'"}, {"-d -1", "-1"},
+        {"-d nan", "nan"},
         {"-d inf", "inf"}, {"-d 1x", "1x"}, {"-d 3601", "3601"}, {"-n 0", "'0'"}, {"-n x", "'x'"},
         {"--cpu-limit 0", "'0'"}, {"--cpu-limit 101", "101"}, {"--color red", "red"},
         {"--screen 80", "80"}, {"--screen 0x0", "0x0"}, {"--screen x24", "x24"},
@@ -127,7 +128,8 @@ static void test_misuse(void **state)
         {"snap -p 1 --screen 80x24", "--screen"}, {"doctor --screen 80x24", "--screen"},
         {"--bogus", "--bogus"}, {"-x", "-x"}, {"-xyz", "-x"}, {"attach 1 -x", "word"},
         {"run -xd 1 -- ls", "-x"}, {"--pages=yes", "--pages"}, {"--s 80x24", "--s"},
-        {"snap -p 1 --bogus=\x1b[2J\n", "\\x1b"}, {"\x1b]0;title\a", "\\x1b"}, {"attach \xff\xfe", "\\xff"},
+        {"snap -p 1 --bogus=\x1b[2J\n", "\\x1b"}, {"\x1b]0;title\a", "\\x1b"},
+        {"attach \xff\xfe", "\\xff"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct options o = {.pid = 4242};

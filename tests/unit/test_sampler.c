@@ -237,6 +237,23 @@ static void test_ticks_follow_changes(void **state)
     watched_close(&w);
 }
 
+/* Counters move, pages do not: then nothing is told of pages, not even for a moment. */
+static void test_ticks_tell_only_what_changed(void **state)
+{
+    (void)state;
+    struct watched w;
+    open_root(&w);
+    tick_until(&w, complete);
+    unsigned sent = w.records[RECORD_PAGES];
+    for (unsigned i = 0; i < 5; i++) {
+        put_counters(20 + i);
+        assert_int_equal(watched_tick(&w), 0);
+    }
+    assert_int_equal(w.records[RECORD_PAGES], sent);
+    check_page(&w, 2, PAGE_ZERO, 102, 0);
+    watched_close(&w);
+}
+
 static int heap_shrank(const struct watched *w)
 {
     return model_now(w->model)->regions->count == 1;
@@ -257,6 +274,7 @@ static void test_what_is_unmapped_is_absent(void **state)
         else
             tick_until(&w, heap_shrank);
         assert_int_equal(model_now(w.model)->regions->count, 1);
+        assert_int_equal(w.emptied, 3); /* two pages, two mappings */
         static const unsigned gone[] = {0, 1, 16, 17, 0x100, 0x103};
         for (unsigned i = 0; i < sizeof gone / sizeof *gone; i++)
             check_page(&w, gone[i], PAGE_ABSENT, PAGE_FRAME_UNKNOWN, 0);
@@ -352,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         OVER_ROOT(test_full_by_entries),     OVER_ROOT(test_ticks_by_entries),
         OVER_ROOT(test_ticks_follow_changes), OVER_ROOT(test_what_is_unmapped_is_absent),
+        OVER_ROOT(test_ticks_tell_only_what_changed),
         OVER_ROOT(test_without_pagemap),     OVER_ROOT(test_without_frames),
         OVER_ROOT(test_a_directory_that_vanishes), OVER_ROOT(test_a_detail),
     };

@@ -129,7 +129,7 @@ static int be_obedient(void)
     return 0;
 }
 
-/* Maps, touches, protects and unmaps at random, begins again by exec, and ends after some of them. */
+/* Maps, touches, protects and unmaps at random, begins again by exec, ends after some of these. */
 static int be_wild(unsigned seed, unsigned execs)
 {
     char *v[16] = {0}, text[2][16];

@@ -141,7 +141,8 @@ static void test_json_runs(void **state)
 {
     json_t *j = load(*state, true);
     const json_t *regions = json_object_get(j, "regions");
-    const json_t *v = json_object_get(json_array_get(regions, 0), "runs"), *r = json_array_get(v, 0);
+    const json_t *v = json_object_get(json_array_get(regions, 0), "runs");
+    const json_t *r = json_array_get(v, 0);
     assert_int_equal(json_array_size(v), 3); /* the last page is absent */
     check_text(r, "start", "0x1000");
     check_text(r, "state", "anon-exclusive");

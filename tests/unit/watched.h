@@ -19,6 +19,7 @@ struct watched {
     struct sampler *sampler;
     struct model *model;
     unsigned records[RECORD_GONE + 1]; /* how many of each type came */
+    unsigned emptied;                  /* records that say that pages are gone */
 };
 
 static inline void check_pages_record(const struct record *r)
@@ -36,8 +37,10 @@ static inline int watched_sink(void *ctx, struct record *r)
 {
     struct watched *w = ctx;
     w->records[r->type]++;
-    if (r->type == RECORD_PAGES)
+    if (r->type == RECORD_PAGES) {
         check_pages_record(r);
+        w->emptied += !r->pages.count;
+    }
     assert_int_equal(model_fold(w->model, r), 0);
     return 0;
 }
