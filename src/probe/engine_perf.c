@@ -110,7 +110,7 @@ static int perf_open(const struct engine_options *options, struct engine **out, 
 {
     struct engine *e = calloc(1, sizeof *e);
     if (!e)
-        return err_set(err, -ENOMEM, "perf: out of memory");
+        return err_set(err, -ENOMEM, "out of memory");
     e->epoll = e->timer = -1;
     e->pid = options->pid;
     e->follow = options->follow;
@@ -118,9 +118,9 @@ static int perf_open(const struct engine_options *options, struct engine **out, 
     perf_calls_find(&e->events.wish);
     int rc = perf_events_open(&e->events, e->pid, ring_size(options->ring_bytes), err);
     if (!rc && e->events.wish.calls && !(e->calls = perf_calls_create()))
-        rc = err_set(err, -ENOMEM, "perf: out of memory");
+        rc = err_set(err, -ENOMEM, "out of memory");
     if (!rc && (rc = prepare_waiting(e)))
-        err_set(err, rc, "perf: cannot wait for events: %s; try --engine poll", strerror(-rc));
+        err_set(err, rc, "cannot wait for events: %s; try --engine poll", strerror(-rc));
     if (rc) {
         perf_close(e);
         return rc;

@@ -13,11 +13,19 @@
 #define PERF_ARCH_IP_MASK UINT64_C(0)
 #endif
 
-/* 32-bit tasks may run beside 64-bit ones, with other system call numbers. */
+/* System calls, and how the arguments of some are passed. */
 #if defined __x86_64__
-#define PERF_ARCH_COMPAT 1
+#include "probe/arch_x86_64.h"
+#define PERF_ARCH_CALLS 1
 #else
-#define PERF_ARCH_COMPAT 0
+#include "probe/bpf/wire.h"
+#define PERF_ARCH_CALLS 0
+struct arch_call {
+    uint16_t number;
+    uint8_t call, flags;
+};
+static const struct arch_call arch_calls[1], arch_calls_compat[1];
+enum { ARCH_MMAP2_SHIFT = 12 };
 #endif
 
 #endif

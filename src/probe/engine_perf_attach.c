@@ -326,27 +326,27 @@ static int explain(struct err *e, int rc, pid_t pid)
 {
     switch (-rc) {
     case ESRCH:
-        return err_set(e, rc, "perf: no process %d: it has ended or never was; see ps -e", pid);
+        return err_set(e, rc, "no process %d: it has ended or never was; see ps -e", pid);
     case EACCES:
     case EPERM:
-        return err_set(e, rc, "perf: process %d may not be followed: it is another user's, or "
+        return err_set(e, rc, "process %d may not be followed: it is another user's, or "
                               "perf_event_paranoid, now %d, forbids it; run as root, or sudo "
                               "sysctl kernel.perf_event_paranoid=2 for processes of your own",
                        pid, paranoid());
     case ENOSYS:
-        return err_set(e, rc, "perf: this kernel has no perf events; it needs one built with "
+        return err_set(e, rc, "this kernel has no perf events; it needs one built with "
                               "CONFIG_PERF_EVENTS");
     case EMFILE:
     case ENFILE:
-        return err_set(e, rc, "perf: too many files open for one event a thread and CPU; raise "
+        return err_set(e, rc, "too many files open for one event a thread and CPU; raise "
                               "the limit with ulimit -n");
     case EAGAIN:
-        return err_set(e, rc, "perf: process %d starts threads faster than they can be followed; "
+        return err_set(e, rc, "process %d starts threads faster than they can be followed; "
                               "try again, or follow it with bpf as root", pid);
     case ENOMEM:
-        return err_set(e, rc, "perf: no memory for the rings; free some, or raise ulimit -l");
+        return err_set(e, rc, "no memory for the rings; free some, or raise ulimit -l");
     default:
-        return err_set(e, rc, "perf: events cannot be opened: %s; try --engine poll",
+        return err_set(e, rc, "events cannot be opened: %s; try --engine poll",
                        strerror(-rc));
     }
 }
