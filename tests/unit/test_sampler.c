@@ -122,7 +122,7 @@ static void open_root(struct watched *w)
 {
     struct err e = {0};
     const struct sampler_options o = {.proc_root = root, .pid = PID, .want = PAGES_ALL,
-                                      .cpu_permille = 1000};
+                                      .cpu_permille = AMPLE_PERMILLE};
     if (watched_open(w, &o, &e))
         fail_msg("%s", e.text);
 }

@@ -212,7 +212,7 @@ static void stop(struct target *t)
 
 static struct sampler_options options_for(pid_t pid)
 {
-    return (struct sampler_options){.pid = pid, .want = PAGES_ALL, .cpu_permille = 1000};
+    return (struct sampler_options){.pid = pid, .want = PAGES_ALL, .cpu_permille = AMPLE_PERMILLE};
 }
 
 /* What must agree of a page in two looks at a target at rest. Who else maps pages of files, this

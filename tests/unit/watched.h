@@ -15,6 +15,9 @@
 #include "model/model.h"
 #include "sampler/sampler.h"
 
+/* Ticks here follow one another without a rest: their counters alone use a whole CPU. */
+enum { AMPLE_PERMILLE = 100000 };
+
 struct watched {
     struct sampler *sampler;
     struct model *model;
