@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/text.h"
 
 static int open_at(int dirfd, const char *name, int flags)
 {
@@ -34,9 +35,12 @@ int procdir_open(const char *root, pid_t pid, struct procdir *out, struct err *e
         root = "/proc";
     struct procdir d = {.root_fd = -1, .fd = -1, .pidfd = -1, .pid = pid};
     d.root_fd = open_at(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
-    if (d.root_fd < 0)
+    if (d.root_fd < 0) {
+        char shown[200];
+        text_escape(shown, sizeof shown, root, strlen(root));
         return err_set(e, d.root_fd, "cannot open %s: %s; is it a directory with processes in it?",
-                       root, strerror(-d.root_fd));
+                       shown, strerror(-d.root_fd));
+    }
     char name[16];
     snprintf(name, sizeof name, "%d", pid);
     d.real = is_proc(d.root_fd);

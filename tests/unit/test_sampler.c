@@ -342,6 +342,16 @@ static void test_a_directory_that_vanishes(void **state)
     make_root(NULL);
 }
 
+static void test_a_root_that_is_none(void **state)
+{
+    (void)state;
+    struct watched w;
+    struct err e = {0};
+    const struct sampler_options o = {.proc_root = "/nowhere/\x1b[2J\n", .pid = PID};
+    assert_int_equal(watched_open(&w, &o, &e), -ENOENT);
+    assert_non_null(strstr(e.text, "/nowhere/\\x1b[2J\\x0a")); /* fit for a terminal */
+}
+
 static void test_a_detail(void **state)
 {
     (void)state;
@@ -373,6 +383,7 @@ int main(void)
         OVER_ROOT(test_ticks_tell_only_what_changed),
         OVER_ROOT(test_without_pagemap),     OVER_ROOT(test_without_frames),
         OVER_ROOT(test_a_directory_that_vanishes), OVER_ROOT(test_a_detail),
+        cmocka_unit_test(test_a_root_that_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
