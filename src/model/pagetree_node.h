@@ -1,7 +1,7 @@
 /* The insides of a page tree, shared by the files that build (pagetree.c), change in place
- * (pagetree_put.c) and read (pagetree_read.c). A slot stands for a block of 512^level pages: either one value for all of it
- * (a run whose frames count up), or a pointer to a node. A node of level 1 is a leaf: 512 pages as
- * runs. Nodes above hold 512 slots. */
+ * (pagetree_put.c) and read (pagetree_read.c). A slot stands for a block of 512^level pages: either
+ * one value for all of it (a run whose frames count up), or a pointer to a node. A node of level 1
+ * is a leaf: 512 pages as runs. Nodes above hold 512 slots. */
 #ifndef VMSCOPE_MODEL_PAGETREE_NODE_H
 #define VMSCOPE_MODEL_PAGETREE_NODE_H
 

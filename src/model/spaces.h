@@ -20,6 +20,13 @@ void spaces_destroy(struct spaces *s); /* NULL is fine */
 int spaces_sampled(struct spaces *s, pid_t pid, struct region_table *regions,
                    struct pagetree *tree);
 
+/* Whether the kernel balances pages between NUMA nodes (kernel.numa_balancing); no, at first. */
+void spaces_set_numa(struct spaces *s, bool balancing);
+
+/* What somebody found a file's size to be: faults beyond it are known to end in SIGBUS. A size that
+ * was not told is taken for large enough. 0 or -ENOMEM. */
+int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes);
+
 /* One fault with what was made of it. */
 struct fault_entry {
     struct event event;

@@ -1,0 +1,292 @@
+/* The lives of address spaces: begun, sampled, forked, emptied by exec, ended. What a fault or a
+ * call does to one is in the other spaces_ files. */
+#include "model/spaces.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "model/spaces_parts.h"
+
+struct spaces *spaces_create(const struct geometry *g, bool thp_always, bool thp_madvise)
+{
+    struct spaces *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->g = *g;
+    s->thp_always = thp_always;
+    s->thp_madvise = thp_madvise;
+    return s;
+}
+
+static void space_release(struct space *sp)
+{
+    region_table_unref(sp->table);
+    region_table_unref(sp->made);
+    vmas_unref(sp->vmas);
+    vmas_unref(sp->prior);
+    pagetree_unref(sp->tree);
+}
+
+void spaces_destroy(struct spaces *s)
+{
+    if (!s)
+        return;
+    for (unsigned i = 0; i < SPACE_BUCKETS; i++)
+        for (struct space *sp = s->bucket[i], *next; sp; sp = next) {
+            next = sp->next;
+            space_release(sp);
+            free(sp);
+        }
+    free(s->runs.v);
+    free(s->files);
+    free(s);
+}
+
+void spaces_set_numa(struct spaces *s, bool balancing)
+{
+    s->numa_balancing = balancing;
+}
+
+struct space *spaces_find(const struct spaces *s, pid_t pid)
+{
+    struct space *sp = s->bucket[(unsigned)pid % SPACE_BUCKETS];
+    while (sp && sp->pid != pid)
+        sp = sp->next;
+    return sp;
+}
+
+int space_reset(struct spaces *s, struct space *sp)
+{
+    struct region_table *table = region_table_create();
+    struct pagetree *tree = pagetree_create(s->g.levels);
+    if (!table || !tree) {
+        region_table_unref(table);
+        pagetree_unref(tree);
+        return -ENOMEM;
+    }
+    space_release(sp);
+    *sp = (struct space){.next = sp->next, .pid = sp->pid, .table = table, .tree = tree};
+    return 0;
+}
+
+struct space *spaces_get(struct spaces *s, pid_t pid)
+{
+    struct space *sp = spaces_find(s, pid);
+    if (sp)
+        return sp;
+    sp = calloc(1, sizeof *sp);
+    if (!sp)
+        return NULL;
+    sp->pid = pid;
+    if (space_reset(s, sp)) {
+        free(sp);
+        return NULL;
+    }
+    struct space **bucket = &s->bucket[(unsigned)pid % SPACE_BUCKETS];
+    sp->next = *bucket;
+    *bucket = sp;
+    return sp;
+}
+
+static void space_end(struct spaces *s, pid_t pid)
+{
+    struct space **link = &s->bucket[(unsigned)pid % SPACE_BUCKETS];
+    while (*link && (*link)->pid != pid)
+        link = &(*link)->next;
+    struct space *sp = *link;
+    if (!sp)
+        return;
+    *link = sp->next;
+    space_release(sp);
+    free(sp);
+}
+
+/* --- mappings --- */
+
+void space_flags_of(const struct vmas *prior, const struct region *r, struct vma *v)
+{
+    const struct vma *was = prior ? vmas_at(prior, vmas_seek(prior, r->start)) : NULL;
+    if (was && was->r.start <= r->start && was->r.end >= r->end && was->r.kind == r->kind) {
+        v->marks = was->marks & (VMA_NEW | VMA_WROTE | VMA_MERGED);
+        v->vmflags = was->vmflags;
+        v->known = was->known;
+    }
+    if (r->smaps) {
+        v->vmflags = r->smaps->vmflags;
+        v->known = ~(uint64_t)0;
+    }
+}
+
+static void flags_of(void *ctx, const struct region *r, struct vma *v)
+{
+    space_flags_of(ctx, r, v);
+}
+
+int space_edit(struct space *sp)
+{
+    region_table_unref(sp->made);
+    sp->made = NULL;
+    if (sp->vmas)
+        return vmas_own(&sp->vmas);
+    sp->vmas = vmas_from(sp->table, flags_of, sp->prior);
+    return sp->vmas ? 0 : -ENOMEM;
+}
+
+int spaces_sampled(struct spaces *s, pid_t pid, struct region_table *regions,
+                   struct pagetree *tree)
+{
+    struct space *sp = spaces_get(s, pid);
+    if (!sp)
+        return -ENOMEM;
+    region_table_ref(regions);
+    region_table_unref(sp->table);
+    sp->table = regions;
+    pagetree_ref(tree);
+    pagetree_unref(sp->tree);
+    sp->tree = tree;
+    if (sp->vmas) {
+        vmas_unref(sp->prior);
+        sp->prior = sp->vmas;
+        sp->vmas = NULL;
+    }
+    region_table_unref(sp->made);
+    sp->made = NULL;
+    sp->complete = true;
+    sp->lost = false;
+    return 0;
+}
+
+const struct region_table *spaces_regions(const struct spaces *s, pid_t pid)
+{
+    struct space *sp = spaces_find(s, pid);
+    if (!sp)
+        return NULL;
+    if (sp->vmas && !sp->made)
+        sp->made = vmas_table(sp->vmas);
+    return sp->vmas ? sp->made : sp->table;
+}
+
+const struct pagetree *spaces_tree(const struct spaces *s, pid_t pid)
+{
+    const struct space *sp = spaces_find(s, pid);
+    return sp ? sp->tree : NULL;
+}
+
+/* --- sizes of files --- */
+
+static int compare_files(const void *a, const void *b)
+{
+    const struct file_size *x = a, *y = b;
+    if (x->inode != y->inode)
+        return x->inode < y->inode ? -1 : 1;
+    if (x->major != y->major)
+        return x->major < y->major ? -1 : 1;
+    return x->minor < y->minor ? -1 : x->minor > y->minor;
+}
+
+int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes)
+{
+    struct file_size key = {of->dev_major, of->dev_minor, of->inode, bytes};
+    size_t at = 0;
+    while (at < s->file_count && compare_files(&s->files[at], &key) < 0)
+        at++;
+    if (at < s->file_count && !compare_files(&s->files[at], &key)) {
+        s->files[at].size = bytes;
+        return 0;
+    }
+    void *v = s->files;
+    int rc = array_reserve(&v, &s->file_cap, s->file_count + 1, sizeof *s->files);
+    s->files = v;
+    if (rc)
+        return rc;
+    memmove(s->files + at + 1, s->files + at, (s->file_count - at) * sizeof *s->files);
+    s->files[at] = key;
+    s->file_count++;
+    return 0;
+}
+
+bool spaces_beyond_file(const struct spaces *s, const struct region *r, uint64_t address)
+{
+    if (!s->file_count || !r->inode)
+        return false;
+    struct file_size key = {r->dev_major, r->dev_minor, r->inode, 0};
+    const struct file_size *f =
+        bsearch(&key, s->files, s->file_count, sizeof *s->files, compare_files);
+    if (!f)
+        return false;
+    uint64_t page = (uint64_t)1 << s->g.page_shift;
+    return r->offset + (address & ~(page - 1)) - r->start >= f->size;
+}
+
+/* --- the fold --- */
+
+/* The call by which a process was made has returned in the parent: if it was vfork, or the child
+ * has run another program or ended since, nothing is shared with it. */
+static int fork_returned(struct spaces *s, struct space *sp, const struct event *e)
+{
+    enum { WITH_VM = 0x100 }; /* CLONE_VM */
+    if (!sp->last_fork)
+        return 0;
+    bool vm = e->call.call == CALL_VFORK ||
+              (e->call.call == CALL_CLONE && e->call.has_args && e->call.args[0] & WITH_VM);
+    const struct space *child = spaces_find(s, sp->last_child);
+    if (vm || (e->call.call == CALL_CLONE3 && (!child || child->execed)))
+        return space_unfork(s, sp, vm);
+    return 0;
+}
+
+static int fold_call(struct spaces *s, struct space *sp, const struct event *e)
+{
+    switch (e->call.call) {
+    case CALL_FORK:
+    case CALL_VFORK:
+    case CALL_CLONE:
+    case CALL_CLONE3:
+        return fork_returned(s, sp, e);
+    default:
+        return space_call(s, sp, e);
+    }
+}
+
+static void fold_change(struct spaces *s, struct space *sp, const struct event *e)
+{
+    int rc = 0;
+    switch (e->type) {
+    case EVENT_CALL:
+        rc = sp->lost ? 0 : fold_call(s, sp, e);
+        break;
+    case EVENT_FORK:
+        if (e->fork.child_pid != e->pid)
+            rc = space_fork(s, sp, e->fork.child_pid);
+        break;
+    case EVENT_EXEC:
+        rc = space_reset(s, sp);
+        sp->execed = true;
+        break;
+    default:
+        break;
+    }
+    if (rc)
+        sp->lost = true;
+}
+
+bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *out)
+{
+    if (e->type == EVENT_EXIT) {
+        if (e->tid == e->pid)
+            space_end(s, e->pid);
+        return false;
+    }
+    struct space *sp = spaces_get(s, e->pid);
+    if (sp)
+        sp->heard = true;
+    if (e->type == EVENT_FAULT) {
+        space_fault(s, sp, e, out);
+        return true;
+    }
+    if (sp)
+        fold_change(s, sp, e);
+    return false;
+}

@@ -1,0 +1,300 @@
+/* A fault: what is known of its place is put before the decision tree, and what the kernel then
+ * does to the pages is written down. */
+#include <string.h>
+
+#include "model/spaces_parts.h"
+
+/* The mapping at the place of a fault, or the next one above; a copy, with flags for the decision
+ * tree, which reads them from smaps. */
+struct place {
+    enum { PLACE_NONE, PLACE_INSIDE, PLACE_BELOW } is;
+    struct vma v;
+};
+
+/* --- the place --- */
+
+static void find_place(struct spaces *s, const struct space *sp, uint64_t address, struct place *p)
+{
+    p->is = PLACE_NONE;
+    if (sp->vmas) {
+        const struct vma *v = vmas_at(sp->vmas, vmas_seek(sp->vmas, address));
+        if (!v)
+            return;
+        p->v = *v;
+    } else {
+        size_t i = region_table_find(sp->table, address);
+        if (i == sp->table->count)
+            return;
+        p->v = (struct vma){.r = sp->table->v[i]};
+        space_flags_of(sp->prior, &sp->table->v[i], &p->v);
+    }
+    p->is = p->v.r.start <= address ? PLACE_INSIDE : PLACE_BELOW;
+    s->smaps.vmflags = p->v.vmflags;
+    s->smaps.flags_only = true;
+    p->v.r.smaps = p->v.known == ~(uint64_t)0 ? &s->smaps : NULL;
+}
+
+/* --- the page before --- */
+
+/* Who else uses a page that a fork has shared: nobody, if no other process holds a page of the same
+ * fork there. *heard is false if one that does has never been heard of. */
+static bool alone(const struct spaces *s, const struct space *sp, uint64_t page, uint32_t number,
+                  bool *heard)
+{
+    *heard = true;
+    for (unsigned i = 0; i < SPACE_BUCKETS; i++)
+        for (const struct space *o = s->bucket[i]; o; o = o->next) {
+            if (o == sp)
+                continue;
+            struct page p = pagetree_get(o->tree, page);
+            if (p.state != PAGE_COW || p.mapcount != number || p.attrs & PAGE_A_COUNT)
+                continue;
+            *heard = o->heard;
+            return false;
+        }
+    return true;
+}
+
+/* What is known of the page, with what the processor found taken into account; *doubt is set to
+ * what remains open. */
+static struct page page_before(const struct spaces *s, const struct space *sp,
+                               const struct place *p, const struct event *e, const char **doubt)
+{
+    uint64_t number = page_number(s, e->fault.address);
+    struct page page = pagetree_get(sp->tree, number);
+    bool write = e->fault.access == ACCESS_WRITE;
+    if (page.state == PAGE_UNKNOWN && page.mapcount == NOTE_ABSENT && p->is == PLACE_INSIDE) {
+        if (e->fault.protection == KNOWN_NO)
+            page = page_absent;
+        else if (e->fault.protection == KNOWN_YES)
+            page = page_of_backing(&p->v.r, p->v.marks);
+    } else if (page.state == PAGE_PRESENT && p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING) {
+        page = page_of(PAGE_FILE, 0); /* the verdict is unsure anyway */
+    } else if (page.state == PAGE_COW && write && p->is == PLACE_INSIDE) {
+        bool heard;
+        if (page.attrs & PAGE_A_COUNT || !page.mapcount)
+            *doubt = "who else still uses the page is not known";
+        else if (alone(s, sp, number, page.mapcount, &heard))
+            page = page_of(PAGE_ANON, PAGE_A_EXCLUSIVE | (page.attrs & PAGE_A_PMD));
+        else if (!heard)
+            *doubt = "whether the child still uses the page is not known";
+    } else if (page.state == PAGE_ANON && write && e->fault.protection == KNOWN_YES &&
+               p->v.vmflags & vmflag("mg")) {
+        page = page_of(PAGE_PRESENT, 0);
+    }
+    return page;
+}
+
+static int not_empty(void *ctx, const struct page_run *run)
+{
+    (void)ctx;
+    return run->first.state != PAGE_ABSENT;
+}
+
+/* Whether a huge page may be put here. *doubt says what makes that uncertain. */
+static bool huge_fits(const struct spaces *s, const struct space *sp, const struct place *p,
+                      uint64_t address, const char **doubt)
+{
+    uint64_t size = huge_size(s), block = address & ~(size - 1);
+    const struct region *r = &p->v.r;
+    if (p->is != PLACE_INSIDE || r->kind == REGION_FILE)
+        return false;
+    if (block < r->start || block + size > r->end)
+        return false;
+    enum known_bool wanted = huge_wanted(s, p->v.vmflags, p->v.known);
+    if (wanted == KNOWN_NO || pagetree_walk(sp->tree, page_number(s, block),
+                                            size >> s->g.page_shift, not_empty, NULL))
+        return false;
+    bool fits = wanted == KNOWN_YES || s->thp_always;
+    if (wanted == NOT_KNOWN)
+        *doubt = "whether huge pages are wanted in this mapping was not read (VmFlags hg, nh)";
+    else if (!(p->v.marks & VMA_NEW) || p->v.marks & VMA_MERGED)
+        *doubt = "an empty page table may be there, and then a huge page does not fit";
+    return fits;
+}
+
+/* --- the pages after --- */
+
+/* The page that a fault maps, once the kernel has gone this way. */
+static struct page page_after(const struct place *p, const struct event *e,
+                              const struct fault_entry *f)
+{
+    const struct path_verdict *v = &f->verdict;
+    unsigned own = PAGE_A_EXCLUSIVE | PAGE_A_WRITABLE | (f->before.attrs & PAGE_A_UFFD_WP);
+    if (v->path == PATH_HUGETLB)
+        return page_of(PAGE_HUGETLB, 0);
+    if (p->v.r.perms & REGION_SHARED)
+        return page_of_backing(&p->v.r, p->v.marks);
+    if (e->fault.access == ACCESS_WRITE) /* whichever way: a private page of its own */
+        return page_of(PAGE_ANON, own);
+    if (!v->sure || e->fault.access == ACCESS_UNKNOWN)
+        return page_of(PAGE_PRESENT, 0);
+    switch (v->path) {
+    case PATH_ANONYMOUS:
+        return page_of(PAGE_ZERO, f->before.attrs & PAGE_A_UFFD_WP);
+    case PATH_READ_FAULT:
+        return page_of_backing(&p->v.r, p->v.marks);
+    case PATH_ACCESS_FLAGS:
+    case PATH_NUMA:
+        return f->before;
+    default:
+        return page_of(PAGE_PRESENT, 0);
+    }
+}
+
+/* A whole huge page; where that is unsure, one page of it, and nothing is known of the others. */
+static int put_huge(struct spaces *s, struct space *sp, const struct fault_entry *f)
+{
+    const struct event *e = &f->event;
+    uint64_t size = huge_size(s), block = e->fault.address & ~(size - 1);
+    struct page p = page_of(PAGE_PRESENT, 0);
+    if (!f->verdict.sure)
+        return pages_forget_absent(s, sp, block, block + size, NOTE_ABSENT);
+    if (e->fault.access == ACCESS_WRITE)
+        p = page_of(PAGE_ANON, PAGE_A_EXCLUSIVE | PAGE_A_WRITABLE | PAGE_A_PMD);
+    else if (e->fault.access != ACCESS_UNKNOWN)
+        p = page_of(PAGE_HUGE_ZERO, PAGE_A_PMD);
+    return pages_put(s, sp, block, block + size, &p);
+}
+
+/* Pages of the same file around it may have been mapped with it: those in memory within a window,
+ * or all of a large folio, never beyond the page table. */
+static int put_around(struct spaces *s, struct space *sp, const struct place *p, uint64_t address)
+{
+    uint64_t size = huge_size(s), block = address & ~(size - 1);
+    uint64_t start = block > p->v.r.start ? block : p->v.r.start;
+    uint64_t end = block + size < p->v.r.end ? block + size : p->v.r.end;
+    return pages_forget_absent(s, sp, start, end, NOTE_ABSENT);
+}
+
+/* The stack reaches down to here now. */
+static int grow_down(struct space *sp, struct place *p, uint64_t address)
+{
+    int rc = space_edit(sp);
+    if (rc)
+        return rc;
+    struct vma *above = vmas_at(sp->vmas, vmas_seek(sp->vmas, address));
+    if (above)
+        above->r.start = address;
+    p->v.r.start = address;
+    p->is = PLACE_INSIDE;
+    return 0;
+}
+
+static void mark_wrote(struct space *sp, const struct place *p, uint64_t address)
+{
+    if (p->v.marks & VMA_WROTE || !sp->vmas || vmas_own(&sp->vmas))
+        return;
+    struct vma *v = vmas_at(sp->vmas, vmas_seek(sp->vmas, address));
+    if (v && v->r.start <= address)
+        v->marks |= VMA_WROTE;
+}
+
+static int apply(struct spaces *s, struct space *sp, struct place *p, const struct fault_entry *f)
+{
+    const struct event *e = &f->event;
+    uint64_t page_size = (uint64_t)1 << s->g.page_shift;
+    uint64_t address = e->fault.address & ~(page_size - 1);
+    int rc = 0;
+    switch (f->verdict.path) {
+    case PATH_BAD_AREA:
+    case PATH_BAD_ACCESS:
+    case PATH_SIGBUS:
+        return 0;
+    case PATH_UNKNOWN:
+    case PATH_UFFD:
+        return pages_forget(s, sp, address, address + page_size);
+    case PATH_HUGE_ANONYMOUS:
+    case PATH_HUGE_WP:
+        rc = put_huge(s, sp, f);
+        break;
+    case PATH_READ_FAULT:
+    case PATH_SHARED_FAULT:
+        rc = put_around(s, sp, p, address);
+        break;
+    default:
+        break;
+    }
+    if (!rc && f->verdict.also == PATH_EXPAND_STACK)
+        rc = grow_down(sp, p, address);
+    if (!rc && f->verdict.also == PATH_HUGE_WP)
+        rc = pages_split_huge(s, sp, address + page_size / 2);
+    if (rc || ((f->verdict.path == PATH_HUGE_ANONYMOUS || f->verdict.path == PATH_HUGE_WP) &&
+               f->verdict.sure))
+        return rc;
+    struct page after = page_after(p, e, f);
+    if (after.state == PAGE_ANON)
+        mark_wrote(sp, p, address);
+    return pages_put(s, sp, address, address + page_size, &after);
+}
+
+/* --- the fault --- */
+
+static void nothing_known(struct path_verdict *v, const char *why)
+{
+    memset(v, 0, offsetof(struct path_verdict, step));
+    v->step[v->steps++] = (struct path_step){"Is there a mapping?", "not known"};
+    v->sure = true;
+    path_doubt(v, why);
+}
+
+static void name_region(const struct place *p, struct fault_entry *out)
+{
+    out->region[0] = '\0';
+    out->region_start = 0;
+    if (p->is != PLACE_INSIDE)
+        return;
+    out->region_start = p->v.r.start;
+    const char *slash = strrchr(p->v.r.name, '/');
+    const char *name = slash && slash[1] ? slash + 1 : p->v.r.name;
+    size_t n = strnlen(name, sizeof out->region - 1);
+    memcpy(out->region, name, n);
+    out->region[n] = '\0';
+}
+
+static void predict(struct spaces *s, struct space *sp, struct place *p, struct fault_entry *out)
+{
+    const struct event *e = &out->event;
+    const char *page_doubt = NULL, *huge_doubt = NULL;
+    out->before = page_before(s, sp, p, e, &page_doubt);
+    struct path_input in = {
+        .region = p->is == PLACE_INSIDE ? &p->v.r : NULL,
+        .above = p->is == PLACE_BELOW ? &p->v.r : NULL,
+        .before = out->before,
+        .fault = e,
+        .beyond_eof = p->is == PLACE_INSIDE && spaces_beyond_file(s, &p->v.r, e->fault.address),
+        .numa_balancing = s->numa_balancing,
+    };
+    if (out->before.state == PAGE_ABSENT)
+        in.thp_possible = huge_fits(s, sp, p, e->fault.address, &huge_doubt);
+    path_predict(&in, &out->verdict);
+    uint8_t path = out->verdict.path;
+    if (page_doubt && path == PATH_WP)
+        path_doubt(&out->verdict, page_doubt);
+    if (huge_doubt && (path == PATH_ANONYMOUS || path == PATH_HUGE_ANONYMOUS))
+        path_doubt(&out->verdict, huge_doubt);
+    if (p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING && path != PATH_BAD_ACCESS)
+        path_doubt(&out->verdict, "what the mapped descriptor refers to was not looked up yet");
+}
+
+void space_fault(struct spaces *s, struct space *sp, const struct event *e,
+                 struct fault_entry *out)
+{
+    struct place p;
+    out->event = *e;
+    out->before = page_of(PAGE_UNKNOWN, 0);
+    if (!sp || sp->lost) {
+        p.is = PLACE_NONE;
+        name_region(&p, out);
+        nothing_known(&out->verdict, "memory ran short; the next sample tells again");
+        return;
+    }
+    find_place(s, sp, e->fault.address, &p);
+    name_region(&p, out);
+    if (p.is != PLACE_INSIDE && !sp->complete)
+        nothing_known(&out->verdict, "the mappings of this process were not all read yet");
+    else
+        predict(s, sp, &p, out);
+    if (apply(s, sp, &p, out))
+        sp->lost = true;
+}

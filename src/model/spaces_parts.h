@@ -1,0 +1,130 @@
+/* The insides of spaces, shared by its files: spaces.c (lives of processes), spaces_pages.c
+ * (changes to the pages of a range), spaces_fork.c, spaces_call.c and spaces_advice.c (system
+ * calls), spaces_fault.c (faults).
+ *
+ * What events tell of a page is written into the page tree without evidence bits. Where mapcount
+ * is not valid (no PAGE_A_COUNT) it holds a note of ours:
+ *   PAGE_COW      number of the fork since which it is shared, 0 if it was shared before
+ *   PAGE_UNKNOWN  NOTE_ABSENT: it was absent, but something else than a fault of its own may have
+ *                 mapped a page of the file, or a huge page, since */
+#ifndef VMSCOPE_MODEL_SPACES_PARTS_H
+#define VMSCOPE_MODEL_SPACES_PARTS_H
+
+#include "model/spaces.h"
+#include "model/spaces_vmas.h"
+
+enum { NOTE_ABSENT = 1, SPACE_BUCKETS = 256 };
+
+struct space {
+    struct space *next;   /* in its bucket */
+    pid_t pid;
+    bool complete;        /* all mappings are known */
+    bool lost;            /* out of memory: nothing is known until the next sample */
+    bool heard;           /* an event of its own has come */
+    bool execed;          /* it has run another program since its birth */
+    bool lock_future, lock_on_fault; /* mlockall */
+    struct region_table *table; /* of the last sample; never NULL */
+    struct vmas *vmas;    /* table with the changes since, or NULL: none */
+    struct vmas *prior;   /* what events told of flags before that sample, or NULL */
+    struct region_table *made; /* vmas as a table, or NULL */
+    struct pagetree *tree; /* never NULL */
+    uint64_t brk;         /* where the heap begins or ends, while it is empty; 0 not known */
+    uint32_t last_fork;   /* number of its last fork, and the child */
+    pid_t last_child;
+};
+
+/* The size of a file, as far as somebody looked. */
+struct file_size {
+    uint32_t major, minor;
+    uint64_t inode, size;
+};
+
+struct run_list {
+    struct page_run *v;
+    size_t count, cap;
+};
+
+struct spaces {
+    struct geometry g;
+    bool thp_always, thp_madvise, numa_balancing;
+    struct space *bucket[SPACE_BUCKETS];
+    uint32_t forks;
+    struct file_size *files; /* sorted */
+    size_t file_count, file_cap;
+    struct run_list runs;    /* scratch */
+    struct region_smaps smaps; /* scratch: only vmflags is used */
+};
+
+/* --- spaces.c --- */
+
+/* The space of a process, or NULL. */
+struct space *spaces_find(const struct spaces *s, pid_t pid);
+/* The same, made if need be. NULL when out of memory. */
+struct space *spaces_get(struct spaces *s, pid_t pid);
+/* Gives up all that it knows: no mappings and no pages, and that may not be all. 0 or -ENOMEM. */
+int space_reset(struct spaces *s, struct space *sp);
+/* Fills in what is known of the flags of a region of a sample: its own, or what events said before
+ * (prior, or NULL). */
+void space_flags_of(const struct vmas *prior, const struct region *r, struct vma *v);
+/* Makes sp->vmas a list of its own; the made table is given up. 0 or -ENOMEM. */
+int space_edit(struct space *sp);
+
+/* The address lies beyond the end of the file that r maps there, which is known. */
+bool spaces_beyond_file(const struct spaces *s, const struct region *r, uint64_t address);
+
+/* --- spaces_pages.c; addresses, page-aligned; each returns 0 or -ENOMEM --- */
+
+struct page page_of(uint8_t state, unsigned attrs);
+uint64_t page_number(const struct spaces *s, uint64_t address);
+uint64_t huge_size(const struct spaces *s);
+/* What a page of the file is, that a mapping of this kind shows. */
+struct page page_of_backing(const struct region *r, unsigned marks);
+int pages_put(struct spaces *s, struct space *sp, uint64_t start, uint64_t end,
+              const struct page *value);
+/* Fills s->runs with the runs of a range. */
+int pages_runs(struct spaces *s, const struct space *sp, uint64_t start, uint64_t end);
+/* Lets `change` alter the value of each run, and puts those for which it says true. */
+typedef bool page_change_fn(void *ctx, struct page *p);
+int pages_change(struct spaces *s, struct space *sp, uint64_t start, uint64_t end,
+                 page_change_fn *change, void *ctx);
+/* No page-table entry for huge pages may reach over this address any more. */
+int pages_split_huge(struct spaces *s, struct space *sp, uint64_t address);
+/* Unmaps the pages of a range. */
+int pages_drop(struct spaces *s, struct space *sp, uint64_t start, uint64_t end);
+/* Pages that are not present become unknown. */
+int pages_forget_absent(struct spaces *s, struct space *sp, uint64_t start, uint64_t end,
+                        unsigned note);
+/* All pages become unknown. */
+int pages_forget(struct spaces *s, struct space *sp, uint64_t start, uint64_t end);
+/* The pages of a range of one mapping are made present; with `write` those of a private mapping
+ * that may be written are written to, as populate and mlock do. */
+int pages_populate(struct spaces *s, struct space *sp, const struct vma *vma, uint64_t start,
+                   uint64_t end, bool write);
+
+/* --- flags of mappings --- */
+
+uint64_t vmflag(const char code[2]);
+/* Whether huge pages are wanted in this mapping. */
+enum known_bool huge_wanted(const struct spaces *s, uint64_t vmflags, uint64_t known);
+
+/* --- the events --- */
+
+int space_fork(struct spaces *s, struct space *parent, pid_t child);
+/* The last fork turned out to share the address space (vfork), or its child has left it. */
+int space_unfork(struct spaces *s, struct space *sp, bool shared);
+int space_call(struct spaces *s, struct space *sp, const struct event *e);
+int space_advise(struct spaces *s, struct space *sp, uint64_t start, uint64_t end, uint64_t advice,
+                 int64_t result);
+/* Calls `each` for every mapping in the range, clipped by it; they may be changed, the list may
+ * not. Stops at the first non-zero result. */
+typedef int vma_fn(struct spaces *s, struct space *sp, struct vma *vma, uint64_t start,
+                   uint64_t end, const void *ctx);
+int space_each_vma(struct spaces *s, struct space *sp, uint64_t start, uint64_t end, vma_fn *each,
+                   const void *ctx);
+/* Sets and clears VmFlags of a range. */
+int space_set_flags(struct spaces *s, struct space *sp, uint64_t start, uint64_t end, uint64_t set,
+                    uint64_t clear);
+void space_fault(struct spaces *s, struct space *sp, const struct event *e,
+                 struct fault_entry *out);
+
+#endif
