@@ -9,6 +9,11 @@ struct model {
     struct moment next; /* grows with each record; regions and tree NULL before a target */
     struct moment now, before;
     bool has_now, has_before;
+    struct spaces *spaces;
+    struct fault_log log;
+    struct engine_state engine;
+    model_event_fn *on_event;
+    void *on_event_ctx;
     struct page_detail *detail;
     bool gone;
     char gone_text[CAN_REASON_MAX];
@@ -41,12 +46,31 @@ void model_destroy(struct model *m)
     moment_deinit(&m->next);
     moment_deinit(&m->now);
     moment_deinit(&m->before);
+    spaces_destroy(m->spaces);
+    fault_log_deinit(&m->log);
     free(m->detail);
     free(m);
 }
 
+/* The spaces and the log outlive an exec: the engine goes on. */
+static int follow_target(struct model *m, const struct target_info *info)
+{
+    if (m->spaces)
+        return 0;
+    if (fault_log_init(&m->log))
+        return -ENOMEM;
+    m->spaces = spaces_create(&info->geometry, info->thp_always, info->thp_madvise);
+    if (m->spaces)
+        return 0;
+    fault_log_deinit(&m->log);
+    return -ENOMEM;
+}
+
 static int fold_target(struct model *m, const struct target_info *info)
 {
+    int rc = follow_target(m, info);
+    if (rc)
+        return rc;
     struct region_table *regions = region_table_create();
     struct pagetree *tree = pagetree_create(info->geometry.levels);
     if (!regions || !tree) {
@@ -74,8 +98,41 @@ static int fold_pages(struct model *m, const struct record *r)
     return 0;
 }
 
-static void fold_sample(struct model *m, const struct record *r)
+static void fold_events(struct model *m, const struct record *r)
 {
+    for (size_t i = 0; i < r->events.count; i++) {
+        const struct event *e = &r->events.v[i];
+        struct fault_entry entry = {.event = *e};
+        bool fault = spaces_fold(m->spaces, e, &entry);
+        if (!fault && e->type != EVENT_CALL)
+            continue;
+        fault_log_add(&m->log, &entry);
+        if (m->on_event)
+            m->on_event(m->on_event_ctx, &entry);
+    }
+}
+
+/* What a sample found is where predictions start from, if events are followed at all. */
+static int start_from(struct model *m, const struct moment *sampled)
+{
+    if (!m->engine.name[0])
+        return 0;
+    return spaces_sampled(m->spaces, sampled->target.pid, sampled->regions, sampled->tree);
+}
+
+static int fold_engine(struct model *m, const struct engine_state *state)
+{
+    bool new = !m->engine.name[0] && state->name[0];
+    m->engine = *state;
+    return new && m->has_now ? start_from(m, &m->now) : 0;
+}
+
+static int fold_sample(struct model *m, const struct record *r)
+{
+    m->next.engine = m->engine;
+    int rc = start_from(m, &m->next);
+    if (rc)
+        return rc;
     m->next.sample = r->sample.info;
     m->next.counters = r->sample.counters;
     moment_deinit(&m->before);
@@ -84,6 +141,7 @@ static void fold_sample(struct model *m, const struct record *r)
                     m->before.target.start_ticks == m->next.target.start_ticks;
     moment_copy(&m->now, &m->next);
     m->has_now = true;
+    return 0;
 }
 
 static int fold_one(struct model *m, struct record *r)
@@ -95,6 +153,8 @@ static int fold_one(struct model *m, struct record *r)
         memcpy(m->gone_text, r->gone.text, sizeof m->gone_text);
         return 0;
     }
+    if (r->type == RECORD_ENGINE)
+        return fold_engine(m, r->engine);
     if (!m->next.tree)
         return -EINVAL;
     switch (r->type) {
@@ -105,7 +165,9 @@ static int fold_one(struct model *m, struct record *r)
     case RECORD_PAGES:
         return fold_pages(m, r);
     case RECORD_SAMPLE:
-        fold_sample(m, r);
+        return fold_sample(m, r);
+    case RECORD_EVENTS:
+        fold_events(m, r);
         return 0;
     case RECORD_DETAIL:
         free(m->detail);
@@ -137,6 +199,27 @@ const struct moment *model_before(const struct model *m)
 const struct page_detail *model_detail(const struct model *m)
 {
     return m->detail;
+}
+
+const struct fault_log *model_faults(const struct model *m)
+{
+    return m->spaces ? &m->log : NULL;
+}
+
+const struct engine_state *model_engine(const struct model *m)
+{
+    return &m->engine;
+}
+
+void model_on_event(struct model *m, model_event_fn *each, void *ctx)
+{
+    m->on_event = each;
+    m->on_event_ctx = ctx;
+}
+
+struct spaces *model_spaces(struct model *m)
+{
+    return m->spaces;
 }
 
 const char *model_gone(const struct model *m)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "model/fault_log.h"
 #include "model/record.h"
 
 /* A picture of a process at the end of a sample. Immutable. regions and tree are never NULL in a
@@ -13,6 +14,7 @@ struct moment {
     struct target_info target;
     struct sample_info sample;
     struct counters counters;
+    struct engine_state engine; /* name "" while no faults are followed */
     struct region_table *regions;
     struct pagetree *tree;
 };
@@ -37,6 +39,20 @@ const struct moment *model_before(const struct model *m);
 
 /* The last answer about a single page, or NULL. */
 const struct page_detail *model_detail(const struct model *m);
+
+/* Faults and calls, as folded so far; NULL before the first target. Valid until the next fold. */
+const struct fault_log *model_faults(const struct model *m);
+
+/* The engine that follows them, as it said last; name "" while there is none. */
+const struct engine_state *model_engine(const struct model *m);
+
+/* From now on `each` is called for every fault and every call while it is folded (the log keeps
+ * only the last ones). NULL: no more. */
+typedef void model_event_fn(void *ctx, const struct fault_entry *entry);
+void model_on_event(struct model *m, model_event_fn *each, void *ctx);
+
+/* The address spaces as the events left them; NULL before the first target. */
+struct spaces *model_spaces(struct model *m);
 
 /* Non-NULL once the target has ended or was lost: a sentence, escaped. */
 const char *model_gone(const struct model *m);

@@ -40,6 +40,7 @@ struct target_info {
     struct can kpageflags; /* frame flags */
     struct can kpagecount; /* map counts */
     bool ksm_in_use;       /* KSM holds merged pages on this machine, or that is not known */
+    bool thp_always, thp_madvise; /* transparent_hugepage/enabled */
     char faults[32];       /* engine that follows faults: "bpf", "perf", "poll"; "none" */
 };
 

@@ -65,6 +65,15 @@ static bool ksm_in_use(struct buf *scratch)
     return !text_dec(&p, scratch->data + scratch->len, &n) || n;
 }
 
+static void read_thp(struct target_info *info, struct buf *scratch)
+{
+    char chosen[16] = "";
+    if (!io_read_at(-1, "/sys/kernel/mm/transparent_hugepage/enabled", scratch))
+        sysinfo_chosen(scratch->data, chosen, sizeof chosen);
+    info->thp_always = !strcmp(chosen, "always");
+    info->thp_madvise = info->thp_always || !strcmp(chosen, "madvise");
+}
+
 static int first_look(struct sampler *s, struct err *e)
 {
     int rc = sampler_read_counters(s);
@@ -111,6 +120,7 @@ int sampler_create(const struct sampler_options *options, struct sampler **out, 
     rc = sysinfo_geometry(&s->target.geometry);
     if (rc)
         err_set(e, rc, "cannot tell the shape of page tables here: %s", strerror(-rc));
+    read_thp(&s->target, &s->text);
     s->target.ksm_in_use = !s->dir.real || ksm_in_use(&s->text);
     if (!rc && s->dir.real)
         rc = first_look(s, e);

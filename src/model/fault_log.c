@@ -1,0 +1,83 @@
+/* The log of faults and calls. */
+#include "model/fault_log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int fault_log_init(struct fault_log *l)
+{
+    *l = (struct fault_log){0};
+    l->ring = malloc(FAULT_LOG_KEEP * sizeof *l->ring);
+    l->site = calloc(FAULT_TOP_MAX, sizeof *l->site);
+    l->region = calloc(FAULT_TOP_MAX, sizeof *l->region);
+    if (l->ring && l->site && l->region)
+        return 0;
+    fault_log_deinit(l);
+    return -ENOMEM;
+}
+
+void fault_log_deinit(struct fault_log *l)
+{
+    free(l->ring);
+    free(l->site);
+    free(l->region);
+    *l = (struct fault_log){0};
+}
+
+/* Counts in a table of open addressing; what finds no place within a few slots is counted as
+ * `others`. */
+static void count(struct fault_top *table, uint64_t *others, uint64_t key,
+                  const struct fault_entry *entry)
+{
+    enum { PROBES = 16 };
+    uint64_t hash = (key ^ (uint64_t)entry->event.pid << 48) * UINT64_C(0x9e3779b97f4a7c15);
+    for (unsigned i = 0; i < PROBES; i++) {
+        struct fault_top *t = &table[((hash >> 40) + i) % FAULT_TOP_MAX];
+        if (t->count && (t->key != key || t->pid != entry->event.pid))
+            continue;
+        if (!t->count) {
+            t->key = key;
+            t->pid = entry->event.pid;
+            memcpy(t->region, entry->region, sizeof t->region);
+        }
+        t->count++;
+        return;
+    }
+    (*others)++;
+}
+
+void fault_log_add(struct fault_log *l, const struct fault_entry *entry)
+{
+    l->ring[l->entries++ % FAULT_LOG_KEEP] = *entry;
+    if (entry->event.type != EVENT_FAULT) {
+        l->calls++;
+        return;
+    }
+    l->faults++;
+    l->by_path[entry->verdict.path < PATH_N ? entry->verdict.path : PATH_UNKNOWN]
+              [entry->verdict.how < 3 ? entry->verdict.how : 0]++;
+    l->unsure += !entry->verdict.sure;
+    count(l->site, &l->site_others, entry->event.fault.ip, entry);
+    count(l->region, &l->region_others, entry->region_start, entry);
+}
+
+const struct fault_entry *fault_log_at(const struct fault_log *l, uint64_t n)
+{
+    uint64_t kept = l->entries < FAULT_LOG_KEEP ? l->entries : FAULT_LOG_KEEP;
+    return n < kept ? &l->ring[(l->entries - 1 - n) % FAULT_LOG_KEEP] : NULL;
+}
+
+size_t fault_log_top(const struct fault_top *table, struct fault_top *out, size_t cap)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < FAULT_TOP_MAX; i++) {
+        if (!table[i].count || (n == cap && table[i].count <= out[n - 1].count))
+            continue;
+        size_t at = n < cap ? n++ : n - 1;
+        for (; at && out[at - 1].count < table[i].count; at--)
+            out[at] = out[at - 1];
+        out[at] = table[i];
+    }
+    return n;
+}

@@ -1,0 +1,41 @@
+/* What happened lately: the last faults and calls, and exact counts of all of them. */
+#ifndef VMSCOPE_MODEL_FAULT_LOG_H
+#define VMSCOPE_MODEL_FAULT_LOG_H
+
+#include <stddef.h>
+
+#include "model/spaces.h"
+
+enum { FAULT_LOG_KEEP = 8192, FAULT_TOP_MAX = 4096 };
+
+/* Faults that share a key. */
+struct fault_top {
+    uint64_t key;   /* an instruction, or the start of a region */
+    uint64_t count;
+    pid_t pid;
+    char region[64]; /* raw foreign bytes */
+};
+
+struct fault_log {
+    struct fault_entry *ring;    /* FAULT_LOG_KEEP entries, owned; calls are entries too */
+    uint64_t entries;            /* ever added; entry n is at ring[n % FAULT_LOG_KEEP] */
+    uint64_t faults, calls;
+    uint64_t by_path[PATH_N][3]; /* by enum path_how */
+    uint64_t unsure;             /* faults whose path could not be told for sure */
+    struct fault_top *site, *region; /* FAULT_TOP_MAX slots each, owned; count 0: free */
+    uint64_t site_others, region_others; /* faults that found no slot */
+};
+
+int fault_log_init(struct fault_log *l); /* 0 or -ENOMEM */
+void fault_log_deinit(struct fault_log *l);
+
+/* Adds a fault or a call. */
+void fault_log_add(struct fault_log *l, const struct fault_entry *entry);
+
+/* The n-th newest entry (0: the newest), or NULL. */
+const struct fault_entry *fault_log_at(const struct fault_log *l, uint64_t n);
+
+/* Copies the `cap` largest of a table (site or region), largest first; returns how many. */
+size_t fault_log_top(const struct fault_top *table, struct fault_top *out, size_t cap);
+
+#endif
