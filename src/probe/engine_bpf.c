@@ -7,12 +7,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "probe/arch_x86_64.h"
 #include "probe/engine_bpf_parts.h"
 
-enum { RING_BYTES = 8 << 20, RING_BYTES_MIN = 1 << 16 };
+enum { RING_BYTES = 8 << 20 };
 
 /* BPF sees process numbers of the initial pid namespace, whose own number is fixed
  * (PROC_PID_INIT_INO of include/linux/proc_ns.h). */
@@ -39,12 +40,12 @@ static int explain(int rc, const char *what, struct err *e)
     return err_set(e, rc, "%s fails: %s", what, strerror(-rc));
 }
 
-static size_t ring_size(size_t wanted)
+static uint32_t shift_of_slots(size_t bytes, size_t cpus)
 {
-    size_t size = RING_BYTES_MIN;
-    while (size < (wanted ? wanted : RING_BYTES))
-        size *= 2;
-    return size;
+    uint32_t shift = 10;
+    while (2 * sizeof(struct wire) << shift <= bytes || 1u << shift < 4 * cpus * WIRE_CPU_SLOTS)
+        shift++;
+    return shift;
 }
 
 static void set_calls(uint8_t *calls, const struct arch_call *table, size_t n)
@@ -60,22 +61,24 @@ static struct bpf_map *map_named(const struct engine *engine, const char *name)
 
 static int configure(struct engine *engine, const struct engine_options *o)
 {
-    engine->ring_bytes = ring_size(o->ring_bytes);
+    const struct libbpf *lib = engine->lib;
+    size_t cpus = (size_t)sysconf(_SC_NPROCESSORS_CONF);
+    engine->slots_shift = shift_of_slots(o->ring_bytes ? o->ring_bytes : RING_BYTES, cpus);
+    uint32_t slots = 1u << engine->slots_shift;
     struct wire_config c = {
-        .wake_bytes = engine->ring_bytes / 8,
-        .heat_bytes = engine->ring_bytes / 8 * 7,
+        .slots_shift = engine->slots_shift,
+        .room = slots - (uint32_t)cpus * WIRE_CPU_SLOTS,
+        .wake = slots / 8,
+        .heat = slots / 8 * 5,
         .follow = o->follow,
     };
     set_calls(c.calls[0], arch_calls, sizeof arch_calls / sizeof *arch_calls);
     set_calls(c.calls[1], arch_calls_compat, sizeof arch_calls_compat / sizeof *arch_calls_compat);
-    int rc = engine->lib->bpf_map__set_initial_value(map_named(engine, ".rodata"), &c, sizeof c);
-    if (rc)
-        return rc;
     struct bpf_program *kernel =
-        engine->lib->bpf_object__find_program_by_name(engine->object, "on_fault_kernel");
-    engine->lib->bpf_program__set_autoload(kernel, o->kernel);
-    return engine->lib->bpf_map__set_max_entries(map_named(engine, "ring"),
-                                                 (uint32_t)engine->ring_bytes);
+        lib->bpf_object__find_program_by_name(engine->object, "on_fault_kernel");
+    lib->bpf_program__set_autoload(kernel, o->kernel);
+    int rc = lib->bpf_map__set_max_entries(map_named(engine, "ring"), slots);
+    return rc ? rc : lib->bpf_map__set_initial_value(map_named(engine, ".rodata"), &c, sizeof c);
 }
 
 static int load(struct engine *engine, const struct engine_options *o, struct err *e)
@@ -89,23 +92,38 @@ static int load(struct engine *engine, const struct engine_options *o, struct er
     if (rc)
         return err_set(e, rc, "the BPF program cannot be set up: %s", strerror(-rc));
     rc = lib->bpf_object__load(engine->object);
-    if (rc)
-        return explain(rc, "loading the BPF program", e);
-    size_t size;
-    engine->state =
-        (struct wire_state *)lib->bpf_map__initial_value(map_named(engine, ".bss"), &size);
-    engine->state->heat = engine->heat_forced = o->heat;
-    return 0;
+    return rc ? explain(rc, "loading the BPF program", e) : 0;
 }
 
-static int watch(struct engine *engine, pid_t pid, struct err *e)
+static size_t bytes_of_slots(const struct engine *engine)
 {
-    uint32_t key = (uint32_t)pid, one = 1;
-    int fd = engine->lib->bpf_map__fd(map_named(engine, "watched"));
-    if (kill(pid, 0) && errno == ESRCH)
-        return err_set(e, -ESRCH, "there is no process %d", (int)pid);
-    int rc = engine->lib->bpf_map_update_elem(fd, &key, &one, BPF_ANY);
-    return rc ? err_set(e, rc, "the process cannot be named to BPF: %s", strerror(-rc)) : 0;
+    return sizeof(struct wire) << engine->slots_shift;
+}
+
+static void *map_memory(const struct engine *engine, const char *name, int prot, size_t bytes)
+{
+    int fd = engine->lib->bpf_map__fd(map_named(engine, name));
+    void *p = mmap(NULL, bytes, prot, MAP_SHARED, fd, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static int share(struct engine *engine, struct err *e)
+{
+    engine->state = map_memory(engine, ".bss", PROT_READ | PROT_WRITE, sizeof *engine->state);
+    engine->slots = map_memory(engine, "ring", PROT_READ, bytes_of_slots(engine));
+    if (!engine->state || !engine->slots)
+        return err_set(e, -errno, "the memory of the BPF program cannot be mapped: %s",
+                       strerror(errno));
+    return engine_bpf_ring_open(engine, engine->lib->bpf_map__fd(map_named(engine, "bell")), e);
+}
+
+static int watch(struct engine *engine, const struct engine_options *o, struct err *e)
+{
+    if (o->pid <= 0 || o->pid >= 1 << WIRE_PID_BITS || (kill(o->pid, 0) && errno == ESRCH))
+        return err_set(e, -ESRCH, "there is no process %d", (int)o->pid);
+    engine->state->watched[o->pid / 64] |= UINT64_C(1) << o->pid % 64;
+    engine->state->heat = engine->heat_forced = o->heat;
+    return 0;
 }
 
 static int attach(struct engine *engine, struct err *e)
@@ -131,10 +149,12 @@ static void bpf_close(struct engine *engine)
         return;
     for (size_t i = 0; i < engine->links_n; i++)
         engine->lib->bpf_link__destroy(engine->links[i]);
-    engine->lib->ring_buffer__free(engine->ring);
+    engine->lib->ring_buffer__free(engine->bell);
+    if (engine->slots)
+        munmap((void *)engine->slots, bytes_of_slots(engine));
+    if (engine->state)
+        munmap(engine->state, sizeof *engine->state);
     engine->lib->bpf_object__close(engine->object);
-    if (engine->epoll_fd >= 0)
-        close(engine->epoll_fd);
     free(engine);
 }
 
@@ -142,9 +162,9 @@ static int start(struct engine *engine, const struct engine_options *o, struct e
 {
     int rc = load(engine, o, e);
     if (!rc)
-        rc = engine_bpf_ring_open(engine, e);
+        rc = share(engine, e);
     if (!rc)
-        rc = watch(engine, o->pid, e);
+        rc = watch(engine, o, e);
     return rc ? rc : attach(engine, e);
 }
 
@@ -160,7 +180,6 @@ static int bpf_open(const struct engine_options *options, struct engine **out, s
     if (!engine)
         return err_set(e, -ENOMEM, "no memory for following faults");
     engine->lib = lib;
-    engine->epoll_fd = -1;
     rc = start(engine, options, e);
     if (rc)
         bpf_close(engine);
@@ -171,7 +190,7 @@ static int bpf_open(const struct engine_options *options, struct engine **out, s
 
 static int bpf_fd(const struct engine *engine)
 {
-    return engine->epoll_fd;
+    return engine->lib->ring_buffer__epoll_fd(engine->bell);
 }
 
 /* What the kernel itself did not run because the same program was running on that processor. */
@@ -193,7 +212,7 @@ static void bpf_stats(const struct engine *engine, struct engine_stats *out)
     out->lost = missed(engine);
     for (size_t i = 0; i < WIRE_CPUS; i++)
         for (unsigned type = 0; type < EVENT_TYPE_N; type++)
-            out->lost += __atomic_load_n(&engine->state->cpu[i].c.lost[type], __ATOMIC_RELAXED);
+            out->lost += __atomic_load_n(&engine->state->cpu[i].lost[type], __ATOMIC_RELAXED);
     out->heat_faults = engine_bpf_heat_count(engine);
     out->heat = engine->state->heat;
 }

@@ -4,13 +4,13 @@
 #include "probe/engine_bpf.h"
 #include "probe/engine_bpf_parts.h"
 
-enum { FAULT_RECORD = sizeof(struct wire_fault) + 8, SECOND = 1000000000 };
+enum { SECOND = 1000000000 };
 
 uint64_t engine_bpf_heat_count(const struct engine *engine)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < WIRE_CPUS; i++)
-        sum += __atomic_load_n(&engine->state->cpu[i].c.heat, __ATOMIC_RELAXED);
+        sum += __atomic_load_n(&engine->state->cpu[i].heat, __ATOMIC_RELAXED);
     return sum;
 }
 
@@ -24,7 +24,7 @@ void engine_bpf_heat_check(struct engine *engine)
     uint64_t now = io_now_ns(), count = engine_bpf_heat_count(engine);
     if (engine->heat_from_ns && now - engine->heat_from_ns < SECOND)
         return;
-    if (engine->heat_from_ns && (count - engine->heat_before) * FAULT_RECORD * 2 < engine->ring_bytes)
+    if (engine->heat_from_ns && (count - engine->heat_before) * 2 < 1u << engine->slots_shift)
         engine->state->heat = 0;
     engine->heat_from_ns = engine->state->heat ? now : 0;
     engine->heat_before = count;
@@ -34,21 +34,21 @@ static uint64_t unplaced(const struct engine *engine)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < WIRE_CPUS; i++)
-        sum += __atomic_load_n(&engine->state->cpu[i].c.unplaced, __ATOMIC_RELAXED);
+        sum += __atomic_load_n(&engine->state->cpu[i].unplaced, __ATOMIC_RELAXED);
     return sum;
 }
 
-/* A slot that was not counted in since the last look is given free: another page may take it. */
+/* A place that was not counted in since the last look is given free: another page may take it. */
 int engine_bpf_heat(struct engine *engine, engine_heat_sink *sink, void *ctx, uint64_t *elsewhere)
 {
-    for (size_t i = 0; i < WIRE_SLOTS; i++) {
-        struct wire_slot *s = &engine->state->slots[i];
-        uint64_t key = __atomic_load_n(&s->key, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < WIRE_PAGES; i++) {
+        struct wire_page *p = &engine->state->pages[i];
+        uint64_t key = __atomic_load_n(&p->key, __ATOMIC_RELAXED);
         if (!key)
             continue;
-        uint64_t count = __atomic_exchange_n(&s->count, 0, __ATOMIC_RELAXED);
+        uint64_t count = __atomic_exchange_n(&p->count, 0, __ATOMIC_RELAXED);
         if (!count) {
-            __atomic_store_n(&s->key, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&p->key, 0, __ATOMIC_RELAXED);
             continue;
         }
         struct engine_heat h = {

@@ -5,17 +5,15 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "probe/engine.h"
 #include "probe/bpf/wire.h"
+#include "probe/engine.h"
 
 /* What is used of libbpf; its header gives the types. */
 #define LIBBPF_FUNCTIONS(X)                                                                        \
     X(bpf_link__destroy)                                                                           \
     X(bpf_map__fd)                                                                                 \
-    X(bpf_map__initial_value)                                                                      \
     X(bpf_map__set_initial_value)                                                                  \
     X(bpf_map__set_max_entries)                                                                    \
-    X(bpf_map_update_elem)                                                                         \
     X(bpf_object__close)                                                                           \
     X(bpf_object__find_map_by_name)                                                                \
     X(bpf_object__find_program_by_name)                                                            \
@@ -28,6 +26,7 @@
     X(bpf_program__set_autoload)                                                                   \
     X(libbpf_set_print)                                                                            \
     X(ring_buffer__consume)                                                                        \
+    X(ring_buffer__epoll_fd)                                                                       \
     X(ring_buffer__free)                                                                           \
     X(ring_buffer__new)
 
@@ -51,23 +50,23 @@ struct engine {
     struct bpf_link *links[PROGRAMS_MAX];
     int program_fds[PROGRAMS_MAX];
     size_t links_n;
-    struct wire_state *state; /* mapped; the object's */
-    struct ring_buffer *ring;
-    int epoll_fd;
-    size_t ring_bytes;
+
+    struct wire_state *state; /* mapped */
+    const struct wire *slots; /* mapped; 1 << slots_shift of them */
+    uint32_t slots_shift;
+    uint64_t tail;            /* slots read */
+    struct ring_buffer *bell;
+
     bool heat_forced;
     uint64_t heat_from_ns, heat_before; /* beginning of the second looked at; its first count */
 
+    uint64_t last_ns; /* of the last event */
     struct event batch[BATCH];
-    size_t batched, drained; /* drained: in this call of drain */
-    engine_sink *sink;
-    void *sink_ctx;
-    int sink_rc;
     struct engine_stats stats; /* events and faults */
 };
 
 /* Reads the ring. */
-int engine_bpf_ring_open(struct engine *engine, struct err *e);
+int engine_bpf_ring_open(struct engine *engine, int bell_fd, struct err *e);
 int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx);
 
 /* Heat mode. */

@@ -1,125 +1,124 @@
-/* Reads the ring buffer and turns its records into events.
- *
- * The kernel wakes the reader only when a good part of the ring is full, for wake-ups are dear to
- * the watched process; so the reader also looks by the clock. A poll of the ring itself would
- * answer "readable" for a single record: the descriptor given out is an epoll set that becomes
- * readable with each wake-up (edge-triggered), and is reset by draining. */
+/* Reads the ring and turns its records into events. Wake-ups are dear to the watched process: the
+ * bell is rung only when a good part of the ring is full, and the reader also looks by the clock. */
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "probe/arch_x86_64.h"
 #include "probe/engine_bpf_parts.h"
 
-enum { DRAIN_MAX = 1 << 17, STOP = -ECANCELED };
+enum { DRAIN_MAX = 1 << 18 };
 
-static void read_fault(struct event *e, const struct wire_fault *f)
+static const struct wire *slot_at(const struct engine *engine, uint64_t position)
 {
-    e->fault.address = f->address;
-    e->fault.ip = f->ip;
-    e->fault.access = (uint8_t)arch_fault_access(f->w.error);
-    e->fault.protection = (uint8_t)arch_fault_protection(f->w.error);
-    e->fault.mode = f->w.detail;
+    return &engine->slots[position & ((1u << engine->slots_shift) - 1)];
 }
 
-static void read_call(struct event *e, const struct wire_call *c)
+static void read_call(const struct engine *engine, struct event *e, const struct wire *w)
 {
-    e->call.call = (uint8_t)((c->w.detail & WIRE_CALL_MASK) - 1);
-    e->call.compat = c->w.compat;
-    e->call.has_args = c->w.has_args;
-    e->call.result = c->result;
-    e->call.entered_ns = c->entered_ns;
-    if (c->w.has_args)
-        memcpy(e->call.args, c->args, sizeof e->call.args);
-    if (c->w.detail & WIRE_CALL_PAGES)
+    const struct wire_args *low = (const void *)slot_at(engine, engine->tail + 1),
+                           *high = (const void *)slot_at(engine, engine->tail + 2);
+    e->call.call = (uint8_t)((w->detail & WIRE_CALL_MASK) - 1);
+    e->call.compat = (w->flags & WIRE_COMPAT) != 0;
+    e->call.has_args = (w->flags & WIRE_ARGS) != 0;
+    e->call.result = (int64_t)w->a;
+    e->call.entered_ns = w->b;
+    memcpy(e->call.args, low->v, CALL_ARGS / 2 * sizeof *low->v);
+    memcpy(e->call.args + CALL_ARGS / 2, high->v, CALL_ARGS / 2 * sizeof *high->v);
+    if (w->detail & WIRE_CALL_PAGES)
         e->call.args[CALL_ARGS - 1] <<= ARCH_MMAP2_SHIFT;
 }
 
-static void read_record(struct event *e, const struct wire *w)
+static void read_fault(struct event *e, const struct wire *w)
 {
-    *e = (struct event){.t_ns = w->t_ns, .pid = w->pid, .tid = w->tid, .type = w->type};
+    e->fault.address = w->a;
+    e->fault.ip = w->b;
+    e->fault.access = (uint8_t)arch_fault_access(w->flags);
+    e->fault.protection = (uint8_t)arch_fault_protection(w->flags);
+    e->fault.mode = w->detail;
+}
+
+/* Two processors may read the clock and then take their slots in opposite order, and in a burst a
+ * fault has an earlier one's time: the order of slots is the true one, so time never goes back. */
+static void read_common(struct engine *engine, struct event *e, const struct wire *w)
+{
+    if (w->t_ns > engine->last_ns)
+        engine->last_ns = w->t_ns;
+    e->t_ns = engine->last_ns;
+    e->pid = w->pid;
+    e->tid = w->tid;
+    e->type = w->type;
+}
+
+/* The slots that the record filled. */
+static uint32_t read_record(struct engine *engine, struct event *e, const struct wire *w)
+{
+    read_common(engine, e, w);
     switch (w->type) {
     case EVENT_FAULT:
-        read_fault(e, (const struct wire_fault *)w);
+        engine->stats.faults++;
+        read_fault(e, w);
         break;
     case EVENT_CALL:
-        read_call(e, (const struct wire_call *)w);
-        break;
+        read_call(engine, e, w);
+        return WIRE_CALL_SLOTS;
     case EVENT_FORK:
-        e->fork.child_pid = ((const struct wire_fork *)w)->child_pid;
-        e->fork.child_tid = ((const struct wire_fork *)w)->child_tid;
+        e->fork.child_pid = (int32_t)w->a;
+        e->fork.child_tid = (int32_t)w->b;
         break;
     case EVENT_EXEC:
-        memcpy(e->exec.comm, ((const struct wire_exec *)w)->comm, sizeof e->exec.comm);
+        memcpy(e->exec.comm, &w->a, sizeof w->a);
+        memcpy(e->exec.comm + sizeof w->a, &w->b, sizeof w->b);
         break;
     default:
         break;
     }
+    return 1;
 }
 
-/* Two processors may take the time and then their places in the ring in opposite order. */
-static void sort_by_time(struct event *v, size_t n)
+/* Fills the batch with what is complete, and gives its slots back. */
+static size_t read_batch(struct engine *engine)
 {
-    for (size_t i = 1; i < n; i++) {
-        struct event late = v[i];
-        size_t at = i;
-        for (; at && v[at - 1].t_ns > late.t_ns; at--)
-            v[at] = v[at - 1];
-        if (at != i)
-            v[at] = late;
+    size_t n = 0;
+    for (; n < BATCH; n++) {
+        const struct wire *w = slot_at(engine, engine->tail);
+        uint32_t lap = (uint32_t)(engine->tail >> engine->slots_shift) + 1;
+        if (__atomic_load_n(&w->lap, __ATOMIC_ACQUIRE) != lap)
+            break;
+        engine->tail += read_record(engine, &engine->batch[n], w);
     }
-}
-
-static int deliver(struct engine *engine)
-{
-    size_t n = engine->batched;
-    engine->batched = 0;
-    if (!n)
-        return 0;
-    sort_by_time(engine->batch, n);
+    __atomic_store_n(&engine->state->tail, engine->tail, __ATOMIC_RELEASE);
     engine->stats.events += n;
-    return engine->sink(engine->sink_ctx, engine->batch, n);
+    return n;
 }
 
-static int take(void *ctx, void *record, size_t size)
+static int bell_heard(void *ctx, void *record, size_t size)
 {
-    struct engine *engine = ctx;
-    struct event *e = &engine->batch[engine->batched++];
+    (void)ctx;
+    (void)record;
     (void)size;
-    read_record(e, record);
-    engine->stats.faults += e->type == EVENT_FAULT;
-    if (engine->batched == BATCH)
-        engine->sink_rc = deliver(engine);
-    return engine->sink_rc || ++engine->drained == DRAIN_MAX ? STOP : 0;
+    return 0;
 }
 
-/* Never more than DRAIN_MAX events: a caller has other things to do. */
+/* Never more than DRAIN_MAX events and some: a caller has other things to do. */
 int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx)
 {
-    struct epoll_event woken;
-    epoll_wait(engine->epoll_fd, &woken, 1, 0);
-    engine->state->woken = 0;
-    engine->sink = sink;
-    engine->sink_ctx = ctx;
-    engine->sink_rc = 0;
-    engine->drained = 0;
-    int rc = engine->lib->ring_buffer__consume(engine->ring);
-    engine_bpf_heat_check(engine);
-    if (rc < 0 && rc != STOP)
+    int rc = engine->lib->ring_buffer__consume(engine->bell);
+    if (rc < 0)
         return rc;
-    return engine->sink_rc ? engine->sink_rc : deliver(engine);
+    __atomic_store_n(&engine->state->woken, 0, __ATOMIC_RELAXED);
+    for (size_t n, drained = 0; drained < DRAIN_MAX && (n = read_batch(engine)); drained += n) {
+        rc = sink(ctx, engine->batch, n);
+        if (rc)
+            return rc;
+    }
+    engine_bpf_heat_check(engine);
+    return 0;
 }
 
-int engine_bpf_ring_open(struct engine *engine, struct err *e)
+int engine_bpf_ring_open(struct engine *engine, int bell_fd, struct err *e)
 {
-    const struct bpf_map *map = engine->lib->bpf_object__find_map_by_name(engine->object, "ring");
-    int fd = engine->lib->bpf_map__fd(map);
-    struct epoll_event edge = {.events = EPOLLIN | EPOLLET};
-    engine->ring = engine->lib->ring_buffer__new(fd, take, engine, NULL);
-    if (!engine->ring)
-        return err_set(e, -errno, "the ring buffer cannot be mapped: %s", strerror(errno));
-    engine->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (engine->epoll_fd < 0 || epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, fd, &edge))
-        return err_set(e, -errno, "the ring buffer cannot be waited for: %s", strerror(errno));
+    engine->bell = engine->lib->ring_buffer__new(bell_fd, bell_heard, NULL, NULL);
+    if (!engine->bell)
+        return err_set(e, -errno, "the ring of events cannot be waited for: %s", strerror(errno));
     return 0;
 }

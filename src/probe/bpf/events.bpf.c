@@ -1,10 +1,10 @@
-/* Runs in the kernel: turns page faults, mm system calls and the lives of processes into records in
- * one ring buffer, for watched processes only. Everything that another process does ends after one
- * look-up.
+/* Runs in the kernel: turns page faults, mm system calls and the lives of processes into records of
+ * one ring (wire.h), for watched processes only. What another process does ends after one look at a
+ * bit. Helper functions are called sparingly: the cost of a fault is mostly theirs.
  *
- * Programs of type tp_btf: the members of kernel structures are read directly, and libbpf puts their
- * offsets right for the running kernel (CO-RE); the few structures used are written out below, so
- * that no vmlinux.h is needed. All state lies in maps that go away with the engine's descriptors. */
+ * Programs of type tp_btf: the members of kernel structures are read directly, and libbpf puts
+ * their offsets right for the running kernel (CO-RE); the few structures used are written out, so
+ * that no vmlinux.h is needed. All state is in maps, which go away with the engine's descriptors. */
 #include <linux/bpf.h>
 #include <stdbool.h>
 
@@ -27,7 +27,6 @@ struct signal_struct {
 struct task_struct {
     struct thread_info thread_info;
     int pid, tgid;
-    char comm[16];
     struct signal_struct *signal;
 } __attribute__((preserve_access_index));
 
@@ -35,20 +34,22 @@ struct task_struct {
 struct pending {
     uint64_t args[CALL_ARGS];
     uint64_t entered_ns;
-    uint32_t what; /* the byte of config.calls; 0: none pending */
+    uint8_t what; /* of config.calls; 0: none pending */
+    bool has_args;
 };
 
 struct {
-    __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 1 << 23);
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, uint32_t);
+    __type(value, struct wire);
 } ring SEC(".maps");
 
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 1 << 14);
-    __type(key, uint32_t);
-    __type(value, uint32_t);
-} watched SEC(".maps");
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4096);
+} bell SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -58,96 +59,158 @@ struct {
 } pendings SEC(".maps");
 
 const volatile struct wire_config config = {0};
-struct wire_state state = {0};
+struct wire_state state;
 
-static inline struct wire_counters *counters(void)
+/* --- who is watched --- */
+
+static __always_inline uint64_t *watched_word(uint32_t pid)
 {
-    return &state.cpu[bpf_get_smp_processor_id() % WIRE_CPUS].c;
+    return &state.watched[pid / 64 % (sizeof state.watched / sizeof *state.watched)];
 }
 
-static inline bool is_watched(uint64_t task)
+static __always_inline bool is_watched(uint64_t task)
 {
     uint32_t pid = (uint32_t)(task >> 32);
-    return bpf_map_lookup_elem(&watched, &pid);
+    return *watched_word(pid) >> pid % 64 & 1;
 }
 
-static inline void fill(struct wire *w, uint64_t task, uint8_t type)
+static __always_inline void watch(uint32_t pid)
 {
-    w->t_ns = bpf_ktime_get_ns();
-    w->pid = (int32_t)(task >> 32);
-    w->tid = (int32_t)task;
-    w->type = type;
-    w->detail = 0;
-    w->compat = 0;
-    w->has_args = 0;
-    w->error = 0;
+    __sync_fetch_and_or(watched_word(pid), 1ull << pid % 64);
 }
 
-#define RESERVE(kind, task, event)                                                                 \
-    ({                                                                                             \
-        struct kind *reserved = bpf_ringbuf_reserve(&ring, sizeof *reserved, 0);                   \
-        if (reserved)                                                                              \
-            fill(&reserved->w, (task), (event));                                                   \
-        else                                                                                       \
-            __sync_fetch_and_add(&counters()->lost[(event)], 1);                                   \
-        reserved;                                                                                  \
-    })
-
-static inline void submit(void *record)
+/* False if another thread did it before. */
+static __always_inline bool unwatch(uint32_t pid)
 {
-    uint64_t flags = BPF_RB_NO_WAKEUP;
-    uint64_t waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
-    if (waiting >= config.wake_bytes && !state.woken) {
-        state.woken = 1;
-        flags = BPF_RB_FORCE_WAKEUP;
-    }
-    if (waiting >= config.heat_bytes)
+    uint64_t bit = 1ull << pid % 64;
+    return __sync_fetch_and_and(watched_word(pid), ~bit) & bit;
+}
+
+/* --- the ring --- */
+
+static __always_inline struct wire_cpu *this_cpu(void)
+{
+    return &state.cpu[bpf_get_smp_processor_id() % WIRE_CPUS];
+}
+
+static __always_inline struct wire *slot_at(uint64_t position)
+{
+    uint32_t index = (uint32_t)position & ((1u << config.slots_shift) - 1);
+    return bpf_map_lookup_elem(&ring, &index);
+}
+
+/* Takes n slots. False if there is no room: then the event is lost, and counted as such. */
+static __always_inline bool take(struct wire_cpu *cpu, enum event_type type, uint32_t n, uint64_t *position)
+{
+    uint64_t waiting = *(volatile uint64_t *)&state.head - *(volatile uint64_t *)&state.tail;
+    if (waiting >= config.heat)
         state.heat = 1;
-    bpf_ringbuf_submit(record, flags);
-}
-
-static inline bool count_at(uint64_t key, uint32_t index)
-{
-    struct wire_slot *slot = &state.slots[index % WIRE_SLOTS];
-    if (slot->key != key && (slot->key || __sync_val_compare_and_swap(&slot->key, 0, key)))
+    if (waiting >= config.room) {
+        __sync_fetch_and_add(&cpu->lost[type], 1);
         return false;
-    __sync_fetch_and_add(&slot->count, 1);
+    }
+    if (waiting >= config.wake && !state.woken) {
+        uint64_t rung = 1;
+        state.woken = 1;
+        bpf_ringbuf_output(&bell, &rung, sizeof rung, BPF_RB_FORCE_WAKEUP);
+    }
+    *position = __sync_fetch_and_add(&state.head, n);
     return true;
 }
 
-/* Neighbouring pages have neighbouring slots. */
-static inline void count_fault(uint64_t address, uint64_t task)
+static __always_inline void fill(struct wire *w, uint64_t t_ns, uint64_t task, enum event_type type)
 {
-    struct wire_counters *c = counters();
+    w->t_ns = t_ns;
+    w->pid = (int32_t)(task >> 32);
+    w->tid = (int32_t)task;
+    w->type = (uint8_t)type;
+    w->detail = 0;
+    w->flags = 0;
+}
+
+static __always_inline void finish(struct wire *w, uint64_t position)
+{
+    publish(&w->lap, (uint32_t)(position >> config.slots_shift) + 1);
+}
+
+/* An event of one slot; false if it was lost. */
+static __always_inline bool report(uint64_t task, enum event_type type, uint64_t a, uint64_t b)
+{
+    struct wire_cpu *cpu = this_cpu();
+    uint64_t position;
+    if (!take(cpu, type, 1, &position))
+        return false;
+    struct wire *w = slot_at(position);
+    if (!w)
+        return false;
+    fill(w, cpu->now_ns = bpf_ktime_get_ns(), task, type);
+    w->a = a;
+    w->b = b;
+    finish(w, position);
+    return true;
+}
+
+/* --- faults --- */
+
+static __always_inline bool count_at(uint64_t key, uint32_t index)
+{
+    struct wire_page *page = &state.pages[index % WIRE_PAGES];
+    if (page->key != key && (page->key || __sync_val_compare_and_swap(&page->key, 0, key)))
+        return false;
+    __sync_fetch_and_add(&page->count, 1);
+    return true;
+}
+
+/* Neighbouring pages have neighbouring places. */
+static __always_inline void count_fault(struct wire_cpu *cpu, uint64_t address, uint64_t task)
+{
     uint64_t page = address >> 12, pid = task >> 32;
     uint64_t key = page << WIRE_PID_BITS | pid;
-    uint32_t index = (uint32_t)(page + page / WIRE_SLOTS * 12347 + pid * 7919);
-    __sync_fetch_and_add(&c->heat, 1);
+    uint32_t index = (uint32_t)(page + page / WIRE_PAGES * 12347 + pid * 7919);
+    __sync_fetch_and_add(&cpu->heat, 1);
     if (page >> (64 - WIRE_PID_BITS) == 0)
 #pragma unroll
         for (uint32_t i = 0; i < WIRE_PROBES; i++)
             if (count_at(key, index + i))
                 return;
-    __sync_fetch_and_add(&c->unplaced, 1);
+    __sync_fetch_and_add(&cpu->unplaced, 1);
 }
 
-static inline void report_fault(uint64_t task, uint64_t address, uint64_t ip, uint64_t error,
+/* Reading the clock is a third of the cost of reporting a fault. In a burst, which is more than 64
+ * faults in a tick of the kernel, every eighth reads it, and those behind it have its time. */
+static __always_inline uint64_t fault_time(struct wire_cpu *cpu)
+{
+    uint64_t tick = bpf_jiffies64();
+    if (cpu->tick != tick) {
+        cpu->tick = tick;
+        cpu->faults_in_tick = 0;
+    }
+    uint64_t n = cpu->faults_in_tick++;
+    if (n < 64 || n % 8 == 0)
+        cpu->now_ns = bpf_ktime_get_ns();
+    return cpu->now_ns;
+}
+
+static __always_inline void report_fault(uint64_t task, uint64_t address, uint64_t ip, uint64_t error,
                                 enum fault_mode mode)
 {
-    if (state.heat) {
-        count_fault(address, task);
+    struct wire_cpu *cpu = this_cpu();
+    uint64_t position;
+    if (*(volatile uint32_t *)&state.heat) {
+        count_fault(cpu, address, task);
         return;
     }
-    struct wire_fault *f = RESERVE(wire_fault, task, EVENT_FAULT);
-    if (!f) {
-        state.heat = 1;
+    if (!take(cpu, EVENT_FAULT, 1, &position))
         return;
-    }
-    f->w.detail = mode;
-    f->w.error = (uint32_t)error;
-    f->address = address;
-    f->ip = ip;
-    submit(f);
+    struct wire *w = slot_at(position);
+    if (!w)
+        return;
+    fill(w, fault_time(cpu), task, EVENT_FAULT);
+    w->detail = (uint8_t)mode;
+    w->flags = (uint16_t)error;
+    w->a = address;
+    w->b = ip;
+    finish(w, position);
 }
 
 SEC("tp_btf/page_fault_user")
@@ -175,18 +238,32 @@ int on_fault_kernel(uint64_t *ctx)
     return 0;
 }
 
-static inline uint8_t call_of(uint64_t number, int compat)
-{
-    return number < WIRE_CALLS ? config.calls[compat != 0][number] : 0;
-}
+/* --- system calls --- */
 
-static inline bool is_of_interest(uint64_t number)
+static __always_inline bool is_of_interest(uint64_t number)
 {
     return number < WIRE_CALLS && (config.calls[0][number] | config.calls[1][number]);
 }
 
+static __always_inline uint8_t call_of(uint64_t number, bool compat)
+{
+    return number < WIRE_CALLS ? config.calls[compat][number] : 0;
+}
+
+static __always_inline bool never_returns(uint8_t what)
+{
+    uint8_t call = (what & WIRE_CALL_MASK) - 1;
+    return call == CALL_EXIT || call == CALL_EXIT_GROUP;
+}
+
+static __always_inline bool makes_a_child(uint8_t what)
+{
+    uint8_t call = (what & WIRE_CALL_MASK) - 1;
+    return call == CALL_FORK || call == CALL_VFORK || call == CALL_CLONE || call == CALL_CLONE3;
+}
+
 /* The oldest mmap of 32-bit tasks has its arguments in memory. */
-static inline bool fetch_args(uint64_t *args)
+static __always_inline bool fetch_args(uint64_t *args)
 {
     uint32_t memory[CALL_ARGS];
     if (bpf_probe_read_user(memory, sizeof memory, (void *)args[0]))
@@ -196,33 +273,36 @@ static inline bool fetch_args(uint64_t *args)
     return true;
 }
 
-static inline bool has_result(uint8_t what)
+static __always_inline void put_args(uint64_t position, const uint64_t *args)
 {
-    uint8_t call = (what & WIRE_CALL_MASK) - 1;
-    return call != CALL_EXIT && call != CALL_EXIT_GROUP;
-}
-
-static inline void copy_args(struct wire_call *c, const uint64_t *args)
-{
-    for (int i = 0; i < CALL_ARGS; i++)
-        c->args[i] = args[i];
-    c->w.has_args = 1;
-}
-
-/* These never return: told when they begin. */
-static inline void report_exit_call(uint64_t task, const struct pt_regs *regs, uint8_t what,
-                                    int compat)
-{
-    struct wire_call *c = RESERVE(wire_call, task, EVENT_CALL);
-    if (!c)
+    struct wire_args *low = (void *)slot_at(position + 1), *high = (void *)slot_at(position + 2);
+    if (!low || !high)
         return;
-    regs_args(regs, compat, c->args);
-    c->w.has_args = 1;
-    c->w.detail = what;
-    c->w.compat = (uint8_t)compat;
-    c->result = 0;
-    c->entered_ns = c->w.t_ns;
-    submit(c);
+    low->lap = high->lap = 0;
+    for (int i = 0; i < CALL_ARGS / 2; i++) {
+        low->v[i] = args[i];
+        high->v[i] = args[CALL_ARGS / 2 + i];
+    }
+}
+
+static __always_inline void report_call(uint64_t task, const struct pending *p, bool compat, uint64_t now,
+                               uint64_t result)
+{
+    struct wire_cpu *cpu = this_cpu();
+    uint64_t position;
+    if (!take(cpu, EVENT_CALL, WIRE_CALL_SLOTS, &position))
+        return;
+    struct wire *w = slot_at(position);
+    if (!w)
+        return;
+    cpu->now_ns = now;
+    fill(w, now, task, EVENT_CALL);
+    w->detail = p->what;
+    w->flags = (compat ? WIRE_COMPAT : 0) | (p->has_args ? WIRE_ARGS : 0);
+    w->a = result;
+    w->b = p->entered_ns;
+    put_args(position, p->args);
+    finish(w, position);
 }
 
 SEC("tp_btf/sys_enter")
@@ -235,33 +315,25 @@ int on_enter(uint64_t *ctx)
     if (!is_watched(id))
         return 0;
     struct task_struct *task = (void *)bpf_get_current_task_btf();
-    int compat = TASK_COMPAT(task);
+    bool compat = TASK_COMPAT(task);
     uint8_t what = call_of(ctx[1], compat);
     if (!what)
         return 0;
-    if (!has_result(what)) {
-        report_exit_call(id, regs, what, compat);
-        return 0;
-    }
-    struct pending *p =
-        bpf_task_storage_get(&pendings, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+    struct pending *p = bpf_task_storage_get(&pendings, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
     if (!p)
         return 0;
     regs_args(regs, compat, p->args);
-    if (what & WIRE_CALL_MEMORY && !fetch_args(p->args))
-        return 0;
+    p->has_args = !(what & WIRE_CALL_MEMORY) || fetch_args(p->args);
     p->what = what;
     p->entered_ns = bpf_ktime_get_ns();
+    if (never_returns(what)) {
+        report_call(id, p, compat, p->entered_ns, 0);
+        p->what = 0;
+    }
     return 0;
 }
 
-static inline bool makes_a_child(uint8_t what)
-{
-    uint8_t call = (what & WIRE_CALL_MASK) - 1;
-    return call == CALL_FORK || call == CALL_VFORK || call == CALL_CLONE || call == CALL_CLONE3;
-}
-
-/* The new task returns from its parent's call too, with 0: that is told by EVENT_FORK. */
+/* A new task returns from its parent's call too, with 0: that is told by EVENT_FORK. */
 SEC("tp_btf/sys_exit")
 int on_return(uint64_t *ctx)
 {
@@ -272,30 +344,21 @@ int on_return(uint64_t *ctx)
     if (!is_watched(id))
         return 0;
     struct task_struct *task = (void *)bpf_get_current_task_btf();
-    int compat = TASK_COMPAT(task);
-    uint8_t what = call_of(REGS_CALL(regs), compat);
-    if (!what || (makes_a_child(what) && !ctx[1]))
+    bool compat = TASK_COMPAT(task);
+    struct pending unseen = {.what = call_of(REGS_CALL(regs), compat)};
+    if (!unseen.what || (makes_a_child(unseen.what) && !ctx[1]))
         return 0;
     struct pending *p = bpf_task_storage_get(&pendings, task, 0, 0);
-    struct wire_call *c = RESERVE(wire_call, id, EVENT_CALL);
-    if (!c) {
-        if (p)
-            p->what = 0;
-        return 0;
-    }
-    c->entered_ns = 0;
     if (p && p->what) {
-        what = (uint8_t)p->what;
+        report_call(id, p, compat, bpf_ktime_get_ns(), ctx[1]);
         p->what = 0;
-        c->entered_ns = p->entered_ns;
-        copy_args(c, p->args);
+    } else {
+        report_call(id, &unseen, compat, bpf_ktime_get_ns(), ctx[1]);
     }
-    c->w.detail = what;
-    c->w.compat = (uint8_t)compat;
-    c->result = (int64_t)ctx[1];
-    submit(c);
     return 0;
 }
+
+/* --- processes --- */
 
 SEC("tp_btf/sched_process_fork")
 int on_fork(uint64_t *ctx)
@@ -304,15 +367,9 @@ int on_fork(uint64_t *ctx)
     uint64_t id = bpf_get_current_pid_tgid();
     if (!is_watched(id))
         return 0;
-    uint32_t pid = (uint32_t)child->tgid, one = 1;
-    if (config.follow && pid != id >> 32 && bpf_map_update_elem(&watched, &pid, &one, BPF_ANY))
-        __sync_fetch_and_add(&counters()->unwatched, 1);
-    struct wire_fork *f = RESERVE(wire_fork, id, EVENT_FORK);
-    if (!f)
-        return 0;
-    f->child_pid = child->tgid;
-    f->child_tid = child->pid;
-    submit(f);
+    if (config.follow)
+        watch((uint32_t)child->tgid);
+    report(id, EVENT_FORK, (uint32_t)child->tgid, (uint32_t)child->pid);
     return 0;
 }
 
@@ -320,22 +377,12 @@ SEC("tp_btf/sched_process_exec")
 int on_exec(uint64_t *ctx)
 {
     (void)ctx;
-    uint64_t id = bpf_get_current_pid_tgid();
+    uint64_t id = bpf_get_current_pid_tgid(), comm[2] = {0};
     if (!is_watched(id))
         return 0;
-    struct wire_exec *e = RESERVE(wire_exec, id, EVENT_EXEC);
-    if (!e)
-        return 0;
-    bpf_get_current_comm(e->comm, sizeof e->comm);
-    submit(e);
+    bpf_get_current_comm(comm, sizeof comm);
+    report(id, EVENT_EXEC, comm[0], comm[1]);
     return 0;
-}
-
-static inline void report_exit(uint64_t task)
-{
-    struct wire_exec *e = RESERVE(wire_exec, task, EVENT_EXIT);
-    if (e)
-        submit(e);
 }
 
 /* A process has ended when its last thread has, which need not be the one with its number. Only one
@@ -345,12 +392,12 @@ int on_exit(uint64_t *ctx)
 {
     const struct task_struct *task = (void *)ctx[0];
     uint64_t id = bpf_get_current_pid_tgid();
+    uint32_t pid = (uint32_t)(id >> 32);
     if (!is_watched(id))
         return 0;
-    uint32_t pid = (uint32_t)(id >> 32), tid = (uint32_t)id;
-    if (tid != pid)
-        report_exit(id);
-    if (task->signal->live.counter == 0 && !bpf_map_delete_elem(&watched, &pid))
-        report_exit((uint64_t)pid << 32 | pid);
+    if ((uint32_t)id != pid)
+        report(id, EVENT_EXIT, 0, 0);
+    if (task->signal->live.counter == 0 && unwatch(pid))
+        report((uint64_t)pid << 32 | pid, EVENT_EXIT, 0, 0);
     return 0;
 }

@@ -19,7 +19,7 @@ enum { TS_COMPAT = 2 }; /* in a system call by a 32-bit entry */
 #define REGS_CALL(regs) ((regs)->orig_ax)
 
 /* The arguments of a system call lie in the registers from its entry to its return. */
-static inline void regs_args(const struct pt_regs *regs, int compat, uint64_t *args)
+static __always_inline void regs_args(const struct pt_regs *regs, int compat, uint64_t *args)
 {
     args[0] = compat ? (uint32_t)regs->bx : regs->di;
     args[1] = compat ? (uint32_t)regs->cx : regs->si;
@@ -27,6 +27,13 @@ static inline void regs_args(const struct pt_regs *regs, int compat, uint64_t *a
     args[3] = compat ? (uint32_t)regs->si : regs->r10;
     args[4] = compat ? (uint32_t)regs->di : regs->r8;
     args[5] = compat ? (uint32_t)regs->bp : regs->r9;
+}
+
+/* Stores are seen in their order here. */
+static __always_inline void publish(uint32_t *at, uint32_t value)
+{
+    __asm__ volatile("" ::: "memory");
+    *(volatile uint32_t *)at = value;
 }
 
 #define TASK_COMPAT(task) (((task)->thread_info.status & TS_COMPAT) != 0)
