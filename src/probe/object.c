@@ -289,15 +289,20 @@ static int read_tables(Elf *elf, struct object **out, const char **why)
     return 0;
 }
 
-int object_read(int fd, struct object **out, const char **why)
+int object_check(int fd, const char **why)
 {
     unsigned char head[sizeof(Elf64_Ehdr)];
     ssize_t n = io_pread(fd, head, sizeof head, 0);
     const char *fault = n < 0 ? "the file cannot be read" : header_fault(head, (size_t)n);
-    if (fault) {
+    if (fault)
         *why = fault;
+    return fault ? -ENOEXEC : 0;
+}
+
+int object_read(int fd, struct object **out, const char **why)
+{
+    if (object_check(fd, why))
         return -ENOEXEC;
-    }
     elf_version(EV_CURRENT);
     Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
     int rc = read_tables(elf, out, why);

@@ -10,6 +10,9 @@
 
 struct object; /* holds no descriptor */
 
+/* Looks at the header only: 0 if libelf may be let at the file, or -ENOEXEC with *why set. */
+int object_check(int fd, const char **why);
+
 /* Reads the tables of an open file; fd stays the caller's. 0, -ENOMEM, or -ENOEXEC with *why set to
  * a static sentence. */
 int object_read(int fd, struct object **out, const char **why);
