@@ -1,0 +1,617 @@
+/* A program that makes one fault of every kind, each at an address, from a function and on a line
+ * that it tells before:
+ *
+ *   arena START END
+ *   expect SEQ ADDR ACCESS PATH HOW FUNCTION LINE PID ALSO
+ *   skip WHAT: WHY
+ *   done COUNT
+ *
+ * ACCESS is read, write or exec; HOW copy, reuse or -; ALSO what the kernel passes on the way, or
+ * -. FUNCTION is - where the instruction itself is not there. All faults inside the arena are told,
+ * and some outside it; others outside it (a child's own stack after fork) are not. The program's
+ * own pages are in memory before it begins, so that telling makes no fault.
+ *
+ * Arguments add kinds that need preparation: hugetlb (a free page in the pool), swap (swap space),
+ * ksm (root; KSM runs while it waits), uffd (root). */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { GUARD_INSTALL = 102, PAGEOUT = 21 };
+enum { RW = PROT_READ | PROT_WRITE, ANON = MAP_PRIVATE | MAP_ANONYMOUS };
+
+static const size_t arena_size = (size_t)512 << 20, huge = (size_t)2 << 20;
+static size_t page;
+static char *arena, *arena_next;
+static unsigned *count; /* shared with children */
+static sigjmp_buf back;
+
+#define CASE static __attribute__((noinline)) void
+
+static void say(const char *format, ...)
+{
+    static char line[512];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    for (int at = 0; at < n;) {
+        ssize_t done = write(STDOUT_FILENO, line + at, (size_t)(n - at));
+        if (done < 0 && errno != EINTR)
+            _exit(1);
+        at += done > 0 ? (int)done : 0;
+    }
+}
+
+static void die(const char *what)
+{
+    fprintf(stderr, "faults_known: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void expect(const volatile char *at, const char *access, const char *path, const char *how,
+                   const char *function, int line, const char *also)
+{
+    say("expect %u 0x%lx %s %s %s %s %d %d %s\n", ++*count, (unsigned long)at, access, path, how,
+        function, line, (int)getpid(), also);
+}
+
+static void caught(int sig)
+{
+    (void)sig;
+    siglongjmp(back, 1);
+}
+
+/* Tells what comes, then does it; a signal ends it. All of it is on the caller's line. */
+#define TOUCH(at, access, path, how, also, action)                                                 \
+    do {                                                                                           \
+        expect(at, access, path, how, __func__, __LINE__, also);                                   \
+        if (!sigsetjmp(back, 1))                                                                   \
+            action;                                                                                \
+    } while (0)
+#define READ(at, path) TOUCH(at, "read", path, "-", "-", (void)*(volatile char *)(at))
+#define WRITE(at, path) TOUCH(at, "write", path, "-", "-", *(volatile char *)(at) = 1)
+#define REWRITE(at, how) TOUCH(at, "write", "do_wp_page", how, "-", *(volatile char *)(at) = 2)
+#define WRITE_BY(at, path, how, also)                                                              \
+    TOUCH(at, "write", path, how, also, *(volatile char *)(at) = 3)
+
+/* --- places --- */
+
+/* A mapping inside the arena, with nothing accessible beside it, where a 2 MiB block begins. */
+static char *map(size_t pages, int prot, int flags, int fd)
+{
+    char *at = arena_next;
+    arena_next += (pages * page + 2 * huge - 1) / huge * huge;
+    if (arena_next > arena + arena_size)
+        die("arena");
+    if (mmap(at, pages * page, prot, flags | MAP_FIXED, fd, 0) != at)
+        die("mmap");
+    return at;
+}
+
+/* A file of its own for each mapping: what else a fault maps stays inside it. */
+static int file(size_t pages, int byte)
+{
+    char name[] = "/tmp/faults_known.XXXXXX";
+    static char block[65536];
+    int fd = mkstemp(name);
+    if (fd < 0)
+        die("mkstemp");
+    unlink(name);
+    memset(block, byte, sizeof block);
+    for (size_t i = 0; i < pages; i++)
+        if (write(fd, block, page) != (ssize_t)page)
+            die("write");
+    return fd;
+}
+
+static char *map_file(int prot, int flags)
+{
+    int fd = file(4, 0xc3);
+    char *at = map(4, prot, flags, fd);
+    close(fd);
+    return at;
+}
+
+static char *map_memfd(int flags)
+{
+    int fd = memfd_create("faults_known", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)(4 * page)))
+        die("memfd");
+    char *at = map(4, RW, flags, fd);
+    close(fd);
+    return at;
+}
+
+static pid_t child_begins(void)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        die("fork");
+    return pid;
+}
+
+static void child_ended(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+}
+
+/* --- anonymous memory --- */
+
+CASE anonymous(void)
+{
+    char *a = map(4, RW, ANON, -1);
+    WRITE(a + 0x123, "do_anonymous_page");
+    READ(a + page, "do_anonymous_page");
+    REWRITE(a + page, "copy");
+}
+
+CASE heap(void)
+{
+    char *a = sbrk(0);
+    a += -(uintptr_t)a % page;
+    if (brk(a + 4 * page))
+        die("brk");
+    WRITE(a + 2 * page, "do_anonymous_page");
+}
+
+CASE after_dontneed(void)
+{
+    char *a = map(4, RW, ANON, -1);
+    WRITE(a, "do_anonymous_page");
+    madvise(a, page, MADV_DONTNEED);
+    WRITE(a, "do_anonymous_page");
+}
+
+CASE grows_down(void)
+{
+    char *a = map(4, RW, ANON, -1);
+    munmap(a, 4 * page);
+    munmap(a - huge, huge);
+    if (mmap(a, 4 * page, RW, ANON | MAP_FIXED | MAP_GROWSDOWN, -1, 0) != a)
+        die("growsdown");
+    WRITE_BY(a - page + 8, "do_anonymous_page", "-", "expand_stack");
+}
+
+CASE stack(void)
+{
+    char *a = (char *)__builtin_frame_address(0) - 1024 * 1024;
+    WRITE_BY(a, "do_anonymous_page", "-", "expand_stack");
+}
+
+/* read(2), so that the instruction to which it returns is on the line, too. */
+#define SYSTEM_READ(rc, fd, at, n)                                                                 \
+    __asm__ volatile("syscall; nop"                                                                \
+                     : "=a"(rc)                                                                    \
+                     : "0"(SYS_read), "D"(fd), "S"(at), "d"(n)                                     \
+                     : "rcx", "r11", "memory")
+
+/* It is the kernel that writes. */
+CASE in_kernel(void)
+{
+    int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    char *a = map(4, RW, ANON, -1);
+    long rc;
+    expect(a, "write", "do_anonymous_page", "-", __func__, __LINE__ + 1, "-");
+    SYSTEM_READ(rc, fd, a, 8);
+    if (rc != 8)
+        die("read");
+    close(fd);
+}
+
+/* --- shared memory and files --- */
+
+CASE shared_anonymous(void)
+{
+    char *a = map(4, RW, MAP_SHARED | MAP_ANONYMOUS, -1);
+    char *b = map(4, RW, MAP_SHARED | MAP_ANONYMOUS, -1);
+    READ(a, "do_read_fault");
+    WRITE(b, "do_shared_fault");
+    madvise(b, page, MADV_DONTNEED);
+    READ(b, "do_read_fault");
+}
+
+CASE private_memfd(void)
+{
+    char *a = map_memfd(MAP_PRIVATE), *b = map_memfd(MAP_PRIVATE);
+    WRITE(a, "do_cow_fault");
+    READ(b, "do_read_fault");
+    REWRITE(b, "copy");
+}
+
+CASE private_file(void)
+{
+    char *a = map_file(RW, MAP_PRIVATE), *b = map_file(RW, MAP_PRIVATE);
+    WRITE(a, "do_cow_fault");
+    READ(b, "do_read_fault");
+    REWRITE(b, "copy");
+}
+
+CASE shared_file(void)
+{
+    char *a = map_file(RW, MAP_SHARED), *b = map_file(RW, MAP_SHARED);
+    char *c = map_file(RW, MAP_SHARED | MAP_POPULATE);
+    WRITE(a, "do_shared_fault");
+    READ(b, "do_read_fault");
+    REWRITE(b, "reuse");
+    REWRITE(c, "reuse");
+    if (msync(a, page, MS_SYNC))
+        die("msync");
+    REWRITE(a, "reuse");
+}
+
+CASE executed(void)
+{
+    char *a = map_file(PROT_READ | PROT_EXEC, MAP_PRIVATE);
+    void (*call)(void) = (void (*)(void))(uintptr_t)a;
+    expect(a, "exec", "do_read_fault", "-", "-", 0, "-");
+    call();
+}
+
+/* --- what is not allowed --- */
+
+CASE no_mapping(void)
+{
+    char *a = map(4, RW, ANON, -1), *kernel = (char *)0xffff800000001000;
+    munmap(a + page, page);
+    READ(a + page, "bad_area");
+    WRITE(a + page + 8, "bad_area");
+    READ(kernel, "bad_area");
+}
+
+CASE not_permitted(void)
+{
+    char *a = map(4, PROT_NONE, ANON, -1), *b = map(4, PROT_READ, ANON, -1);
+    READ(a, "bad_access");
+    WRITE(a + page, "bad_access");
+    WRITE(b, "bad_access");
+    READ(b, "do_anonymous_page");
+    WRITE(b, "bad_access");
+}
+
+/* Fetching an instruction from a page that is not there maps it as a read does; only then does the
+ * processor refuse. */
+CASE not_executable(void)
+{
+    char *a = map(4, RW, ANON, -1);
+    void (*call)(void) = (void (*)(void))(uintptr_t)a;
+    expect(a, "exec", "do_anonymous_page", "-", "-", 0, "-");
+    expect(a, "exec", "bad_access", "-", "-", 0, "-");
+    if (!sigsetjmp(back, 1))
+        call();
+}
+
+CASE guarded(void)
+{
+    char *a = map(4, RW, ANON, -1);
+    if (madvise(a + page, page, GUARD_INSTALL)) {
+        say("skip guard: %s\n", strerror(errno));
+        return;
+    }
+    READ(a + page, "bad_area");
+    WRITE(a + page, "bad_area");
+}
+
+CASE beyond_the_end(void)
+{
+    int fd = file(1, 1);
+    char *a = map(4, RW, MAP_PRIVATE, fd), *b = map(4, RW, MAP_SHARED, fd);
+    close(fd);
+    READ(a + page, "sigbus");
+    WRITE(a + 2 * page, "sigbus");
+    WRITE(b + page, "sigbus");
+}
+
+/* --- fork --- */
+
+CASE child_copies(void)
+{
+    char *a = map(4, RW, ANON, -1);
+    WRITE(a, "do_anonymous_page");
+    pid_t pid = child_begins();
+    if (!pid) {
+        REWRITE(a, "copy");
+        WRITE(a + page, "do_anonymous_page");
+        _exit(0);
+    }
+    child_ended(pid);
+    REWRITE(a, "reuse");
+}
+
+CASE parent_copies(void)
+{
+    int pipe_fd[2];
+    char *a = map(4, RW, ANON, -1), byte = 0;
+    WRITE(a, "do_anonymous_page");
+    if (pipe(pipe_fd))
+        die("pipe");
+    pid_t pid = child_begins();
+    if (!pid) {
+        while (read(pipe_fd[0], &byte, 1) < 0)
+            ;
+        REWRITE(a, "reuse");
+        _exit(0);
+    }
+    REWRITE(a, "copy");
+    if (write(pipe_fd[1], &byte, 1) != 1)
+        die("pipe");
+    child_ended(pid);
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
+}
+
+/* Of a shared mapping and of a private one that was never written, a child gets no page table. */
+CASE not_inherited(void)
+{
+    char *a = map_file(PROT_READ, MAP_PRIVATE);
+    char *b = map(4, RW, MAP_SHARED | MAP_ANONYMOUS, -1);
+    READ(a, "do_read_fault");
+    WRITE(b, "do_shared_fault");
+    pid_t pid = child_begins();
+    if (!pid) {
+        READ(a, "do_read_fault");
+        WRITE(b, "do_shared_fault");
+        _exit(0);
+    }
+    child_ended(pid);
+}
+
+/* --- huge pages --- */
+
+static bool huge_pages(void)
+{
+    char text[64] = "";
+    int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read(fd, text, sizeof text - 1) < 0)
+        text[0] = '\0';
+    close(fd);
+    return text[0] && !strstr(text, "[never]");
+}
+
+static char *map_huge(void)
+{
+    char *a = map(huge / page, RW, ANON, -1);
+    if (madvise(a, huge, MADV_HUGEPAGE))
+        die("MADV_HUGEPAGE");
+    return a;
+}
+
+CASE huge_anonymous(void)
+{
+    char *a = map_huge(), *b = map_huge(), *c = map_huge();
+    WRITE(a + 5 * page, "do_huge_pmd_anonymous_page");
+    READ(b + 5 * page, "do_huge_pmd_anonymous_page");
+    WRITE(b + 6 * page, "do_huge_pmd_wp_page");
+    WRITE(c, "do_huge_pmd_anonymous_page");
+    madvise(c + page, page, MADV_DONTNEED);
+    WRITE(c + page, "do_anonymous_page");
+}
+
+CASE huge_forked(void)
+{
+    char *a = map_huge();
+    WRITE(a, "do_huge_pmd_anonymous_page");
+    pid_t pid = child_begins();
+    if (!pid) {
+        WRITE_BY(a + 3 * page, "do_wp_page", "copy", "do_huge_pmd_wp_page");
+        REWRITE(a + 4 * page, "copy");
+        _exit(0);
+    }
+    child_ended(pid);
+    WRITE(a + 3 * page, "do_huge_pmd_wp_page");
+}
+
+CASE small_first(void)
+{
+    char *a = map(huge / page, RW, ANON, -1);
+    WRITE(a, "do_anonymous_page");
+    if (madvise(a, huge, MADV_HUGEPAGE))
+        die("MADV_HUGEPAGE");
+    WRITE(a + page, "do_anonymous_page");
+}
+
+/* --- kinds that need preparation --- */
+
+CASE hugetlb(void)
+{
+    char *a = arena_next;
+    arena_next += 2 * huge;
+    if (mmap(a, huge, RW, ANON | MAP_HUGETLB | MAP_FIXED, -1, 0) == MAP_FAILED) {
+        say("skip hugetlb: %s\n", strerror(errno));
+        return;
+    }
+    READ(a + page, "hugetlb_fault");
+    WRITE(a + page, "hugetlb_fault");
+}
+
+static bool resident(char *a)
+{
+    uint64_t entry = 0;
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    off_t at = (off_t)((uintptr_t)a / page * sizeof entry);
+    bool known = pread(fd, &entry, sizeof entry, at) == (ssize_t)sizeof entry;
+    close(fd);
+    return !known || entry >> 63;
+}
+
+CASE swapped(void)
+{
+    char *a = map(4, RW, ANON, -1);
+    WRITE(a, "do_anonymous_page");
+    WRITE(a + page, "do_anonymous_page");
+    madvise(a, 2 * page, PAGEOUT);
+    if (resident(a) || resident(a + page)) {
+        say("skip swap: the pages stay in memory\n");
+        return;
+    }
+    READ(a, "do_swap_page");
+    WRITE(a + page, "do_swap_page");
+}
+
+static void ksm_run(const char *value)
+{
+    int fd = open("/sys/kernel/mm/ksm/run", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, value, strlen(value)) < 0)
+        say("skip ksm: %s\n", strerror(errno));
+    close(fd);
+}
+
+static bool merged(void)
+{
+    char text[32] = "";
+    int fd = open("/proc/self/ksm_merging_pages", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text, sizeof text - 1) < 0)
+        text[0] = '\0';
+    close(fd);
+    return atoi(text) >= 4;
+}
+
+CASE ksm(void)
+{
+    char *a = map(4, RW, ANON, -1);
+    if (madvise(a, 4 * page, MADV_MERGEABLE)) {
+        say("skip ksm: %s\n", strerror(errno));
+        return;
+    }
+    for (unsigned i = 0; i < 4; i++)
+        WRITE(a + i * page, "do_anonymous_page");
+    ksm_run("1");
+    for (unsigned i = 0; i < 200 && !merged(); i++)
+        usleep(50000);
+    ksm_run("0");
+    if (merged())
+        REWRITE(a + page, "copy");
+    else
+        say("skip ksm: nothing was merged\n");
+}
+
+/* Answers one message of each kind: a zero page, then protection taken away. */
+static void *uffd_answer(void *arg)
+{
+    int fd = *(int *)arg;
+    struct uffd_msg m;
+    while (read(fd, &m, sizeof m) == (ssize_t)sizeof m) {
+        uint64_t at = m.arg.pagefault.address & ~(uint64_t)(page - 1);
+        if (m.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) {
+            struct uffdio_writeprotect w = {.range = {at, page}};
+            ioctl(fd, UFFDIO_WRITEPROTECT, &w);
+        } else {
+            static char filled[65536] __attribute__((aligned(65536)));
+            struct uffdio_copy c = {.dst = at, .src = (uintptr_t)filled, .len = page};
+            ioctl(fd, UFFDIO_COPY, &c);
+        }
+    }
+    return NULL;
+}
+
+CASE uffd(void)
+{
+    struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+    static int fd;
+    fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+    pthread_t thread;
+    if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || pthread_create(&thread, NULL, uffd_answer, &fd)) {
+        say("skip uffd: %s\n", strerror(errno));
+        return;
+    }
+    char *a = map(4, RW, ANON, -1), *b = map(4, RW, ANON, -1);
+    WRITE(b, "do_anonymous_page");
+    struct uffdio_register missing = {.range = {(uintptr_t)a, 4 * page},
+                                      .mode = UFFDIO_REGISTER_MODE_MISSING};
+    struct uffdio_register protect = {.range = {(uintptr_t)b, 4 * page},
+                                      .mode = UFFDIO_REGISTER_MODE_WP};
+    struct uffdio_writeprotect w = {.range = {(uintptr_t)b, page},
+                                    .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+    if (ioctl(fd, UFFDIO_REGISTER, &missing) || ioctl(fd, UFFDIO_REGISTER, &protect) ||
+        ioctl(fd, UFFDIO_WRITEPROTECT, &w)) {
+        say("skip uffd: %s\n", strerror(errno));
+        return;
+    }
+    READ(a, "uffd");
+    WRITE(b, "uffd");
+}
+
+/* --- all of it --- */
+
+static void prepare(void)
+{
+    page = (size_t)sysconf(_SC_PAGESIZE);
+    stack_t alternate = {.ss_sp = malloc(65536), .ss_size = 65536};
+    struct sigaction act = {.sa_handler = caught, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    sigaltstack(&alternate, NULL);
+    sigaction(SIGSEGV, &act, NULL);
+    sigaction(SIGBUS, &act, NULL);
+    count = mmap(NULL, page, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *room = mmap(NULL, arena_size + huge, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
+    if (count == MAP_FAILED || room == MAP_FAILED)
+        die("mmap");
+    arena = room + -(uintptr_t)room % huge;
+    arena_next = arena + 2 * huge;
+    if (mlockall(MCL_CURRENT) || munlockall())
+        die("mlockall");
+    say("arena 0x%lx 0x%lx\n", (unsigned long)arena, (unsigned long)(arena + arena_size));
+}
+
+static void plain(void)
+{
+    anonymous();
+    heap();
+    after_dontneed();
+    grows_down();
+    stack();
+    in_kernel();
+    shared_anonymous();
+    private_memfd();
+    private_file();
+    shared_file();
+    executed();
+    no_mapping();
+    not_permitted();
+    not_executable();
+    guarded();
+    beyond_the_end();
+    child_copies();
+    parent_copies();
+    not_inherited();
+    if (huge_pages()) {
+        huge_anonymous();
+        huge_forked();
+        small_first();
+    } else {
+        say("skip huge pages: they are switched off\n");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    prepare();
+    plain();
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "hugetlb"))
+            hugetlb();
+        else if (!strcmp(argv[i], "swap"))
+            swapped();
+        else if (!strcmp(argv[i], "ksm"))
+            ksm();
+        else if (!strcmp(argv[i], "uffd"))
+            uffd();
+    }
+    say("done %u\n", *count);
+    return 0;
+}
