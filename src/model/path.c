@@ -274,8 +274,9 @@ static unsigned ask_numa(struct walk *w)
     return YES;
 }
 
-/* A page that only events spoke of was made writable by another thread's fault, of which this one
- * is the double; one that a sample saw writable has been protected since. */
+/* A page thought writable that is write-protected after all: another thread writes to it at the
+ * same time, or is just forking (fork protects pages before it is heard of: seen on python3 with
+ * threads), so that a copy is as likely as none. */
 static unsigned ask_protected(struct walk *w)
 {
     if (w->access == ACCESS_UNKNOWN)
@@ -284,8 +285,12 @@ static unsigned ask_protected(struct walk *w)
         return NO;
     if (!(w->page.attrs & PAGE_A_WRITABLE))
         return YES;
-    doubt(w, "a write to this page was thought not to fault");
-    return w->page.attrs & PAGE_A_ENTRY ? YES : NO;
+    doubt(w, "the page was thought writable: another thread writes, or forks, at the same time");
+    if (protection(w) != KNOWN_YES)
+        return NO;
+    w->page = page_absent;
+    w->page.state = PAGE_PRESENT;
+    return YES;
 }
 
 static unsigned ask_uffd(struct walk *w)

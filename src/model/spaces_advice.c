@@ -73,9 +73,15 @@ static bool give_up(void *ctx, struct page *p)
 static bool page_out(void *ctx, struct page *p)
 {
     (void)ctx;
-    if (!page_state_info(p->state)->present)
+    unsigned note;
+    if (p->state == PAGE_FILE || p->state == PAGE_SHMEM)
+        note = NOTE_ABSENT;
+    else if (page_state_info(p->state)->anon)
+        note = p->attrs & PAGE_A_LAZYFREE ? 0 : NOTE_SWAP;
+    else
         return false;
     *p = page_of(PAGE_UNKNOWN, 0);
+    p->mapcount = note;
     return true;
 }
 

@@ -63,13 +63,12 @@ static struct page page_before(const struct spaces *s, const struct space *sp,
     uint64_t number = page_number(s, e->fault.address);
     struct page page = pagetree_get(sp->tree, number);
     bool write = e->fault.access == ACCESS_WRITE;
-    if (page.state == PAGE_UNKNOWN && page.mapcount == NOTE_ABSENT && p->is == PLACE_INSIDE) {
+    if (page.state == PAGE_UNKNOWN && page.mapcount && p->is == PLACE_INSIDE) {
+        bool swap = page.mapcount == NOTE_SWAP;
         if (e->fault.protection == KNOWN_NO)
-            page = page_absent;
+            page = swap ? page_of(PAGE_SWAP, 0) : page_absent;
         else if (e->fault.protection == KNOWN_YES)
-            page = page_of_backing(&p->v.r, p->v.marks);
-    } else if (page.state == PAGE_PRESENT && p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING) {
-        page = page_of(PAGE_FILE, 0); /* the verdict is unsure anyway */
+            page = swap ? page_of(PAGE_PRESENT, 0) : page_of_backing(&p->v.r, p->v.marks);
     } else if (page.state == PAGE_COW && write && p->is == PLACE_INSIDE) {
         bool heard;
         if (page.attrs & PAGE_A_COUNT || !page.mapcount)
@@ -80,8 +79,11 @@ static struct page page_before(const struct spaces *s, const struct space *sp,
             *doubt = "whether the child still uses the page is not known";
     } else if (page.state == PAGE_ANON && write && e->fault.protection == KNOWN_YES &&
                p->v.vmflags & vmflag("mg")) {
-        page = page_of(PAGE_PRESENT, 0);
+        *doubt = "KSM may have merged the page, or not";
+        page = page_of(PAGE_KSM, 0);
     }
+    if (page.state == PAGE_PRESENT && p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING)
+        page = page_of(PAGE_FILE, 0); /* whatever kind of file it is: the way is the same */
     return page;
 }
 

@@ -58,6 +58,12 @@ static int fork_run(void *ctx, const struct page_run *run)
     switch (now.first.state) {
     case PAGE_ABSENT:
         return 0;
+    case PAGE_PRESENT:
+        if (f->copy == COPY_ALL)
+            break;
+        now.first = page_of(PAGE_UNKNOWN, 0);
+        now.first.mapcount = NOTE_ABSENT;
+        break;
     case PAGE_FILE:
     case PAGE_SHMEM:
     case PAGE_ZERO:

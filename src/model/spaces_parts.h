@@ -6,14 +6,15 @@
  * is not valid (no PAGE_A_COUNT) it holds a note of ours:
  *   PAGE_COW      number of the fork since which it is shared, 0 if it was shared before
  *   PAGE_UNKNOWN  NOTE_ABSENT: it was absent, but something else than a fault of its own may have
- *                 mapped a page of the file, or a huge page, since */
+ *                 mapped a page of the file, or a huge page, since
+ *                 NOTE_SWAP: it was anonymous memory, and is still there or in swap */
 #ifndef VMSCOPE_MODEL_SPACES_PARTS_H
 #define VMSCOPE_MODEL_SPACES_PARTS_H
 
 #include "model/spaces.h"
 #include "model/spaces_vmas.h"
 
-enum { NOTE_ABSENT = 1, SPACE_BUCKETS = 256 };
+enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256 };
 
 struct space {
     struct space *next;   /* in its bucket */

@@ -474,7 +474,10 @@ static void test_E_swap_and_free(void **state)
     WRITE(a, PATH_ANONYMOUS);
     advise(a, 16, 21); /* MADV_PAGEOUT: perhaps */
     assert_int_equal(state_of(ME, a), PAGE_UNKNOWN);
-    FAULT(ME, a, ACCESS_WRITE, KNOWN_NO, PATH_ANONYMOUS, 0, false);
+    WRITE(a, PATH_SWAP);
+    WRITE(a + PAGE, PATH_ANONYMOUS);
+    advise(a, 16, 21);
+    FAULT(ME, a, ACCESS_WRITE, NOT_KNOWN, PATH_ANONYMOUS, 0, false);
     advise(a, 16, MADV_FREE);
     FAULT(ME, a, ACCESS_WRITE, KNOWN_NO, PATH_ANONYMOUS, 0, false);
     struct region r = {.start = a, .end = a + 16 * PAGE, .perms = REGION_R | REGION_W, .name = ""};
@@ -491,7 +494,7 @@ static void test_E_ksm(void **state)
     uint64_t a = map_anon(base, 16);
     advise(a, 16, MADV_MERGEABLE);
     WRITE(a, PATH_ANONYMOUS);
-    FAULT(ME, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_NONE, false);
+    FAULT(ME, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, false);
 }
 
 static void test_E_mremap(void **state)
