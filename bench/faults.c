@@ -7,8 +7,8 @@
  *   getppid LOOPS         LOOPS system calls that map nothing
  *
  * -w S pages of warm-up first, unmeasured: memory that a host has taken back is dear the first
- * time. -r R prints R lines, one a repetition. -p waits for a byte on stdin before it begins, having
- * printed "ready PID". Each line is the elapsed nanoseconds. */
+ * time. -r R prints R lines, one a repetition. -p waits for a byte on stdin before it begins,
+ * having printed "ready PID". Each line is the elapsed nanoseconds. */
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,8 +19,8 @@
 
 static char *map(uint64_t pages)
 {
-    void *p = mmap(NULL, pages * BENCH_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                   -1, 0);
+    void *p =
+        mmap(NULL, pages * BENCH_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         bench_die("mmap");
     return p;
@@ -100,7 +100,8 @@ int main(int argc, char **argv)
             return 2;
     }
     if (argc - optind < 2) {
-        fprintf(stderr, "usage: faults [-w PAGES] [-r N] [-p] touch|mmap|calls|getppid N [PAGES]\n");
+        fprintf(stderr,
+                "usage: faults [-w PAGES] [-r N] [-p] touch|mmap|calls|getppid N [PAGES]\n");
         return 2;
     }
     if (warm)

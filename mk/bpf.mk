@@ -7,7 +7,8 @@ BPF_TARGET_x86_64 := x86
 
 BPF_SRC := $(wildcard src/probe/engine_bpf*.c)
 BPF_ABSENT := src/probe/engine_bpf_absent.c
-BPF_HEADERS := $(and $(wildcard /usr/include/bpf/bpf_helpers.h),$(wildcard /usr/include/bpf/libbpf.h))
+BPF_HEADERS := $(and $(wildcard /usr/include/bpf/bpf_helpers.h), \
+    $(wildcard /usr/include/bpf/libbpf.h))
 BPF_USABLE := $(and $(shell command -v $(BPF_CLANG)),$(BPF_HEADERS),$(wildcard \
     src/probe/arch_$(BPF_MACHINE).h))
 

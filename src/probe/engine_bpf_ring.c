@@ -1,5 +1,5 @@
 /* Reads the ring and turns its records into events. Wake-ups are dear to the watched process: the
- * bell is rung only when a good part of the ring is full, and the reader also looks by the clock. */
+ * bell is rung only when a good part of the ring is full; the reader also looks by the clock. */
 #include <errno.h>
 #include <string.h>
 

@@ -4,7 +4,7 @@
  *
  * Programs of type tp_btf: the members of kernel structures are read directly, and libbpf puts
  * their offsets right for the running kernel (CO-RE); the few structures used are written out, so
- * that no vmlinux.h is needed. All state is in maps, which go away with the engine's descriptors. */
+ * that no vmlinux.h is needed. All state is in maps, which go away with the descriptors. */
 #include <linux/bpf.h>
 #include <stdbool.h>
 
@@ -100,7 +100,8 @@ static __always_inline struct wire *slot_at(uint64_t position)
 }
 
 /* Takes n slots. False if there is no room: then the event is lost, and counted as such. */
-static __always_inline bool take(struct wire_cpu *cpu, enum event_type type, uint32_t n, uint64_t *position)
+static __always_inline bool take(struct wire_cpu *cpu, enum event_type type, uint32_t n,
+                                 uint64_t *position)
 {
     uint64_t waiting = *(volatile uint64_t *)&state.head - *(volatile uint64_t *)&state.tail;
     if (waiting >= config.heat)
@@ -191,8 +192,8 @@ static __always_inline uint64_t fault_time(struct wire_cpu *cpu)
     return cpu->now_ns;
 }
 
-static __always_inline void report_fault(uint64_t task, uint64_t address, uint64_t ip, uint64_t error,
-                                enum fault_mode mode)
+static __always_inline void report_fault(uint64_t task, uint64_t address, uint64_t ip,
+                                         uint64_t error, enum fault_mode mode)
 {
     struct wire_cpu *cpu = this_cpu();
     uint64_t position;
@@ -285,8 +286,8 @@ static __always_inline void put_args(uint64_t position, const uint64_t *args)
     }
 }
 
-static __always_inline void report_call(uint64_t task, const struct pending *p, bool compat, uint64_t now,
-                               uint64_t result)
+static __always_inline void report_call(uint64_t task, const struct pending *p, bool compat,
+                                        uint64_t now, uint64_t result)
 {
     struct wire_cpu *cpu = this_cpu();
     uint64_t position;
