@@ -568,50 +568,33 @@ static void prepare(void)
     say("arena 0x%lx 0x%lx\n", (unsigned long)arena, (unsigned long)(arena + arena_size));
 }
 
-static void plain(void)
-{
-    anonymous();
-    heap();
-    after_dontneed();
-    grows_down();
-    stack();
-    in_kernel();
-    shared_anonymous();
-    private_memfd();
-    private_file();
-    shared_file();
-    executed();
-    no_mapping();
-    not_permitted();
-    not_executable();
-    guarded();
-    beyond_the_end();
-    child_copies();
-    parent_copies();
-    not_inherited();
-    if (huge_pages()) {
-        huge_anonymous();
-        huge_forked();
-        small_first();
-    } else {
-        say("skip huge pages: they are switched off\n");
-    }
-}
+typedef void make_faults(void);
+
+static make_faults *const plain[] = {
+    anonymous,      heap,          after_dontneed, grows_down, stack,          in_kernel,
+    shared_anonymous, private_memfd, private_file, shared_file, executed,      no_mapping,
+    not_permitted,  not_executable, guarded,       beyond_the_end, child_copies, parent_copies,
+    not_inherited,
+};
+static make_faults *const with_huge_pages[] = {huge_anonymous, huge_forked, small_first};
+static const struct {
+    const char *name;
+    make_faults *make;
+} prepared[] = {{"hugetlb", hugetlb}, {"swap", swapped}, {"ksm", ksm}, {"uffd", uffd}};
 
 int main(int argc, char **argv)
 {
     prepare();
-    plain();
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "hugetlb"))
-            hugetlb();
-        else if (!strcmp(argv[i], "swap"))
-            swapped();
-        else if (!strcmp(argv[i], "ksm"))
-            ksm();
-        else if (!strcmp(argv[i], "uffd"))
-            uffd();
-    }
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        plain[i]();
+    if (!huge_pages())
+        say("skip huge pages: they are switched off\n");
+    for (size_t i = 0; huge_pages() && i < sizeof with_huge_pages / sizeof *with_huge_pages; i++)
+        with_huge_pages[i]();
+    for (int i = 1; i < argc; i++)
+        for (size_t k = 0; k < sizeof prepared / sizeof *prepared; k++)
+            if (!strcmp(argv[i], prepared[k].name))
+                prepared[k].make();
     say("done %u\n", *count);
     return 0;
 }
