@@ -219,7 +219,7 @@ static void bpf_stats(const struct engine *engine, struct engine_stats *out)
 
 const struct engine_ops engine_bpf = {
     .name = "bpf",
-    .blind = "",
+    .blind = "pages that the kernel fills without a fault (populate, mlock)",
     .open = bpf_open,
     .close = bpf_close,
     .fd = bpf_fd,

@@ -72,6 +72,32 @@ static void *touch_in_thread(void *area)
     return NULL;
 }
 
+static void *touch_half(void *half)
+{
+    touch(half, MANY / 2);
+    return NULL;
+}
+
+static void touch_at_once(void)
+{
+    pthread_t t;
+    char *p = map(MANY);
+    notes->area = (uintptr_t)p;
+    if (pthread_create(&t, NULL, touch_half, p + (size_t)MANY / 2 * PAGE))
+        _exit(3);
+    touch(p, MANY / 2);
+    pthread_join(t, NULL);
+}
+
+static void map_and_unmap(void)
+{
+    for (int i = 0; i < MANY / 2; i++) {
+        void *p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED || munmap(p, PAGE))
+            _exit(3);
+    }
+}
+
 /* An area of three parts: for a grandchild, a thread, and a child by vfork that becomes another
  * program. */
 static void have_a_family(void)
@@ -193,6 +219,25 @@ static void test_every_fault_once_in_order(void **state)
     assert_true(n <= MANY && n + stats.lost + stats.heat_faults >= MANY);
     if (stats.lost + stats.heat_faults == 0)
         assert_int_equal(n, MANY);
+}
+
+static void test_two_processors(void **state)
+{
+    (void)state;
+    struct engine_stats stats = follow(touch_at_once, (struct engine_options){.pid = 0});
+    size_t n[2] = {0, 0}, counted_only = stats.lost + stats.heat_faults;
+    for (size_t i = 0; i < seen->n; i++) {
+        const struct event *e = &seen->v[i];
+        if (!is_fault_in(e, 0, MANY))
+            continue;
+        bool second = is_fault_in(e, MANY / 2, MANY / 2);
+        assert_true(second == (e->tid != e->pid));
+        if (!counted_only)
+            assert_int_equal(e->fault.address,
+                             notes->area + (n[second] + (second ? MANY / 2 : 0)) * PAGE);
+        n[second]++;
+    }
+    assert_true(n[0] + n[1] <= MANY && n[0] + n[1] + counted_only >= MANY);
 }
 
 static void test_kinds_of_faults(void **state)
@@ -415,6 +460,23 @@ static void test_heat_when_reader_is_late(void **state)
     assert_in_range(n + stats.heat_faults + stats.lost, MANY, MANY + OTHERS_MAX);
 }
 
+/* Calls are never only counted: those without room are lost, each of them counted. */
+static void test_lost_calls_are_counted(void **state)
+{
+    (void)state;
+    struct engine_stats stats;
+    struct engine_options o = {.ring_bytes = 1 << 20};
+    o.pid = start(map_and_unmap);
+    struct engine *engine = open_or_skip(&o);
+    let_go();
+    waitpid(o.pid, NULL, 0);
+    assert_int_equal(engine_bpf.drain(engine, keep, NULL), 0);
+    engine_bpf.stats(engine, &stats);
+    engine_bpf.close(engine);
+    assert_true(stats.lost > MANY / 2 && stats.events > 1000);
+    assert_in_range(stats.events - stats.faults + stats.lost, MANY, MANY + 100);
+}
+
 /* --- what stays behind --- */
 
 static size_t programs_of(pid_t pid, uint32_t *ids, size_t cap)
@@ -497,6 +559,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_fault_once_in_order),
+        cmocka_unit_test(test_two_processors),
         cmocka_unit_test(test_kinds_of_faults),
         cmocka_unit_test(test_kernel_faults_only_when_asked),
         cmocka_unit_test(test_family),
@@ -509,6 +572,7 @@ int main(void)
 #endif
         cmocka_unit_test(test_heat_counts_all),
         cmocka_unit_test(test_heat_when_reader_is_late),
+        cmocka_unit_test(test_lost_calls_are_counted),
         cmocka_unit_test(test_killed_engine_leaves_nothing),
         cmocka_unit_test(test_no_such_process),
     };
