@@ -333,6 +333,32 @@ static void existing_threads_are_followed_once(void **state)
     }
 }
 
+/* A process whose first thread has ended. */
+static void leave_it_to_a_thread(struct worker *w)
+{
+    pthread_t t;
+    if (pthread_create(&t, NULL, wait_and_touch, w) || write(w->done, "r", 1) != 1)
+        _exit(1);
+    pthread_exit(NULL);
+}
+
+static void a_thread_may_outlive_the_first(void **state)
+{
+    (void)state;
+    struct worker w;
+    start_worker(&w, leave_it_to_a_thread, 4000);
+    struct heard h = heard_of(&w);
+    assert_int_equal(write(w.go, "g", 1), 1);
+    assert_int_equal(byte(w.done), 'r');
+    usleep(20000);
+    struct engine *e = follow(&w, plain);
+    kill(w.pid, SIGKILL);
+    struct engine_stats s = finish(&w, e, &h);
+    assert_int_equal(s.lost, 0);
+    assert_int_equal(h.exits, 1); /* the first's was before our time */
+    assert_int_equal(h.process_exits, 0);
+}
+
 static void touch_by_children(struct worker *w)
 {
     touch(w, 0, 100);
@@ -519,6 +545,34 @@ static void the_dead_cannot_be_followed(void **state)
     assert_null(e);
 }
 
+/* When we are killed, the target goes on as if nothing had been. */
+static void killing_the_follower_leaves_the_target(void **state)
+{
+    (void)state;
+    struct worker w;
+    int ready[2], status = -1;
+    start_worker(&w, touch_by_threads, 8000);
+    assert_int_equal(pipe(ready), 0);
+    pid_t follower = fork();
+    if (!follower) {
+        follow(&w, plain);
+        _exit(write(ready[1], "r", 1) == 1 ? pause() : 1);
+    }
+    assert_int_equal(byte(ready[0]), 'r');
+    kill(follower, SIGKILL);
+    waitpid(follower, NULL, 0);
+    int counter = count_faults(w.pid); /* events are still to be had */
+    assert_int_equal(write(w.go, "g", 1), 1);
+    assert_int_equal(waitpid(w.pid, &status, 0), w.pid);
+    assert_int_equal(status, 0);
+    close(counter);
+    close(ready[0]);
+    close(ready[1]);
+    close(w.go);
+    close(w.done);
+    munmap(w.window, w.pages * page);
+}
+
 /* Runs a check in a child without privilege; its exit status. */
 static int as_nobody(int (*check)(void))
 {
@@ -644,6 +698,7 @@ int main(void)
         cmocka_unit_test(losses_are_counted_exactly),
         cmocka_unit_test(new_threads_are_followed),
         cmocka_unit_test(existing_threads_are_followed_once),
+        cmocka_unit_test(a_thread_may_outlive_the_first),
         cmocka_unit_test(children_are_followed),
         cmocka_unit_test(children_are_left_alone),
         cmocka_unit_test(threads_without_children),
@@ -653,6 +708,7 @@ int main(void)
         cmocka_unit_test(few_faults_come_soon),
         cmocka_unit_test(a_sink_can_end_the_draining),
         cmocka_unit_test(the_dead_cannot_be_followed),
+        cmocka_unit_test(killing_the_follower_leaves_the_target),
         cmocka_unit_test(without_privilege_own_processes_are_followed),
         cmocka_unit_test(without_privilege_others_are_refused),
         cmocka_unit_test(calls_are_seen_where_tracepoints_are),
