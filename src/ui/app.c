@@ -13,7 +13,8 @@ enum { FLASH_NS = 700 * 1000 * 1000, FOLD_BATCH = 64 };
 
 const struct view_ops *const app_views[APP_VIEWS] = {
     [APP_MAP] = &view_map,       [APP_REGIONS] = &view_regions, [APP_PAGE] = &view_page,
-    [APP_PICKER] = &view_picker, [APP_HELP] = &view_help,
+    [APP_FAULTS] = &view_faults, [APP_EXPLAIN] = &view_explain, [APP_PICKER] = &view_picker,
+    [APP_HELP] = &view_help,
 };
 
 enum action {
@@ -87,12 +88,49 @@ static void meet_target(struct app *a, const struct moment *now)
     a->pid = now->target.pid;
     a->start_ticks = now->target.start_ticks;
     a->totals_due_ns = 0;
+    a->ui.fault = 0;
     a->ui.cursor = now->regions->count ? now->regions->v[0].start : 0;
+}
+
+/* The log goes on while frozen; what came since then is not shown. */
+static void show_events(struct app *a)
+{
+    const struct fault_log *l = model_faults(a->model);
+    uint64_t entries = l ? l->entries : 0;
+    a->ui.faults = l;
+    a->ui.engine = model_engine(a->model);
+    if (!a->held || a->ui.entries > entries)
+        a->ui.entries = entries;
+    if (a->ui.fault > a->ui.entries)
+        a->ui.fault = 0;
+}
+
+static uint64_t per_second(uint64_t count, uint64_t ns)
+{
+    return (uint64_t)((double)count * 1e9 / (double)ns + 0.5);
+}
+
+/* Between samples there is no telling how long a burst lasted. */
+static void rate_events(struct app *a)
+{
+    const struct fault_log *l = model_faults(a->model);
+    const struct sample_info *s = &model_now(a->model)->sample;
+    uint64_t now = s->start_ns + s->span_ns, ns = now > a->rated_ns ? now - a->rated_ns : 0;
+    a->ui.rates.known = a->rated_ns && ns && l && l->faults >= a->rated_faults &&
+                        l->calls >= a->rated_calls;
+    if (a->ui.rates.known) {
+        a->ui.rates.faults = per_second(l->faults - a->rated_faults, ns);
+        a->ui.rates.calls = per_second(l->calls - a->rated_calls, ns);
+    }
+    a->rated_ns = now;
+    a->rated_faults = l ? l->faults : 0;
+    a->rated_calls = l ? l->calls : 0;
 }
 
 /* Points the shared state at the moment to show, live or held. */
 static void show_moment(struct app *a)
 {
+    show_events(a);
     a->ui.now = a->held ? &a->held_now : model_now(a->model);
     a->ui.before = a->held ? (a->held_a_before ? &a->held_before : NULL) : model_before(a->model);
     a->ui.detail = model_detail(a->model);
@@ -105,6 +143,8 @@ static void fold_record(struct app *a, struct record *r)
 {
     bool sample = r->type == RECORD_SAMPLE, gone = r->type == RECORD_GONE;
     bool target = r->type == RECORD_TARGET;
+    if (r->type == RECORD_EVENTS && r->events.count && !a->ui.first_event_ns)
+        a->ui.first_event_ns = r->events.v[0].t_ns;
     if (model_fold(a->model, r)) {
         a->dropped++;
         return;
@@ -115,8 +155,10 @@ static void fold_record(struct app *a, struct record *r)
         a->came = true;
     if (!sample)
         return;
-    if (!a->held)
+    if (!a->held) {
+        rate_events(a);
         show_moment(a);
+    }
     a->came = a->came && a->held;
     a->samples++;
     a->flash_end_ns = a->clock_ns + FLASH_NS;
@@ -257,6 +299,8 @@ static bool follow(struct app *a, unsigned result)
         show_view(a, APP_MAP);
     if (result & UI_SHOW_PAGE)
         show_view(a, APP_PAGE);
+    if (result & UI_SHOW_EXPLAIN)
+        show_view(a, APP_EXPLAIN);
     if (result & UI_SHOW_BACK)
         show_view(a, a->back);
     if (a->held && !a->ui.frozen)

@@ -14,7 +14,9 @@
 #include "ui/ui.h"
 #include "ui/view.h"
 
-enum { APP_MAP, APP_REGIONS, APP_PAGE, APP_PICKER, APP_HELP, APP_VIEWS };
+enum {
+    APP_MAP, APP_REGIONS, APP_PAGE, APP_FAULTS, APP_EXPLAIN, APP_PICKER, APP_HELP, APP_VIEWS
+};
 enum { APP_COLS_MIN = 20, APP_ROWS_MIN = 5 };
 enum app_prompt { PROMPT_NONE, PROMPT_SEARCH, PROMPT_FILTER };
 
@@ -43,6 +45,7 @@ struct app {
     bool has_totals;
     uint64_t totals_due_ns;    /* not worked out again before this */
     uint64_t samples;          /* samples seen */
+    uint64_t rated_ns, rated_faults, rated_calls; /* at the last sample: its end, counts so far */
     uint64_t dropped;          /* records that could not be folded */
     uint64_t start_ticks;      /* tells whether the target is still the same */
     pid_t pid;

@@ -131,7 +131,10 @@ static void add_clocks(const struct app *a, struct header *h)
 static void add_honesty(struct app *a, struct header *h)
 {
     const struct moment *m = a->ui.now;
-    add(h, 6, "faults: %.31s", m->target.faults[0] ? m->target.faults : "none");
+    const struct engine_state *engine = a->ui.engine;
+    add(h, 6, "faults: %s%s", engine->name[0] ? engine->name : "none", engine->heat ? " heat" : "");
+    if (engine->lost)
+        add(h, 3, "%llu events lost", (unsigned long long)engine->lost)->alert = true;
     if (!m->sample.complete)
         add(h, 3, "still reading")->alert = true;
     if (m->sample.ranges_skipped)

@@ -30,12 +30,24 @@ struct look {
     bool ascii;      /* no characters beyond ASCII */
 };
 
+/* Events a second, between the last two samples. */
+struct event_rates {
+    uint64_t faults, calls;
+    bool known;
+};
+
 /* What every view sees and shares. */
 struct ui_state {
     const struct moment *now;    /* the moment shown, live or frozen; NULL before the first */
     const struct moment *before; /* the one before it, or NULL */
     const struct page_detail *detail; /* of the page under the cursor, or NULL */
     const char *gone;            /* the target ended: a sentence; or NULL */
+    const struct fault_log *faults;    /* NULL before the first target */
+    const struct engine_state *engine; /* that follows them; name "" while there is none */
+    uint64_t entries;            /* of the log, those shown: while frozen no more than then */
+    uint64_t first_event_ns;     /* times are shown from here */
+    uint64_t fault;              /* selected entry of the log by its number, plus 1; 0: newest */
+    struct event_rates rates;
     uint64_t cursor;             /* selected address, shared by all views */
     bool frozen;
     bool flash;                  /* what differs between before and now shall stand out */
@@ -50,7 +62,8 @@ enum ui_result {
     UI_REDRAW = 2,
     UI_QUIT = 4,
     UI_SHOW_MAP = 8, UI_SHOW_PAGE = 16, /* switch to that view */
-    UI_SHOW_BACK = 32                   /* switch to the view shown before this one */
+    UI_SHOW_BACK = 32,                  /* switch to the view shown before this one */
+    UI_SHOW_EXPLAIN = 64
 };
 
 /* A key of a view, for the dispatch, the footer and the generated help at once. */
@@ -86,7 +99,8 @@ struct view_ops {
     const char *(*status)(void *view, const struct ui_state *ui, char *out, size_t cap);
 };
 
-extern const struct view_ops view_map, view_regions, view_page, view_picker, view_help;
+extern const struct view_ops view_map, view_regions, view_page, view_faults, view_explain,
+    view_picker, view_help;
 
 /* Searches forward (or backward) from ui->cursor for an address ("7f3a40000000", "0x..." ), a
  * permission pattern of four characters ("rwxp", '?' matches any), or a part of a region's name;

@@ -1,0 +1,349 @@
+/* Why a fault went the way it did: the questions that were answered on the way to the leaf, as a
+ * tree of text, and what was known of the page. Of a call, what it was asked and what it said. The
+ * fault is the one selected in the list, or the newest. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ui/fault_text.h"
+
+enum { TEXT_MAX = 700, LABEL_COLS = 11, STACKED_COLS = 60 };
+
+struct explain_view {
+    unsigned top, lines, height;
+};
+
+enum action { LINE_UP, LINE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, NEWER, OLDER, OPEN_MAP, LEAVE };
+
+static const struct binding bindings[] = {
+    {{KEY_CODE_LEFT, 'h'}, "Left", "newer fault", true, NEWER},
+    {{KEY_CODE_RIGHT, 'l'}, "Right", "older fault", true, OLDER},
+    {{'m'}, "m", "show on the map", true, OPEN_MAP},
+    {{KEY_CODE_ESC, KEY_CODE_ENTER}, "Esc", "back", true, LEAVE},
+    {{KEY_CODE_UP, 'k'}, "Up k", "up", false, LINE_UP},
+    {{KEY_CODE_DOWN, 'j'}, "Down j", "down", false, LINE_DOWN},
+    {{KEY_CODE_PGUP, KEY_CTRL('b')}, "PgUp", "a screen up", false, PAGE_UP},
+    {{KEY_CODE_PGDN, KEY_CTRL('f')}, "PgDn", "a screen down", false, PAGE_DOWN},
+    {{KEY_CODE_HOME, 'g'}, "g Home", "beginning", false, FIRST},
+    {{KEY_CODE_END, 'G'}, "G End", "end", false, LAST},
+    {.label = NULL},
+};
+
+static void *create(void)
+{
+    return calloc(1, sizeof(struct explain_view));
+}
+
+static void destroy(void *view)
+{
+    free(view);
+}
+
+/* The next fault below number n (older), or from n on (newer). */
+static bool find_fault(const struct ui_state *ui, uint64_t n, bool newer, uint64_t *found)
+{
+    uint64_t oldest = fault_oldest(ui);
+    while (newer ? n < ui->entries : n > oldest) {
+        uint64_t at = newer ? n++ : --n;
+        const struct fault_entry *f = fault_entry(ui, at);
+        if (f && f->event.type == EVENT_FAULT) {
+            *found = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What to explain: the selected entry, which may be gone by now, or the newest fault. */
+static const struct fault_entry *shown(const struct ui_state *ui, uint64_t *n)
+{
+    if (ui->fault)
+        *n = ui->fault - 1;
+    else if (!find_fault(ui, ui->entries, false, n))
+        return NULL;
+    return fault_entry(ui, *n);
+}
+
+/* --- drawing --- */
+
+/* Lines are counted, and drawn where they fall on the screen. */
+struct pen {
+    struct area a;
+    unsigned top, line;
+    bool ascii;
+};
+
+/* Text from a column on in as many lines as it needs; `first` false: it goes on beside what is
+ * drawn on the last line. */
+static void put(struct pen *p, unsigned col, bool first, struct style s, const char *text)
+{
+    unsigned cols = p->a.cols > col + 1 ? p->a.cols - col - 1 : 1;
+    unsigned line = first ? p->line++ : p->line - 1;
+    for (;;) {
+        char part[TEXT_MAX];
+        size_t n = text_line(text, cols);
+        snprintf(part, sizeof part, "%.*s", (int)n, text);
+        if (line >= p->top)
+            area_text(p->a, col, line - p->top, cols, part, s);
+        text += n;
+        if (!*text)
+            return;
+        line = p->line++;
+    }
+}
+
+static void putf(struct pen *p, const char *label, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void putf(struct pen *p, const char *label, const char *fmt, ...)
+{
+    char text[TEXT_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    bool beside = p->a.cols > 2 * LABEL_COLS;
+    if (beside)
+        put(p, 1, true, STYLE(COLOR_DIM), label);
+    put(p, beside ? LABEL_COLS : 1, !beside, STYLE(COLOR_DEFAULT), text);
+}
+
+static const char *access_word(const struct fault_entry *f)
+{
+    switch (f->event.fault.access) {
+    case ACCESS_READ:
+        return "a read of";
+    case ACCESS_WRITE:
+        return "a write to";
+    case ACCESS_EXEC:
+        return "an instruction fetch from";
+    default:
+        return "an access (read or write is not known) to";
+    }
+}
+
+static void put_fault(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
+{
+    static const char *const protections[] = {
+        [KNOWN_NO] = "no page was present", [KNOWN_YES] = "a page was present, but not for this",
+        [NOT_KNOWN] = "whether a page was present is not known"};
+    static const char *const modes[] = {
+        [MODE_UNKNOWN] = "mode not known", [MODE_USER] = "in user mode",
+        [MODE_KERNEL] = "by the kernel on the thread's behalf"};
+    char time[32], text[TEXT_MAX];
+    uint8_t mode = f->event.fault.mode, protection = f->event.fault.protection;
+    snprintf(text, sizeof text, "%s %llx %s: %s", access_word(f),
+             (unsigned long long)f->event.fault.address,
+             modes[mode <= MODE_KERNEL ? mode : MODE_UNKNOWN],
+             protections[protection <= NOT_KNOWN ? protection : NOT_KNOWN]);
+    put(p, 1, true, STYLE(COLOR_TITLE), text);
+    putf(p, "who", "process %d, thread %d, at %s s", (int)f->event.pid, (int)f->event.tid,
+         fault_time(time, ui, f->event.t_ns, sizeof time - 1));
+    if (f->event.fault.ip)
+        putf(p, "ip", "%llx", (unsigned long long)f->event.fault.ip);
+    else
+        putf(p, "ip", "? not known");
+}
+
+/* One branch: the question, and the answer beside it or, on a narrow screen, below it. */
+static void put_step(struct pen *p, const struct path_step *step, unsigned beside, bool lit)
+{
+    struct style s = STYLE(lit ? COLOR_FLASH : COLOR_DEFAULT);
+    put(p, 2, true, STYLE(COLOR_DIM), p->ascii ? "|-" : "\u251c\u2500");
+    put(p, 5, false, STYLE(COLOR_DEFAULT), step->question);
+    if (!beside)
+        put(p, 2, true, STYLE(COLOR_DIM), p->ascii ? "|" : "\u2502");
+    put(p, beside ? beside : 7, false, s, step->answer);
+}
+
+static void put_tree(struct pen *p, const struct path_verdict *v)
+{
+    unsigned steps = v->steps < PATH_STEPS_MAX ? v->steps : PATH_STEPS_MAX, widest = 0;
+    char leaf[128], text[256];
+    for (unsigned i = 0; i < steps; i++)
+        if (strlen(v->step[i].question) > widest)
+            widest = (unsigned)strlen(v->step[i].question);
+    unsigned beside = p->a.cols >= STACKED_COLS && widest + 20 < p->a.cols ? widest + 7 : 0;
+    p->line++;
+    put(p, 1, true, STYLE(COLOR_TITLE), "page fault");
+    for (unsigned i = 0; i < steps; i++)
+        put_step(p, &v->step[i], beside, i + 1 == steps);
+    fault_path(leaf, sizeof leaf, (enum path)v->path, (enum path_how)v->how, v->sure);
+    snprintf(text, sizeof text, "%s%s%s  <- %s", v->also ? path_name((enum path)v->also) : "",
+             v->also ? ", then " : "", leaf, v->sure ? "taken" : "taken, most likely");
+    put(p, 2, true, STYLE(COLOR_DIM), p->ascii ? "`-" : "\u2514\u2500");
+    put(p, 5, false, (struct style){COLOR_FLASH, COLOR_DEFAULT, CELL_BOLD}, text);
+}
+
+static void put_region(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
+{
+    char name[FAULT_NAME_MAX], perms[5], size[TEXT_SIZE_MAX];
+    fault_region(name, f->region, sizeof f->region, f->region_start);
+    const struct region *r = region_table_at(ui->now->regions, f->event.fault.address);
+    if (!f->region_start) {
+        putf(p, "region", "none: the address lay in a gap");
+    } else if (r && r->start == f->region_start && f->event.pid == ui->now->target.pid) {
+        region_perms_text(r->perms, perms);
+        putf(p, "region", "%s, %s of %s from %llx, as it is now", name, perms,
+             text_size(size, r->end - r->start), (unsigned long long)r->start);
+    } else {
+        putf(p, "region", "%s from %llx", name, (unsigned long long)f->region_start);
+    }
+}
+
+static void put_before(struct pen *p, const struct fault_entry *f)
+{
+    const struct page_state_info *info = page_state_info(f->before.state);
+    putf(p, "before", "%s: %s", info->title, info->sentence);
+    if (info->present && f->before.attrs & PAGE_A_COUNT)
+        putf(p, "map count", "%u", (unsigned)f->before.mapcount);
+    if (info->present && f->before.frame != PAGE_FRAME_UNKNOWN)
+        putf(p, "frame", "%llx", (unsigned long long)f->before.frame);
+}
+
+static void put_call(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
+{
+    char text[FAULT_CALL_MAX], time[32];
+    const struct event *e = &f->event;
+    put(p, 1, true, STYLE(COLOR_TITLE), fault_call(text, e));
+    putf(p, "who", "process %d, thread %d, returned at %s s", (int)e->pid, (int)e->tid,
+         fault_time(time, ui, e->t_ns, sizeof time - 1));
+    if (e->call.entered_ns && e->call.entered_ns <= e->t_ns)
+        putf(p, "took", "%llu us", (unsigned long long)(e->t_ns - e->call.entered_ns) / 1000);
+    if (e->call.compat)
+        putf(p, "call", "of a 32-bit task");
+    if (!e->call.has_args)
+        putf(p, "arguments", "? its beginning was not seen");
+    if (e->call.result < 0 && e->call.result > -4096)
+        putf(p, "failed", "%s", strerrordesc_np((int)-e->call.result));
+}
+
+static void put_all(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
+{
+    if (f->event.type != EVENT_FAULT) {
+        put_call(p, ui, f);
+        return;
+    }
+    put_fault(p, ui, f);
+    put_region(p, ui, f);
+    put_before(p, f);
+    put_tree(p, &f->verdict);
+}
+
+static void draw_nothing(const struct ui_state *ui, struct area a)
+{
+    const struct engine_state *engine = ui->engine;
+    struct pen p = {a, 0, 0, ui->look.ascii};
+    if (ui->fault)
+        put(&p, 1, true, STYLE(COLOR_DIM), "this fault is no longer in the log");
+    else if (engine && engine->name[0])
+        put(&p, 1, true, STYLE(COLOR_DIM), "no fault to explain yet");
+    else
+        putf(&p, "", "No fault to explain, because none are followed: %s",
+             engine && engine->why[0] ? engine->why : "no engine was started");
+}
+
+static void draw(void *view, struct ui_state *ui, struct area a)
+{
+    struct explain_view *v = view;
+    uint64_t n;
+    const struct fault_entry *f = shown(ui, &n);
+    if (!f) {
+        draw_nothing(ui, a);
+        return;
+    }
+    struct pen p = {area_part(a, 0, 0, a.cols, 0), 0, 0, ui->look.ascii};
+    put_all(&p, ui, f);
+    v->lines = p.line;
+    v->height = a.rows;
+    unsigned last = v->lines > a.rows ? v->lines - a.rows : 0;
+    if (v->top > last)
+        v->top = last;
+    p = (struct pen){a, v->top, 0, ui->look.ascii};
+    put_all(&p, ui, f);
+}
+
+/* From an entry that is gone, the oldest one that is left is next. */
+static unsigned step(struct explain_view *v, struct ui_state *ui, bool newer)
+{
+    uint64_t n = 0;
+    if (!shown(ui, &n) && !ui->fault)
+        return UI_HANDLED;
+    if (find_fault(ui, newer ? n + 1 : n, newer, &n) ||
+        (!fault_entry(ui, n) && find_fault(ui, fault_oldest(ui), true, &n)))
+        ui->fault = n + 1;
+    v->top = 0;
+    return UI_REDRAW;
+}
+
+static unsigned act(void *view, struct ui_state *ui, int action)
+{
+    struct explain_view *v = view;
+    uint64_t n;
+    const struct fault_entry *f;
+    switch (action) {
+    case LINE_UP:
+        v->top -= v->top > 0;
+        break;
+    case LINE_DOWN:
+        v->top++;
+        break;
+    case PAGE_UP:
+        v->top -= v->top < v->height ? v->top : v->height;
+        break;
+    case PAGE_DOWN:
+        v->top += v->height;
+        break;
+    case FIRST:
+        v->top = 0;
+        break;
+    case LAST:
+        v->top = v->lines;
+        break;
+    case NEWER:
+    case OLDER:
+        return step(v, ui, action == NEWER);
+    case OPEN_MAP:
+        f = shown(ui, &n);
+        if (!f || f->event.type != EVENT_FAULT)
+            return UI_HANDLED;
+        ui->cursor = f->event.fault.address;
+        return UI_SHOW_MAP;
+    case LEAVE:
+        return UI_SHOW_BACK;
+    }
+    return UI_REDRAW;
+}
+
+static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
+{
+    if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN)
+        return act(view, ui, m->what == MOUSE_WHEEL_UP ? LINE_UP : LINE_DOWN);
+    return UI_HANDLED;
+}
+
+static const char *status(void *view, const struct ui_state *ui, char *out, size_t cap)
+{
+    uint64_t n;
+    (void)view;
+    if (!shown(ui, &n))
+        return NULL;
+    if (ui->fault)
+        snprintf(out, cap, "event %llu", (unsigned long long)n + 1);
+    else
+        snprintf(out, cap, "newest fault");
+    return out;
+}
+
+const struct view_ops view_explain = {
+    .name = "explain",
+    .bindings = bindings,
+    .create = create,
+    .destroy = destroy,
+    .draw = draw,
+    .act = act,
+    .mouse = mouse,
+    .status = status,
+};

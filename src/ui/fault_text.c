@@ -1,0 +1,103 @@
+/* Faults and calls in words. */
+#include "ui/fault_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static const uint64_t ns_per_s = 1000 * 1000 * 1000;
+
+uint64_t fault_oldest(const struct ui_state *ui)
+{
+    uint64_t ever = ui->faults ? ui->faults->entries : 0;
+    return ever > FAULT_LOG_KEEP ? ever - FAULT_LOG_KEEP : 0;
+}
+
+const struct fault_entry *fault_entry(const struct ui_state *ui, uint64_t n)
+{
+    if (!ui->faults || n >= ui->entries || n < fault_oldest(ui))
+        return NULL;
+    return fault_log_at(ui->faults, ui->faults->entries - 1 - n);
+}
+
+char fault_access(const struct fault_entry *f)
+{
+    static const char letters[] = {
+        [ACCESS_UNKNOWN] = '?', [ACCESS_READ] = 'r', [ACCESS_WRITE] = 'w', [ACCESS_EXEC] = 'x'};
+    uint8_t access = f->event.fault.access;
+    return access < sizeof letters ? letters[access] : '?';
+}
+
+const char *fault_path(char *out, size_t cap, enum path path, enum path_how how, bool sure)
+{
+    static const char *const hows[] = {
+        [HOW_NONE] = "", [HOW_COPY] = " copy", [HOW_REUSE] = " reuse"};
+    snprintf(out, cap, "%s%s%s", path_name(path), hows[how <= HOW_REUSE ? how : HOW_NONE],
+             sure ? "" : " ?");
+    return out;
+}
+
+const char *fault_region(char out[FAULT_NAME_MAX], const char *raw, size_t cap, uint64_t start)
+{
+    size_t len = strnlen(raw, cap);
+    if (len)
+        text_escape(out, FAULT_NAME_MAX, raw, len);
+    else
+        snprintf(out, FAULT_NAME_MAX, "%s", start ? "(anon)" : "(none)");
+    return out;
+}
+
+static unsigned args_of(uint8_t call)
+{
+    static const uint8_t args[CALL_N] = {
+        [CALL_MMAP] = 6,     [CALL_MUNMAP] = 2,   [CALL_BRK] = 1,
+        [CALL_MPROTECT] = 3, [CALL_MREMAP] = 5,   [CALL_MADVISE] = 3,
+        [CALL_MLOCK] = 2,    [CALL_MLOCK2] = 3,   [CALL_MLOCKALL] = 1,
+        [CALL_MUNLOCK] = 2,  [CALL_REMAP_FILE_PAGES] = 5, [CALL_MSYNC] = 3,
+        [CALL_PROCESS_MADVISE] = 5, [CALL_SHMAT] = 3, [CALL_SHMDT] = 1,
+        [CALL_MSEAL] = 3,    [CALL_PKEY_MPROTECT] = 4, [CALL_CLONE] = 5,
+        [CALL_CLONE3] = 2,   [CALL_EXECVE] = 3,   [CALL_EXECVEAT] = 5,
+        [CALL_EXIT] = 1,     [CALL_EXIT_GROUP] = 1,
+    };
+    return call < CALL_N ? args[call] : CALL_ARGS;
+}
+
+/* Small numbers are flags and counts as often as addresses: what has one digit needs no base. */
+static size_t number(char *out, size_t cap, uint64_t n)
+{
+    return (size_t)snprintf(out, cap, n < 10 ? "%llx" : "0x%llx", (unsigned long long)n);
+}
+
+const char *fault_call(char out[FAULT_CALL_MAX], const struct event *e)
+{
+    const size_t cap = FAULT_CALL_MAX;
+    size_t len = (size_t)snprintf(out, cap, "%s(", mm_call_name((enum mm_call)e->call.call));
+    unsigned args = args_of(e->call.call);
+    for (unsigned i = 0; e->call.has_args && i < args; i++) {
+        len += (size_t)snprintf(out + len, cap - len, "%s", i ? ", " : "");
+        len += number(out + len, cap - len, e->call.args[i]);
+    }
+    len += (size_t)snprintf(out + len, cap - len, e->call.has_args ? ")" : "?)");
+    if (e->call.call == CALL_EXIT || e->call.call == CALL_EXIT_GROUP)
+        return out;
+    len += (size_t)snprintf(out + len, cap - len, " = ");
+    int64_t result = e->call.result;
+    const char *error = result < 0 && result > -4096 ? strerrorname_np((int)-result) : NULL;
+    if (error)
+        snprintf(out + len, cap - len, "-%s", error);
+    else
+        number(out + len, cap - len, (uint64_t)result);
+    return out;
+}
+
+const char *fault_time(char out[32], const struct ui_state *ui, uint64_t t_ns, unsigned cols)
+{
+    bool before = t_ns < ui->first_event_ns;
+    uint64_t ns = before ? ui->first_event_ns - t_ns : t_ns - ui->first_event_ns;
+    snprintf(out, 32, "%s%llu.%06u", before ? "-" : "", (unsigned long long)(ns / ns_per_s),
+             (unsigned)(ns % ns_per_s / 1000));
+    if (cols < strlen(out))
+        out[cols] = '\0';
+    return out;
+}

@@ -1,0 +1,190 @@
+/* Above the list of faults: how many a second, and what is missing. In its place: the paths, the
+ * instructions or the mappings with the most faults. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "ui/fault_text.h"
+#include "ui/faults_parts.h"
+
+enum { HOWS = 3, WHY_ROWS_MAX = 8 };
+
+/* Per second between the last two samples, of a counter of the kernel. */
+static void counter_rate(const struct ui_state *ui, uint64_t now, uint64_t before, char out[24])
+{
+    snprintf(out, 24, "?");
+    if (!ui->before || now == UINT64_MAX || before == UINT64_MAX || now < before)
+        return;
+    const struct sample_info *a = &ui->before->sample, *b = &ui->now->sample;
+    uint64_t from = a->start_ns + a->span_ns, to = b->start_ns + b->span_ns;
+    if (to > from)
+        snprintf(out, 24, "%.0f/s", (double)(now - before) * 1e9 / (double)(to - from));
+}
+
+static unsigned rate_text(const struct ui_state *ui, char *out, size_t cap)
+{
+    char faults[32] = "?", calls[32] = "?", minor[24] = "?", major[24] = "?";
+    if (ui->rates.known) {
+        snprintf(faults, sizeof faults, "%llu/s", (unsigned long long)ui->rates.faults);
+        snprintf(calls, sizeof calls, "%llu/s", (unsigned long long)ui->rates.calls);
+    }
+    if (ui->before) {
+        const struct counters *now = &ui->now->counters, *before = &ui->before->counters;
+        counter_rate(ui, now->min_flt, before->min_flt, minor);
+        counter_rate(ui, now->maj_flt, before->maj_flt, major);
+    }
+    return (unsigned)snprintf(out, cap, "faults %s  calls %s  kernel's count: minor %s  major %s",
+                              faults, calls, minor, major);
+}
+
+/* Text from column 1 in at most `rows` rows; returns those used. */
+static unsigned draw_wrapped(struct area a, unsigned row, unsigned rows, const char *text,
+                             struct style s)
+{
+    unsigned used = 0, cols = a.cols > 2 ? a.cols - 2 : 1;
+    for (; *text && used < rows; used++) {
+        char line[512];
+        size_t n = text_line(text, cols);
+        snprintf(line, sizeof line, "%.*s", (int)n, text);
+        area_text(a, 1, row + used, cols, line, s);
+        text += n;
+    }
+    return used;
+}
+
+unsigned faults_draw_head(const struct ui_state *ui, struct area a)
+{
+    const struct engine_state *engine = ui->engine;
+    const struct fault_log *l = ui->faults;
+    char text[400];
+    rate_text(ui, text, sizeof text);
+    unsigned col = 1 + area_text(a, 1, 0, a.cols, text, STYLE(COLOR_DEFAULT));
+    if (l) {
+        snprintf(text, sizeof text, "%llu faults, %llu calls, %llu unsure",
+                 (unsigned long long)l->faults, (unsigned long long)l->calls,
+                 (unsigned long long)l->unsure);
+        if (col + 2 + strlen(text) <= a.cols)
+            area_text(a, col + 2, 0, a.cols, text, STYLE(COLOR_DIM));
+    }
+    unsigned row = 1;
+    if (a.rows < 6 || !engine)
+        return row;
+    if (engine->lost)
+        area_printf(a, 1, row++, STYLE(COLOR_ALERT), "%llu events were lost",
+                    (unsigned long long)engine->lost);
+    if (engine->heat || engine->heat_faults)
+        area_printf(a, 1, row++, STYLE(engine->heat ? COLOR_ALERT : COLOR_DIM),
+                    "%llu faults were only counted%s", (unsigned long long)engine->heat_faults,
+                    engine->heat ? ": more than can be followed one by one" : "");
+    if (engine->name[0] && engine->blind[0]) {
+        snprintf(text, sizeof text, "%s does not see: %s", engine->name, engine->blind);
+        row += draw_wrapped(a, row, a.rows >= 16 ? 2 : 1, text, STYLE(COLOR_DIM));
+    }
+    return row;
+}
+
+void faults_draw_none(const struct ui_state *ui, struct area a)
+{
+    const struct engine_state *engine = ui->engine;
+    char text[512];
+    if (engine && engine->name[0]) {
+        area_text(a, 1, 0, a.cols, "no fault and no call yet", STYLE(COLOR_DIM));
+        draw_wrapped(a, 1, WHY_ROWS_MAX, engine->why, STYLE(COLOR_DIM));
+        return;
+    }
+    snprintf(text, sizeof text, "Faults are not followed here: %s",
+             engine && engine->why[0] ? engine->why : "no engine was started");
+    draw_wrapped(a, 0, WHY_ROWS_MAX, text, STYLE(COLOR_DEFAULT));
+}
+
+/* Paths with their counts, largest first. */
+static size_t top_paths(const struct fault_log *l, struct fault_top *out)
+{
+    size_t n = 0;
+    for (unsigned key = 0; key < PATH_N * HOWS; key++) {
+        uint64_t count = l->by_path[key / HOWS][key % HOWS];
+        size_t at = n;
+        if (!count)
+            continue;
+        for (; at && out[at - 1].count < count; at--)
+            out[at] = out[at - 1];
+        out[at] = (struct fault_top){.key = key, .count = count};
+        n++;
+    }
+    return n;
+}
+
+static void take_top(struct faults_view *v, const struct ui_state *ui)
+{
+    const struct fault_log *l = ui->faults;
+    if (!l || (ui->frozen && v->count))
+        return;
+    v->faults = l->faults;
+    v->others = v->kind == KIND_SITE ? l->site_others : v->kind == KIND_REGION ? l->region_others
+                                                                               : 0;
+    v->count = v->kind == KIND_PATH
+                   ? top_paths(l, v->rows)
+                   : fault_log_top(v->kind == KIND_SITE ? l->site : l->region, v->rows,
+                                   FAULTS_TOP_ROWS);
+}
+
+static void top_text(const struct faults_view *v, const struct fault_top *t, char *out, size_t cap)
+{
+    char name[FAULT_NAME_MAX];
+    if (v->kind == KIND_PATH) {
+        fault_path(out, cap, (enum path)(t->key / HOWS), (enum path_how)(t->key % HOWS), true);
+        return;
+    }
+    uint64_t start = v->kind == KIND_REGION ? t->key : 1;
+    fault_region(name, t->region, sizeof t->region, start);
+    snprintf(out, cap, "%-8d %-16llx %s", (int)t->pid, (unsigned long long)t->key, name);
+}
+
+static void draw_row(const struct faults_view *v, struct area line, size_t row)
+{
+    const struct fault_top *t = &v->rows[row];
+    struct style s = STYLE(COLOR_DEFAULT);
+    char text[FAULT_NAME_MAX + 40];
+    if (row == v->row)
+        s.bg = COLOR_CURSOR;
+    area_fill(line, s, ' ');
+    area_put(line, 0, 0, row == v->row ? '>' : ' ', s);
+    area_printf(line, 2, 0, s, "%10llu %3u%%", (unsigned long long)t->count,
+                (unsigned)((double)t->count * 100 / (double)v->faults));
+    top_text(v, t, text, sizeof text);
+    area_text(line, 18, 0, line.cols, text, s);
+}
+
+void faults_draw_top(struct faults_view *v, const struct ui_state *ui, struct area a)
+{
+    static const char *const titles[] = {
+        [KIND_PATH] = "    FAULTS       PATH",
+        [KIND_SITE] = "    FAULTS       PID      IP               FIRST IN",
+        [KIND_REGION] = "    FAULTS       PID      START            MAPPING"};
+    take_top(v, ui);
+    v->height = a.rows > 1 ? a.rows - 1 : 0;
+    v->head++;
+    if (!v->count) {
+        faults_draw_none(ui, a);
+        return;
+    }
+    if (v->row >= v->count)
+        v->row = v->count - 1;
+    if (v->row < v->top)
+        v->top = v->row;
+    if (v->height && v->row >= v->top + v->height)
+        v->top = v->row - v->height + 1;
+    area_text(a, 1, 0, a.cols, titles[v->kind], STYLE(COLOR_TITLE));
+    if (v->others)
+        area_printf(a, 56, 0, STYLE(COLOR_DIM), "%llu elsewhere", (unsigned long long)v->others);
+    for (unsigned i = 0; i < v->height && v->top + i < v->count; i++)
+        draw_row(v, area_part(a, 0, i + 1, a.cols, 1), v->top + i);
+}
+
+bool faults_top_address(const struct faults_view *v, uint64_t *address)
+{
+    if (v->row >= v->count || v->kind == KIND_PATH || !v->rows[v->row].key)
+        return false;
+    *address = v->rows[v->row].key;
+    return true;
+}
