@@ -80,12 +80,19 @@ static void set_timer(const struct engine *e, uint64_t in_ms)
     timerfd_settime(e->timer, 0, &t, NULL);
 }
 
-static int watch(struct engine *e, size_t ring, size_t index)
+/* Watches the next event on a CPU, from this index on; any of them tells of the whole ring. */
+static void watch(struct engine *e, size_t ring, size_t index)
 {
+    const struct perf_events *ev = &e->events;
     struct epoll_event ee = {.events = EPOLLIN};
+    e->watched[ring].fd = -1;
+    while (index < ev->fd_count && ev->fds[index].cpu != ring)
+        index++;
     e->watched_index[ring] = index;
-    e->watched[ring] = (struct pollfd){.fd = e->events.fds[index].fd, .events = POLLIN};
-    return epoll_ctl(e->epoll, EPOLL_CTL_ADD, e->watched[ring].fd, &ee) ? -errno : 0;
+    if (index == ev->fd_count)
+        return;
+    e->watched[ring] = (struct pollfd){.fd = ev->fds[index].fd, .events = POLLIN};
+    epoll_ctl(e->epoll, EPOLL_CTL_ADD, e->watched[ring].fd, &ee);
 }
 
 static int prepare_waiting(struct engine *e)
@@ -99,11 +106,10 @@ static int prepare_waiting(struct engine *e)
     e->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (e->epoll < 0 || e->timer < 0 || epoll_ctl(e->epoll, EPOLL_CTL_ADD, e->timer, &ee))
         return -errno;
-    int rc = 0;
-    for (size_t i = 0; !rc && i < e->events.ring_count; i++)
-        rc = watch(e, i, i);
+    for (size_t i = 0; i < e->events.ring_count; i++)
+        watch(e, i, 0);
     set_timer(e, tick_ms);
-    return rc;
+    return 0;
 }
 
 static int perf_open(const struct engine_options *options, struct engine **out, struct err *err)
@@ -137,14 +143,8 @@ static int perf_fd(const struct engine *e)
 /* The next event on the same CPU takes over from one whose threads have all ended. */
 static void watch_another(struct engine *e, size_t ring)
 {
-    const struct perf_events *ev = &e->events;
     epoll_ctl(e->epoll, EPOLL_CTL_DEL, e->watched[ring].fd, NULL);
-    e->watched[ring].fd = -1;
-    for (size_t i = e->watched_index[ring] + 1; i < ev->fd_count; i++)
-        if (ev->fds[i].cpu == ring) {
-            watch(e, ring, i);
-            return;
-        }
+    watch(e, ring, e->watched_index[ring] + 1);
 }
 
 /* True when every event has ended. The state is asked of the events themselves: it is reported

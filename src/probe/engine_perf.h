@@ -70,6 +70,7 @@ void perf_attr_fill(const struct perf_wish *wish, enum perf_kind kind, struct pe
 
 struct perf_ring {
     struct perf_event_mmap_page *page; /* NULL: not mapped */
+    int fd;              /* of the event that owns it */
     char *data;
     uint64_t size;       /* bytes, a power of two */
     uint64_t head, tail; /* read up to tail; the kernel wrote up to head when last asked */
@@ -79,9 +80,11 @@ struct perf_ring {
     char *joined;     /* room for a record that wraps around */
 };
 
-/* Maps the ring of an open event. 0 or negative errno. */
+/* Maps the ring of an open event, and takes fd over if that succeeds. 0 or negative errno. */
 int perf_ring_map(struct perf_ring *ring, int fd, uint64_t size);
 void perf_ring_unmap(struct perf_ring *ring);
+/* Passes over all that has been written. */
+void perf_ring_skip(struct perf_ring *ring);
 /* Asks how far the kernel has written, and makes the next record ready. */
 void perf_ring_refresh(struct perf_ring *ring, const struct perf_layout *layout);
 /* Passes over the next record and makes the one behind it ready. */
@@ -106,6 +109,7 @@ struct perf_events {
     struct perf_ring *rings;
     int *cpus; /* CPU of each ring */
     size_t ring_count;
+    char filter[1024]; /* of system calls */
 };
 
 /* Opens events on all threads of the process and starts them. 0, or a negative errno with *e set;

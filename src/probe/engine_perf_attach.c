@@ -1,7 +1,11 @@
 /* Opening perf events on a process. What its threads create afterwards inherits their events, so
  * only those matter that appear while we attach: whether such a stranger inherited or not cannot be
- * asked. All events start disabled; if a stranger is still alive when all are open, all are closed
- * and we begin again. Threads that live for less than that do not disturb. */
+ * asked. If one is still alive when all events are open, all are closed and we begin again. Threads
+ * that live for less than that do not disturb.
+ *
+ * The rings belong to events of our own that never happen, and an event has its ring from the
+ * moment when it is opened. So none has to be opened disabled and enabled later: a thread that is
+ * created meanwhile could inherit one disabled for ever. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -74,68 +77,38 @@ static int add_fd(struct perf_events *ev, int fd, enum perf_kind kind, size_t cp
     return rc;
 }
 
+/* With output into a ring, or none (NULL). A descriptor or negative errno. */
 static int open_event(const struct perf_events *ev, enum perf_kind kind, pid_t tid, int cpu,
-                      uint64_t ring_bytes)
+                      const struct perf_ring *ring)
 {
     struct perf_event_attr attr;
+    unsigned long flags = PERF_FLAG_FD_CLOEXEC;
+    int group = ring ? ring->fd : -1;
     perf_attr_fill(&ev->wish, kind, &attr);
-    attr.wakeup_watermark = (uint32_t)(ring_bytes / 4);
-    long fd = syscall(SYS_perf_event_open, &attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+    if (ring)
+        flags |= PERF_FLAG_FD_NO_GROUP | PERF_FLAG_FD_OUTPUT;
+    long fd = syscall(SYS_perf_event_open, &attr, tid, cpu, group, flags);
     if (fd < 0 && errno == EINVAL && attr.read_format) {
         attr.read_format = 0; /* before 6.0 */
-        fd = syscall(SYS_perf_event_open, &attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+        fd = syscall(SYS_perf_event_open, &attr, tid, cpu, group, flags);
     }
     return fd < 0 ? -errno : (int)fd;
 }
 
 /* Opens one kind of event of a thread on every CPU. -ESRCH when the thread has gone. */
-static int open_on_cpus(struct perf_events *ev, enum perf_kind kind, pid_t tid, uint64_t ring_bytes)
+static int open_on_cpus(struct perf_events *ev, enum perf_kind kind, pid_t tid)
 {
     for (size_t i = 0; i < ev->ring_count; i++) {
-        int fd = open_event(ev, kind, tid, ev->cpus[i], ring_bytes);
+        int fd = open_event(ev, kind, tid, ev->cpus[i], &ev->rings[i]);
         if (fd < 0)
             return fd;
         int rc = add_fd(ev, fd, kind, i);
+        if (!rc && kind >= PERF_ENTER && ioctl(fd, PERF_EVENT_IOC_SET_FILTER, ev->filter))
+            return -errno;
         if (rc) {
             close(fd);
             return rc;
         }
-    }
-    return 0;
-}
-
-/* The filter is set before the first record can be written. */
-static int set_filters(struct perf_events *ev)
-{
-    char filter[1024];
-    perf_calls_filter(filter, sizeof filter);
-    for (size_t i = 0; i < ev->fd_count; i++)
-        if (ev->fds[i].kind >= PERF_ENTER &&
-            ioctl(ev->fds[i].fd, PERF_EVENT_IOC_SET_FILTER, filter))
-            return -errno;
-    return 0;
-}
-
-/* The first events own the rings. Locked memory is accounted to the user: when there is too little
- * left for rings of this size on all CPUs, they all become smaller, in another attempt. */
-static int map_rings(struct perf_events *ev, uint64_t *ring_bytes)
-{
-    int rc = 0;
-    for (size_t i = 0; !rc && i < ev->ring_count; i++)
-        rc = perf_ring_map(&ev->rings[i], ev->fds[i].fd, *ring_bytes);
-    if ((rc == -EPERM || rc == -ENOMEM) && *ring_bytes / 2 >= RING_BYTES_MIN) {
-        *ring_bytes /= 2;
-        return -EAGAIN;
-    }
-    return rc;
-}
-
-static int share_rings(struct perf_events *ev)
-{
-    for (size_t i = ev->ring_count; i < ev->fd_count; i++) {
-        int owner = ev->fds[ev->fds[i].cpu].fd;
-        if (ioctl(ev->fds[i].fd, PERF_EVENT_IOC_SET_OUTPUT, owner))
-            return -errno;
     }
     return 0;
 }
@@ -166,8 +139,6 @@ static int learn_ids(struct perf_events *ev)
 
 static void detach(struct perf_events *ev)
 {
-    for (size_t i = 0; i < ev->ring_count; i++)
-        perf_ring_unmap(&ev->rings[i]);
     for (size_t i = 0; i < ev->fd_count; i++)
         close(ev->fds[i].fd);
     ev->fd_count = 0;
@@ -178,37 +149,18 @@ static bool is_wanted(const struct perf_wish *wish, unsigned kind)
     return kind == PERF_FAULT || (kind == PERF_KERNEL_FAULT ? wish->kernel : wish->calls);
 }
 
-/* The first events must be one thread's on every CPU: -EAGAIN when it ends on the way. A thread
- * that ends later keeps the events that it has, which does no harm. */
-static int open_on_threads(struct perf_events *ev, const struct threads *t, uint64_t ring_bytes)
+/* A thread that ends meanwhile keeps the events that it has, which does no harm. */
+static int open_on_threads(struct perf_events *ev, const struct threads *t)
 {
     for (size_t i = 0; i < t->count; i++) {
         int rc = 0;
         for (unsigned kind = 0; !rc && kind < PERF_KIND_N; kind++)
             if (is_wanted(&ev->wish, kind))
-                rc = open_on_cpus(ev, (enum perf_kind)kind, t->tid[i], ring_bytes);
+                rc = open_on_cpus(ev, (enum perf_kind)kind, t->tid[i]);
         if (rc && rc != -ESRCH)
             return rc;
-        if (ev->fd_count && ev->fd_count < ev->ring_count)
-            return -EAGAIN;
     }
     return ev->fd_count ? 0 : -ESRCH;
-}
-
-/* Everything opened and nothing enabled. -EAGAIN: try again. */
-static int attach(struct perf_events *ev, const struct threads *t, uint64_t *ring_bytes)
-{
-    int rc = open_on_threads(ev, t, *ring_bytes);
-    if (!rc)
-        rc = map_rings(ev, ring_bytes);
-    if (!rc)
-        rc = share_rings(ev);
-    if (!rc && ev->wish.calls) {
-        rc = set_filters(ev);
-        if (!rc)
-            rc = learn_ids(ev);
-    }
-    return rc;
 }
 
 static void sleep_ms(unsigned ms)
@@ -239,45 +191,87 @@ static int outwait_strangers(pid_t pid, const struct threads *attached)
     return rc == -ESRCH ? 0 : rc ? rc : left ? -EAGAIN : 0;
 }
 
-static int attach_and_start(struct perf_events *ev, pid_t pid, uint64_t ring_bytes)
+static int attach(struct perf_events *ev, pid_t pid)
 {
     struct threads t = {0};
     int rc = -EAGAIN;
     for (unsigned attempt = 0; rc == -EAGAIN && attempt < ATTEMPTS; attempt++) {
         rc = list_threads(pid, &t);
         if (!rc)
-            rc = attach(ev, &t, &ring_bytes);
+            rc = open_on_threads(ev, &t);
         if (!rc)
             rc = outwait_strangers(pid, &t);
-        if (rc)
-            detach(ev);
+        if (!rc)
+            break;
+        detach(ev);
+        for (size_t i = 0; i < ev->ring_count; i++)
+            perf_ring_skip(&ev->rings[i]);
     }
     free(t.tid);
-    for (size_t i = 0; !rc && i < ev->fd_count; i++)
-        if (ioctl(ev->fds[i].fd, PERF_EVENT_IOC_ENABLE, 0))
-            rc = -errno;
+    return !rc && ev->wish.calls ? learn_ids(ev) : rc;
+}
+
+/* The ring of a CPU. -ENODEV: there is no such CPU, or it is off. */
+static int open_ring(struct perf_ring *ring, int cpu, uint64_t bytes)
+{
+    struct perf_event_attr attr = {
+        .type = PERF_TYPE_SOFTWARE,
+        .size = sizeof attr,
+        .config = PERF_COUNT_SW_DUMMY,
+        .exclude_kernel = 1,
+        .exclude_hv = 1,
+        .watermark = 1,
+        .wakeup_watermark = (uint32_t)(bytes / 4),
+        .use_clockid = 1,
+        .clockid = CLOCK_MONOTONIC, /* as that of all who write into it */
+    };
+    long fd = syscall(SYS_perf_event_open, &attr, 0, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+    if (fd < 0)
+        return errno == EINVAL && cpu > 0 ? -ENODEV : -errno;
+    int rc = perf_ring_map(ring, (int)fd, bytes);
+    if (rc)
+        close((int)fd);
     return rc;
 }
 
-/* The CPUs that have events, by trying on ourselves: numbers may have gaps. */
-static int find_cpus(struct perf_events *ev)
+static void close_rings(struct perf_events *ev)
 {
-    long most = sysconf(_SC_NPROCESSORS_CONF);
-    size_t cap = most > 0 && most < CPUS_MAX ? (size_t)most : CPUS_MAX;
-    ev->cpus = calloc(cap, sizeof *ev->cpus);
-    ev->rings = calloc(cap, sizeof *ev->rings);
-    if (!ev->cpus || !ev->rings)
-        return -ENOMEM;
-    for (int cpu = 0; cpu < (int)cap; cpu++) {
-        int fd = open_event(ev, PERF_FAULT, 0, cpu, RING_BYTES_MIN);
-        if (fd < 0 && fd != -ENODEV && !(fd == -EINVAL && cpu > 0))
-            return fd;
-        if (fd < 0)
-            continue;
-        close(fd);
-        ev->cpus[ev->ring_count++] = cpu;
+    for (size_t i = 0; i < ev->ring_count; i++)
+        perf_ring_unmap(&ev->rings[i]);
+    ev->ring_count = 0;
+}
+
+/* A ring on every CPU; their numbers may have gaps. */
+static int try_rings(struct perf_events *ev, int cpus, uint64_t bytes)
+{
+    for (int cpu = 0; cpu < cpus; cpu++) {
+        int rc = open_ring(&ev->rings[ev->ring_count], cpu, bytes);
+        if (!rc)
+            ev->cpus[ev->ring_count++] = cpu;
+        else if (rc != -ENODEV)
+            return rc;
     }
     return ev->ring_count ? 0 : -ENODEV;
+}
+
+/* Locked memory is accounted to the user: where too little is left for rings of this size on all
+ * CPUs, they all become smaller. */
+static int open_rings(struct perf_events *ev, uint64_t bytes)
+{
+    long most = sysconf(_SC_NPROCESSORS_CONF);
+    int cpus = most > 0 && most < CPUS_MAX ? (int)most : CPUS_MAX;
+    ev->cpus = calloc((size_t)cpus, sizeof *ev->cpus);
+    ev->rings = calloc((size_t)cpus, sizeof *ev->rings);
+    if (!ev->cpus || !ev->rings)
+        return -ENOMEM;
+    for (;; bytes /= 2) {
+        int rc = try_rings(ev, cpus, bytes);
+        if (!rc)
+            return 0;
+        close_rings(ev);
+        if ((rc != -EPERM && rc != -ENOMEM) || bytes / 2 < RING_BYTES_MIN)
+            return rc;
+    }
 }
 
 /* One event on the first thread that has not ended (the first of all may have). 0 or why not. */
@@ -285,7 +279,7 @@ static int try_event(const struct perf_events *ev, enum perf_kind kind, const st
 {
     int fd = -ESRCH;
     for (size_t i = 0; fd == -ESRCH && i < t->count; i++)
-        fd = open_event(ev, kind, t->tid[i], -1, RING_BYTES_MIN);
+        fd = open_event(ev, kind, t->tid[i], -1, NULL);
     if (fd < 0)
         return fd;
     close(fd);
@@ -309,7 +303,8 @@ static int find_settings(struct perf_events *ev, pid_t pid)
         ev->wish.calls = !try_event(ev, PERF_ENTER, &t);
     free(t.tid);
     ev->layout.user_ip = PERF_ARCH_IP_MASK != 0;
-    return rc ? rc : find_cpus(ev);
+    perf_calls_filter(ev->filter, sizeof ev->filter);
+    return rc;
 }
 
 static int paranoid(void)
@@ -365,9 +360,11 @@ int perf_events_open(struct perf_events *ev, pid_t pid, uint64_t ring_bytes, str
 {
     struct rlimit was;
     int rc = find_settings(ev, pid);
+    if (!rc)
+        rc = open_rings(ev, ring_bytes);
     if (!rc) {
         raise_limit(&was);
-        rc = attach_and_start(ev, pid, ring_bytes);
+        rc = attach(ev, pid);
         if (was.rlim_cur < was.rlim_max)
             setrlimit(RLIMIT_NOFILE, &was);
     }
@@ -381,6 +378,7 @@ int perf_events_open(struct perf_events *ev, pid_t pid, uint64_t ring_bytes, str
 void perf_events_close(struct perf_events *ev)
 {
     detach(ev);
+    close_rings(ev);
     free(ev->ids);
     free(ev->fds);
     free(ev->rings);

@@ -225,7 +225,6 @@ void perf_attr_fill(const struct perf_wish *wish, enum perf_kind kind, struct pe
         .sample_period = 1,
         .sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME,
         .read_format = PERF_FORMAT_LOST,
-        .disabled = 1, /* until all are open */
         .inherit = 1,
         .inherit_thread = !wish->follow && wish->threads_only,
         .exclude_user = kind == PERF_KERNEL_FAULT,

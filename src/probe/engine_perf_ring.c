@@ -24,14 +24,16 @@ int perf_ring_map(struct perf_ring *ring, int fd, uint64_t size)
         return rc;
     }
     *ring = (struct perf_ring){
-        .page = p, .data = (char *)p + page_size, .size = size, .joined = joined};
+        .page = p, .fd = fd, .data = (char *)p + page_size, .size = size, .joined = joined};
     return 0;
 }
 
 void perf_ring_unmap(struct perf_ring *ring)
 {
-    if (ring->page)
-        munmap(ring->page, (size_t)(ring->data - (char *)ring->page) + ring->size);
+    if (!ring->page)
+        return;
+    munmap(ring->page, (size_t)(ring->data - (char *)ring->page) + ring->size);
+    close(ring->fd);
     free(ring->joined);
     *ring = (struct perf_ring){0};
 }
@@ -85,6 +87,14 @@ void perf_ring_refresh(struct perf_ring *ring, const struct perf_layout *layout)
 void perf_ring_advance(struct perf_ring *ring, const struct perf_layout *layout)
 {
     read_ahead(ring, layout);
+}
+
+void perf_ring_skip(struct perf_ring *ring)
+{
+    ring->has_next = false;
+    ring->head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
+    ring->tail = ring->head;
+    perf_ring_release(ring);
 }
 
 void perf_ring_release(struct perf_ring *ring)

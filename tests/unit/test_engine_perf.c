@@ -25,172 +25,7 @@
 
 #include "base/io.h"
 #include "probe/engine.h"
-
-static uint64_t page;
-
-/* What came of a process. Faults are counted in a window of addresses. */
-struct heard {
-    uintptr_t from, to;
-    uint64_t faults, kernel, others, forks, threads, execs, exits, process_exits, calls;
-    uint64_t disorder, t_ns, first_ns;
-    int32_t tids[64];
-    size_t tid_count;
-    char comm[16];
-    struct event call[64]; /* the first calls */
-    uintptr_t ip;          /* of the last fault in the window */
-    uint8_t *hits;         /* of each page of the window, if wanted */
-};
-
-static void hear_fault(struct heard *h, const struct event *e)
-{
-    assert_int_equal(e->fault.access, ACCESS_UNKNOWN);
-    assert_int_equal(e->fault.protection, NOT_KNOWN);
-    if (e->fault.address < h->from || e->fault.address >= h->to) {
-        h->others++;
-        return;
-    }
-    h->faults++;
-    h->kernel += e->fault.mode == MODE_KERNEL;
-    h->ip = e->fault.ip;
-    if (h->hits)
-        h->hits[(e->fault.address - h->from) / page]++;
-    for (size_t i = 0; i < h->tid_count; i++)
-        if (h->tids[i] == e->tid)
-            return;
-    if (h->tid_count < 64)
-        h->tids[h->tid_count++] = e->tid;
-}
-
-static int hear(void *ctx, const struct event *events, size_t count)
-{
-    struct heard *h = ctx;
-    for (size_t i = 0; i < count; i++) {
-        const struct event *e = &events[i];
-        h->disorder += e->t_ns < h->t_ns;
-        h->t_ns = e->t_ns;
-        switch (e->type) {
-        case EVENT_FAULT:
-            hear_fault(h, e);
-            break;
-        case EVENT_CALL:
-            if (h->calls < 64)
-                h->call[h->calls] = *e;
-            h->calls++;
-            break;
-        case EVENT_FORK:
-            *(e->fork.child_pid == e->pid ? &h->threads : &h->forks) += 1;
-            break;
-        case EVENT_EXEC:
-            h->execs++;
-            memcpy(h->comm, e->exec.comm, sizeof h->comm);
-            break;
-        case EVENT_EXIT:
-            h->exits++;
-            h->process_exits += e->tid == e->pid;
-            break;
-        default:
-            fail();
-        }
-    }
-    return 0;
-}
-
-/* A child that does its work when it is told to, in a window that both know. */
-struct worker {
-    pid_t pid;
-    int go, done;
-    char *window;
-    size_t pages;
-};
-
-typedef void work_fn(struct worker *w);
-
-static char byte(int fd)
-{
-    char c = 0;
-    return read(fd, &c, 1) == 1 ? c : 0;
-}
-
-static void start_worker(struct worker *w, work_fn *work, size_t pages)
-{
-    int go[2], done[2];
-    assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(done, O_CLOEXEC), 0);
-    w->pages = pages;
-    w->window = mmap(NULL, pages * page, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    assert_ptr_not_equal(w->window, MAP_FAILED);
-    madvise(w->window, pages * page, MADV_NOHUGEPAGE);
-    w->pid = fork();
-    assert_true(w->pid >= 0);
-    if (!w->pid) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        w->go = go[0];
-        w->done = done[1];
-        if (byte(go[0]) == 'g')
-            work(w);
-        _exit(0);
-    }
-    w->go = go[1];
-    w->done = done[0];
-    close(go[0]);
-    close(done[1]);
-}
-
-static void touch(const struct worker *w, size_t from, size_t to)
-{
-    for (size_t i = from; i < to; i++)
-        *(volatile char *)(w->window + i * page) = 1;
-}
-
-static struct engine *follow(const struct worker *w, struct engine_options o)
-{
-    struct engine *e = NULL;
-    struct err err = {0};
-    o.pid = w->pid;
-    if (engine_perf.open(&o, &e, &err))
-        fail_msg("%s", err.text);
-    assert_true(engine_perf.fd(e) >= 0);
-    return e;
-}
-
-static struct heard heard_of(const struct worker *w)
-{
-    return (struct heard){.from = (uintptr_t)w->window,
-                          .to = (uintptr_t)w->window + w->pages * page};
-}
-
-/* Drains as told by the descriptor until the process has ended and nothing comes any more. */
-static void hear_all(struct worker *w, struct engine *e, struct heard *h)
-{
-    uint64_t quiet = 0;
-    ssize_t n = write(w->go, "g", 1);
-    assert_true(n == 1 || errno == EPIPE); /* it may have ended */
-    while (quiet < 2) {
-        struct pollfd p = {.fd = engine_perf.fd(e), .events = POLLIN};
-        int ready = poll(&p, 1, 100);
-        bool gone = waitpid(w->pid, NULL, WNOHANG | __WALL) != 0;
-        assert_int_equal(engine_perf.drain(e, hear, h), 0);
-        quiet = gone && !ready ? quiet + 1 : 0;
-    }
-    close(w->go);
-    close(w->done);
-    munmap(w->window, w->pages * page);
-}
-
-static struct engine_stats finish(struct worker *w, struct engine *e, struct heard *h)
-{
-    struct engine_stats s;
-    hear_all(w, e, h);
-    engine_perf.stats(e, &s);
-    engine_perf.close(e);
-    assert_int_equal(s.faults, h->faults + h->others);
-    assert_int_equal(h->disorder, 0);
-    assert_false(s.heat);
-    return s;
-}
-
-static const struct engine_options plain = {.follow = true, .kernel = true};
+#include "worker.h"
 
 static void touch_all(struct worker *w)
 {
@@ -331,6 +166,32 @@ static void existing_threads_are_followed_once(void **state)
             assert_int_equal(h.hits[i], 1);
         free(h.hits);
     }
+}
+
+/* A process whose first thread has ended. */
+static void leave_it_to_a_thread(struct worker *w)
+{
+    pthread_t t;
+    if (pthread_create(&t, NULL, wait_and_touch, w) || write(w->done, "r", 1) != 1)
+        _exit(1);
+    pthread_exit(NULL);
+}
+
+static void a_thread_may_outlive_the_first(void **state)
+{
+    (void)state;
+    struct worker w;
+    start_worker(&w, leave_it_to_a_thread, 4000);
+    struct heard h = heard_of(&w);
+    assert_int_equal(write(w.go, "g", 1), 1);
+    assert_int_equal(byte(w.done), 'r');
+    usleep(20000);
+    struct engine *e = follow(&w, plain);
+    kill(w.pid, SIGKILL);
+    struct engine_stats s = finish(&w, e, &h);
+    assert_int_equal(s.lost, 0);
+    assert_int_equal(h.exits, 1); /* the first's was before our time */
+    assert_int_equal(h.process_exits, 0);
 }
 
 static void touch_by_children(struct worker *w)
@@ -519,6 +380,34 @@ static void the_dead_cannot_be_followed(void **state)
     assert_null(e);
 }
 
+/* When we are killed, the target goes on as if nothing had been. */
+static void killing_the_follower_leaves_the_target(void **state)
+{
+    (void)state;
+    struct worker w;
+    int ready[2], status = -1;
+    start_worker(&w, touch_by_threads, 8000);
+    assert_int_equal(pipe(ready), 0);
+    pid_t follower = fork();
+    if (!follower) {
+        follow(&w, plain);
+        _exit(write(ready[1], "r", 1) == 1 ? pause() : 1);
+    }
+    assert_int_equal(byte(ready[0]), 'r');
+    kill(follower, SIGKILL);
+    waitpid(follower, NULL, 0);
+    int counter = count_faults(w.pid); /* events are still to be had */
+    assert_int_equal(write(w.go, "g", 1), 1);
+    assert_int_equal(waitpid(w.pid, &status, 0), w.pid);
+    assert_int_equal(status, 0);
+    close(counter);
+    close(ready[0]);
+    close(ready[1]);
+    close(w.go);
+    close(w.done);
+    munmap(w.window, w.pages * page);
+}
+
 /* Runs a check in a child without privilege; its exit status. */
 static int as_nobody(int (*check)(void))
 {
@@ -644,6 +533,7 @@ int main(void)
         cmocka_unit_test(losses_are_counted_exactly),
         cmocka_unit_test(new_threads_are_followed),
         cmocka_unit_test(existing_threads_are_followed_once),
+        cmocka_unit_test(a_thread_may_outlive_the_first),
         cmocka_unit_test(children_are_followed),
         cmocka_unit_test(children_are_left_alone),
         cmocka_unit_test(threads_without_children),
@@ -653,6 +543,7 @@ int main(void)
         cmocka_unit_test(few_faults_come_soon),
         cmocka_unit_test(a_sink_can_end_the_draining),
         cmocka_unit_test(the_dead_cannot_be_followed),
+        cmocka_unit_test(killing_the_follower_leaves_the_target),
         cmocka_unit_test(without_privilege_own_processes_are_followed),
         cmocka_unit_test(without_privilege_others_are_refused),
         cmocka_unit_test(calls_are_seen_where_tracepoints_are),
