@@ -25,8 +25,8 @@ _vmscope_command()
 _vmscope()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command words
-    local commands='run attach snap doctor'
-    local options='--pid --user --output --format --delay --count --color --ascii --no-mouse
+    local commands='run attach snap faults doctor'
+    local options='--engine --no-follow --pid --user --output --format --delay --count --color --ascii --no-mouse
         --proc-root --screen --keys --cpu-limit --help --version'
     command=$(_vmscope_command)
     COMPREPLY=()
@@ -50,9 +50,14 @@ _vmscope()
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         return
         ;;
+    --engine)
+        mapfile -t COMPREPLY < <(compgen -W 'auto bpf perf poll' -- "$cur")
+        return
+        ;;
     -f|--format)
         words='table json'
         [[ $command == snap ]] && words+=' csv'
+        [[ $command == faults ]] && words='table jsonl csv folded'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
         ;;

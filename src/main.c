@@ -25,6 +25,8 @@ int main(int argc, char **argv)
         return command_snap(&o);
     case COMMAND_DOCTOR:
         return command_doctor(&o);
+    case COMMAND_FAULTS:
+        return command_faults(&o);
     case COMMAND_RUN:
         setlocale(LC_ALL, "");
         return command_run(&o);

@@ -14,12 +14,16 @@ const char options_help[] =
     "       vmscope run [options] [--] CMD [ARG...]  start CMD and watch it\n"
     "       vmscope attach [options] PID             watch a running process (also: -p PID)\n"
     "       vmscope snap [options] (-p PID | -- CMD) print one picture\n"
+    "       vmscope faults [options] (-p PID | [--] CMD) follow page faults and mm calls\n"
     "       vmscope doctor [options]                 what can be seen here, and why not\n"
     "\n"
     "  -p, --pid PID          the process\n"
     "  -u, --user USER        run CMD as this user (default: who called sudo, or yourself)\n"
     "  -o, --output FILE      write there instead of standard output (-)\n"
-    "  -f, --format FORMAT    snap: table, json or csv; doctor: table or json\n"
+    "  -f, --format FORMAT    snap: table, json or csv; doctor: table or json;\n"
+    "                         faults: table, jsonl, csv or folded\n"
+    "      --engine ENGINE    how to follow faults: auto, bpf, perf or poll\n"
+    "      --no-follow        leave children out\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
     "      --pages            snap: every run of equal pages too\n"
@@ -38,7 +42,7 @@ const char options_help[] =
 
 enum {
     OPT_PAGES = 256, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII, OPT_NO_MOUSE,
-    OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION
+    OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE, OPT_NO_FOLLOW
 };
 
 static const struct option long_options[] = {
@@ -58,6 +62,8 @@ static const struct option long_options[] = {
     {"proc-root", required_argument, NULL, OPT_PROC_ROOT},
     {"screen", required_argument, NULL, OPT_SCREEN},
     {"keys", required_argument, NULL, OPT_KEYS},
+    {"engine", required_argument, NULL, OPT_ENGINE},
+    {"no-follow", no_argument, NULL, OPT_NO_FOLLOW},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -101,13 +107,13 @@ static int parse_seconds(const char *text, double least, double most, double *ou
 
 static int parse_format(const char *text, struct options *o, struct err *e)
 {
-    static const char *const names[] = {"table", "json", "csv"};
+    static const char *const names[FORMAT_N] = {"table", "json", "csv", "jsonl", "folded"};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(text, names[i])) {
             o->format = (enum format)i;
             return 0;
         }
-    return usage(e, "unknown format", text, "use table, json or csv");
+    return usage(e, "unknown format", text, "use table, json, csv, jsonl or folded");
 }
 
 static int parse_color(const char *text, struct options *o, struct err *e)
@@ -119,6 +125,17 @@ static int parse_color(const char *text, struct options *o, struct err *e)
             return 0;
         }
     return usage(e, "unknown colour setting", text, "use auto, always or never");
+}
+
+static int parse_engine(const char *text, struct options *o, struct err *e)
+{
+    static const char *const names[] = {"auto", "bpf", "perf", "poll"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(text, names[i])) {
+            o->engine = names[i];
+            return 0;
+        }
+    return usage(e, "unknown engine", text, "use auto, bpf, perf or poll");
 }
 
 static int parse_screen(const char *text, struct options *o, struct err *e)
@@ -144,6 +161,9 @@ static int parse_flag(int opt, struct options *o)
         return 0;
     case OPT_STATS:
         o->stats = true;
+        return 0;
+    case OPT_NO_FOLLOW:
+        o->no_follow = true;
         return 0;
     case OPT_ASCII:
         o->ui.ascii = true;
@@ -203,6 +223,8 @@ static int parse_option(int opt, const char *arg, struct options *o, struct err 
         return parse_numbers(opt, arg, o, e);
     case OPT_COLOR:
         return parse_color(arg, o, e);
+    case OPT_ENGINE:
+        return parse_engine(arg, o, e);
     case OPT_PROC_ROOT:
         o->proc_root = arg;
         return 0;
@@ -223,7 +245,7 @@ static bool parse_command(const char *word, enum command *out)
         enum command command;
     } commands[] = {
         {"run", COMMAND_RUN},   {"attach", COMMAND_ATTACH}, {"snap", COMMAND_SNAP},
-        {"doctor", COMMAND_DOCTOR}, {"help", COMMAND_HELP},
+        {"doctor", COMMAND_DOCTOR}, {"help", COMMAND_HELP}, {"faults", COMMAND_FAULTS},
     };
     for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(word, commands[i].name)) {
@@ -236,7 +258,8 @@ static bool parse_command(const char *word, enum command *out)
 /* What is left behind the options: a command to start, or a process id for attach. */
 static int parse_operands(int argc, char **argv, struct options *o, struct err *e)
 {
-    bool starts = o->command == COMMAND_RUN || (o->command == COMMAND_SNAP && !o->pid);
+    bool starts = o->command == COMMAND_RUN ||
+                  ((o->command == COMMAND_SNAP || o->command == COMMAND_FAULTS) && !o->pid);
     if (starts && optind < argc)
         o->argv = argv + optind;
     else if (o->command == COMMAND_ATTACH && !o->pid && optind + 1 == argc)
@@ -244,6 +267,22 @@ static int parse_operands(int argc, char **argv, struct options *o, struct err *
     else if (optind < argc)
         return usage(e, "one word too many", argv[optind], "see vmscope --help");
     return 0;
+}
+
+static bool has_format(const struct options *o)
+{
+    bool faults = o->command == COMMAND_FAULTS;
+    switch (o->format) {
+    case FORMAT_JSON:
+        return !faults;
+    case FORMAT_CSV:
+        return o->command != COMMAND_DOCTOR;
+    case FORMAT_JSONL:
+    case FORMAT_FOLDED:
+        return faults;
+    default:
+        return true;
+    }
 }
 
 static int check(struct options *o, struct err *e)
@@ -257,13 +296,18 @@ static int check(struct options *o, struct err *e)
     if (o->command == COMMAND_SNAP && !o->argv && !o->pid)
         return err_set(e, -EINVAL, "snap needs a target: vmscope snap -p PID, or vmscope snap -- "
                                    "CMD [ARG...]");
-    if (o->command == COMMAND_DOCTOR && o->format == FORMAT_CSV)
-        return err_set(e, -EINVAL, "doctor has no csv format: use table or json");
+    if (o->command == COMMAND_FAULTS && !o->argv && !o->pid)
+        return err_set(e, -EINVAL, "faults needs a target: vmscope faults -p PID, or vmscope faults "
+                                   "-- CMD [ARG...]");
+    if (!has_format(o))
+        return err_set(e, -EINVAL, "this command has no such format: snap has table, json and csv; "
+                                   "doctor table and json; faults table, jsonl, csv and folded");
     if (o->user && !o->argv)
         return err_set(e, -EINVAL, "-u goes with a command to start");
     if (o->keys && !o->cols)
         return err_set(e, -EINVAL, "--keys needs --screen COLSxROWS");
-    if (o->cols && (o->command == COMMAND_SNAP || o->command == COMMAND_DOCTOR))
+    if (o->cols && o->command != COMMAND_RUN && o->command != COMMAND_ATTACH &&
+        o->command != COMMAND_PICK)
         return err_set(e, -EINVAL, "--screen goes with run, attach and the process list");
     return 0;
 }

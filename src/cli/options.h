@@ -14,12 +14,13 @@ enum command {
     COMMAND_RUN,
     COMMAND_ATTACH,
     COMMAND_SNAP,
+    COMMAND_FAULTS,
     COMMAND_DOCTOR,
     COMMAND_HELP,
     COMMAND_VERSION
 };
 
-enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
+enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV, FORMAT_JSONL, FORMAT_FOLDED, FORMAT_N };
 
 struct options {
     enum command command;
@@ -31,6 +32,8 @@ struct options {
     double refresh;          /* -d, seconds; 0: not given */
     unsigned long count;     /* -n; 0: no limit */
     unsigned cpu_permille;   /* --cpu-limit */
+    const char *engine;      /* --engine; NULL: not given */
+    bool no_follow;          /* leave children out */
     const char *proc_root;   /* NULL: /proc */
     bool pages, residency, stats;
     unsigned cols, rows;     /* --screen; 0: none */

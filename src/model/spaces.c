@@ -39,6 +39,7 @@ void spaces_destroy(struct spaces *s)
             space_release(sp);
             free(sp);
         }
+    spaces_forget_names(s);
     free(s->runs.v);
     free(s->files);
     free(s);

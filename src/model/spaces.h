@@ -27,6 +27,10 @@ void spaces_set_numa(struct spaces *s, bool balancing);
  * was not told is taken for large enough. 0 or -ENOMEM. */
 int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes);
 
+/* A reading of the mappings of a process that is later than the events to come: it tells which files
+ * the calls among them mapped. A reference is taken; NULL forgets. */
+void spaces_hint(struct spaces *s, pid_t pid, struct region_table *regions);
+
 /* One fault with what was made of it. */
 struct fault_entry {
     struct event event;

@@ -143,6 +143,7 @@ static int call_mmap(struct call *c)
     uint64_t flags = c->args[3];
     struct vma vma = {.r = {.start = (uint64_t)c->result}};
     describe_map(c, &vma);
+    space_take_hint(c->s, c->sp, &vma);
     uint64_t unit = vma.r.kind == REGION_HUGETLB ? huge_size(c->s) : c->page;
     vma.r.end = vma.r.start + round_up(c->args[1], unit);
     bool asked = flags & MAP_POPULATE && !(flags & MAP_NONBLOCK);

@@ -52,6 +52,10 @@ struct spaces {
     uint32_t forks;
     struct file_size *files; /* sorted */
     size_t file_count, file_cap;
+    struct region_table *hint; /* see spaces_hint; or NULL */
+    pid_t hint_pid;
+    char **names;            /* kept for mappings that hints told of */
+    size_t name_count, name_cap;
     struct run_list runs;    /* scratch */
     struct region_smaps smaps; /* scratch: only vmflags is used */
 };
@@ -72,6 +76,12 @@ int space_edit(struct space *sp);
 
 /* The address lies beyond the end of the file that r maps there, which is known. */
 bool spaces_beyond_file(const struct spaces *s, const struct region *r, uint64_t address);
+
+/* --- spaces_hint.c --- */
+
+/* Fills in what file a new mapping is of, if the hint knows. */
+void space_take_hint(struct spaces *s, const struct space *sp, struct vma *vma);
+void spaces_forget_names(struct spaces *s);
 
 /* --- spaces_pages.c; addresses, page-aligned; each returns 0 or -ENOMEM --- */
 

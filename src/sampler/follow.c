@@ -13,7 +13,8 @@
 
 #include "base/io.h"
 
-enum { DRAIN_MS = 20, STATE_MS = 200 };
+/* A program that has just been started is looked at more often: it may end soon. */
+enum { DRAIN_MS = 20, DRAIN_FIRST_MS = 1, FIRST_MS = 1000, STATE_MS = 200 };
 
 struct follow {
     char name[8];
@@ -91,17 +92,18 @@ static void open_engine(struct follow *f)
 
 static int drain_until_stopped(struct follow *f)
 {
+    const uint64_t ms = 1000000, calm = io_now_ns() + FIRST_MS * ms;
     uint64_t state_due = 0;
     for (;;) {
         struct pollfd fds[2] = {{.fd = f->stop_fd, .events = POLLIN},
                                 {.fd = f->ops->fd(f->engine), .events = POLLIN}};
-        poll(fds, 2, DRAIN_MS);
+        poll(fds, 2, io_now_ns() < calm ? DRAIN_FIRST_MS : DRAIN_MS);
         int rc = f->ops->drain(f->engine, put_events, f);
         bool stop = fds[0].revents & POLLIN;
         uint64_t now = io_now_ns();
         if (!rc && (stop || now >= state_due)) {
             rc = put_state(f);
-            state_due = now + STATE_MS * UINT64_C(1000000);
+            state_due = now + STATE_MS * ms;
         }
         if (rc || stop)
             return rc;

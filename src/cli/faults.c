@@ -1,0 +1,385 @@
+/* vmscope faults: page faults and mm calls as a stream of lines, and a summary. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "cli/commands.h"
+#include "cli/sites.h"
+#include "cli/source.h"
+#include "model/model.h"
+#include "probe/maps.h"
+#include "probe/spawn.h"
+#include "probe/stat.h"
+#include "report/faults.h"
+#include "sampler/follow.h"
+
+struct faults {
+    const struct options *options;
+    struct model *model;
+    struct queue *queue;
+    struct follow *follow;
+    struct sites *sites;
+    struct procdir dir;    /* of the process that was named or started */
+    struct spawn child;    /* when started */
+    bool started, execed;  /* what happens before its exec is not the command's */
+    struct buf out;
+    int fd, write_error;
+    struct fault_counts before;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+static void flush(struct faults *f)
+{
+    if (f->out.error && !f->write_error)
+        f->write_error = f->out.error;
+    if (!f->write_error && f->out.len)
+        f->write_error = io_write(f->fd, f->out.data, f->out.len);
+    buf_clear(&f->out);
+}
+
+static void print_entry(void *ctx, const struct fault_entry *e)
+{
+    struct faults *f = ctx;
+    struct fault_site site = {"", ""};
+    if (e->event.type == EVENT_FAULT)
+        sites_find(f->sites, f->options->proc_root, e,
+                   spaces_regions(model_spaces(f->model), e->event.pid), &site);
+    switch (f->options->format) {
+    case FORMAT_JSONL:
+        faults_jsonl_line(e, &site, &f->out);
+        break;
+    case FORMAT_CSV:
+        faults_csv_line(e, &site, &f->out);
+        break;
+    case FORMAT_TABLE:
+        faults_table_line(e, &site, &f->out);
+        break;
+    default:
+        break;
+    }
+    if (f->out.len > 1 << 16)
+        flush(f);
+}
+
+/* The mappings of a process as they are now; NULL if they cannot be read. */
+static struct region_table *read_mappings(const struct faults *f, pid_t pid)
+{
+    struct procdir d;
+    struct mount_kinds kinds = {0};
+    struct buf text = {0};
+    struct region_table *regions = NULL;
+    if (procdir_open(f->options->proc_root, pid, &d, NULL))
+        return NULL;
+    if (mounts_read(&kinds, &d, &text) || procdir_read(&d, "maps", &text) ||
+        maps_parse(text.data, text.len, &kinds, &regions))
+        regions = NULL;
+    mounts_deinit(&kinds);
+    buf_deinit(&text);
+    procdir_close(&d);
+    return regions;
+}
+
+/* A mapping that is going to be made read-only in these events could be written before: the loader
+ * does so with what it has relocated. */
+static void undo_protections(struct region_table *t, pid_t pid, const struct event *v, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        if (v[k].type != EVENT_CALL || v[k].pid != pid || v[k].call.call != CALL_MPROTECT ||
+            v[k].call.result || v[k].call.args[2] & 2 /* PROT_WRITE */)
+            continue;
+        uint64_t start = v[k].call.args[0], end = start + v[k].call.args[1];
+        for (size_t i = region_table_find(t, start); i < t->count && t->v[i].start < end; i++)
+            if (!(t->v[i].perms & (REGION_X | REGION_SHARED)))
+                t->v[i].perms |= REGION_W;
+    }
+}
+
+/* An exec begins a new address space: what is mapped in it is read as soon as it is known of; its
+ * pages begin absent. Mappings that come and go later arrive as calls. */
+static void read_new_program(struct faults *f, pid_t pid, const struct event *later, size_t count)
+{
+    const struct moment *now = model_now(f->model);
+    struct pagetree *tree = pagetree_create(now->target.geometry.levels);
+    struct region_table *regions = read_mappings(f, pid);
+    sites_forget(f->sites, pid);
+    /* A process that has ended meanwhile has no mappings left: then nothing is known of it. */
+    if (tree && regions && regions->count) {
+        undo_protections(regions, pid, later, count);
+        spaces_sampled(model_spaces(f->model), pid, regions, tree);
+    }
+    region_table_unref(regions);
+    pagetree_unref(tree);
+}
+
+/* The process that maps files in these events, if one does: 0 else. */
+static pid_t maps_files(const struct event *v, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (v[i].type == EVENT_CALL && v[i].call.call == CALL_MMAP && v[i].call.has_args &&
+            (int32_t)v[i].call.args[4] >= 0)
+            return v[i].pid;
+    return 0;
+}
+
+static int fold_part(struct faults *f, const struct record *r, const struct event *v, size_t count)
+{
+    struct record *part = record_create(RECORD_EVENTS, r->pid, r->t_ns);
+    if (!part || !(part->events.v = malloc(count * sizeof *v))) {
+        record_destroy(part);
+        return -ENOMEM;
+    }
+    memcpy(part->events.v, v, count * sizeof *v);
+    part->events.count = count;
+    return model_fold(f->model, part);
+}
+
+/* Folds a record of events, stopping after each exec to look at the new program. */
+static int fold_events(struct faults *f, const struct record *r)
+{
+    const struct event *v = r->events.v, *end = v + r->events.count;
+    pid_t maps = maps_files(v, r->events.count);
+    int rc = 0;
+    if (maps) {
+        struct region_table *hint = read_mappings(f, maps);
+        spaces_hint(model_spaces(f->model), maps, hint);
+        region_table_unref(hint);
+    }
+    while (!rc && v < end) {
+        const struct event *stop = v;
+        while (stop < end && stop->type != EVENT_EXEC)
+            stop++;
+        bool exec = stop < end;
+        if (f->started && !f->execed)
+            v = stop;
+        f->execed |= exec;
+        stop += exec;
+        if (stop > v)
+            rc = fold_part(f, r, v, (size_t)(stop - v));
+        if (exec)
+            read_new_program(f, stop[-1].pid, stop, (size_t)(end - stop));
+        v = stop;
+    }
+    return rc;
+}
+
+static int fold_waiting(struct faults *f)
+{
+    struct record *r;
+    int rc = 0;
+    while (!rc && (r = queue_take(f->queue))) {
+        if (r->type == RECORD_EVENTS) {
+            rc = fold_events(f, r);
+            record_destroy(r);
+        } else {
+            rc = model_fold(f->model, r);
+        }
+    }
+    flush(f);
+    return rc;
+}
+
+static bool target_ended(const struct faults *f)
+{
+    if (f->started) {
+        struct pollfd p = {.fd = f->child.pidfd, .events = POLLIN};
+        return poll(&p, 1, 0) > 0;
+    }
+    return procdir_ended(&f->dir);
+}
+
+static int follow_target(struct faults *f)
+{
+    int rc = 0;
+    unsigned long limit = f->options->count;
+    while (!rc && !f->write_error && !interrupted && !target_ended(f)) {
+        struct pollfd p = {.fd = queue_fd(f->queue), .events = POLLIN};
+        poll(&p, 1, 50);
+        rc = fold_waiting(f);
+        const struct fault_log *log = model_faults(f->model);
+        if (limit && log && log->faults >= limit)
+            break;
+    }
+    return rc;
+}
+
+static struct fault_counts read_counts(const struct procdir *d)
+{
+    struct fault_counts c = {UINT64_MAX, UINT64_MAX};
+    struct buf text = {0};
+    struct stat_line line;
+    if (!procdir_read(d, "stat", &text) && !stat_parse(text.data, text.len, &line))
+        c = (struct fault_counts){line.min_flt, line.maj_flt};
+    buf_deinit(&text);
+    return c;
+}
+
+/* What the kernel counted meanwhile, if that can still be asked. */
+static struct fault_counts counts_since(struct faults *f)
+{
+    struct fault_counts c = {UINT64_MAX, UINT64_MAX};
+    struct rusage usage;
+    int status;
+    if (!f->started)
+        c = read_counts(&f->dir);
+    else if (!spawn_wait(&f->child, &status) && !getrusage(RUSAGE_CHILDREN, &usage))
+        c = (struct fault_counts){(uint64_t)usage.ru_minflt, (uint64_t)usage.ru_majflt};
+    if (c.minor == UINT64_MAX || f->before.minor == UINT64_MAX)
+        return (struct fault_counts){UINT64_MAX, UINT64_MAX};
+    return (struct fault_counts){c.minor - f->before.minor, c.major - f->before.major};
+}
+
+static int fold_first(void *ctx, struct record *r)
+{
+    return model_fold(ctx, r);
+}
+
+/* The engine first, then the first picture, then the program may go on: nothing is missed. */
+static int begin(struct faults *f, pid_t pid, struct err *e)
+{
+    struct sampler_options sampling = source_sampler_options(f->options);
+    const struct engine_options engine = {.pid = pid, .follow = !f->options->no_follow,
+                                          .kernel = true};
+    struct sampler *s = NULL;
+    int rc = follow_start(f->options->engine, &engine, f->queue, &f->follow, e);
+    if (rc)
+        return rc;
+    follow_wait_open(f->follow);
+    sampling.pid = pid;
+    rc = sampler_create(&sampling, &s, e);
+    if (!rc)
+        rc = sampler_full(s, fold_first, f->model, e);
+    sampler_destroy(s);
+    if (rc)
+        return rc;
+    f->before = read_counts(&f->dir);
+    if (!model_now(f->model))
+        return err_set(e, -ESRCH, "process %d ended before it could be followed", pid);
+    model_on_event(f->model, print_entry, f);
+    if (f->options->format == FORMAT_TABLE)
+        faults_table_head(&f->out);
+    else if (f->options->format == FORMAT_CSV)
+        faults_csv_head(&f->out);
+    return 0;
+}
+
+static int engine_failed(const struct faults *f, struct err *e)
+{
+    const struct engine_state *engine = model_engine(f->model);
+    if (engine->name[0])
+        return 0;
+    return err_set(e, -ENOSYS, "cannot follow faults: %s",
+                   engine->why[0] ? engine->why : "no engine works here; see vmscope doctor");
+}
+
+static void summarize(struct faults *f)
+{
+    struct fault_counts counts = counts_since(f);
+    const struct fault_log *log = model_faults(f->model);
+    const struct engine_state *engine = model_engine(f->model);
+    if (f->options->format == FORMAT_JSONL)
+        faults_jsonl_summary(log, engine, &counts, &f->out);
+    else if (f->options->format == FORMAT_TABLE)
+        faults_table_summary(log, engine, &counts, &f->out);
+    else if (f->options->format == FORMAT_FOLDED)
+        sites_folded(f->sites, &f->out);
+    flush(f);
+}
+
+static int start_command(struct faults *f, struct err *e, int *status)
+{
+    const struct spawn_options start = {.argv = f->options->argv, .user = f->options->user,
+                                        .hold = true, .output_to_error = !f->options->output};
+    int rc = spawn_start(&start, &f->child, e);
+    if (rc)
+        *status = spawn_failure_status(rc);
+    f->started = !rc;
+    return rc;
+}
+
+static int release_command(struct faults *f, struct err *e, int *status)
+{
+    const struct spawn_options start = {.argv = f->options->argv, .user = f->options->user,
+                                        .hold = true, .output_to_error = !f->options->output};
+    int rc = f->started ? spawn_release(&f->child, &start, e) : 0;
+    if (rc) {
+        *status = spawn_failure_status(rc);
+        f->started = false;
+    }
+    return rc;
+}
+
+static int run(struct faults *f, struct err *e, int *status)
+{
+    pid_t pid = f->options->pid;
+    int rc = f->options->argv ? start_command(f, e, status) : 0;
+    if (rc)
+        return rc;
+    if (f->started)
+        pid = f->child.pid;
+    rc = procdir_open(f->options->proc_root, pid, &f->dir, e);
+    if (!rc)
+        rc = begin(f, pid, e);
+    if (!rc)
+        rc = release_command(f, e, status);
+    if (!rc && (rc = follow_target(f)))
+        err_set(e, rc, "cannot go on: %s", strerror(-rc));
+    if (f->follow) {
+        follow_stop(f->follow);
+        fold_waiting(f);
+    }
+    return rc ? rc : engine_failed(f, e);
+}
+
+static int open_output(const struct options *o, struct err *e)
+{
+    int fd = o->output ? open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)
+                       : STDOUT_FILENO;
+    return fd < 0 ? err_set(e, -errno, "cannot write to %s: %s", o->output, strerror(errno)) : fd;
+}
+
+static void catch_interrupts(void)
+{
+    const struct sigaction action = {.sa_handler = interrupt};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int command_faults(const struct options *o)
+{
+    struct err e = {0};
+    int status = EXIT_FAILED;
+    struct faults f = {.options = o, .model = model_create(), .queue = queue_create(),
+                       .sites = sites_create(), .dir = {-1, -1, -1, 0, false}};
+    int rc = f.fd = open_output(o, &e);
+    if (rc >= 0 && (!f.model || !f.queue || !f.sites))
+        rc = err_set(&e, -ENOMEM, "out of memory");
+    if (rc >= 0) {
+        catch_interrupts();
+        rc = run(&f, &e, &status);
+    }
+    if (!rc)
+        summarize(&f);
+    if (!rc && f.write_error)
+        rc = err_set(&e, f.write_error, "cannot write the faults: %s", strerror(-f.write_error));
+    if (f.started)
+        spawn_deinit(&f.child);
+    procdir_close(&f.dir);
+    sites_destroy(f.sites);
+    queue_unref(f.queue);
+    model_destroy(f.model);
+    buf_deinit(&f.out);
+    return rc < 0 ? command_fail(&e, status) : EXIT_OK;
+}

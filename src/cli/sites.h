@@ -1,0 +1,24 @@
+/* The places in programs that fault: each instruction is looked up once, while its process lives. */
+#ifndef VMSCOPE_CLI_SITES_H
+#define VMSCOPE_CLI_SITES_H
+
+#include "base/buf.h"
+#include "model/fault_log.h"
+#include "report/faults.h"
+
+struct sites;
+
+struct sites *sites_create(void); /* NULL when out of memory */
+void sites_destroy(struct sites *s); /* NULL is fine */
+
+/* What lies at the fault's instruction; counts it. The strings live until the next call. */
+void sites_find(struct sites *s, const char *proc_root, const struct fault_entry *e,
+                const struct region_table *regions, struct fault_site *out);
+
+/* The process runs another program now. */
+void sites_forget(struct sites *s, pid_t pid);
+
+/* All counted sites as folded stacks: "region;path;symbol count", one a line. */
+void sites_folded(const struct sites *s, struct buf *out);
+
+#endif

@@ -1,0 +1,240 @@
+/* Lines and summaries of faults. */
+#include "report/faults.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+
+static const char *access_name(const struct event *e)
+{
+    static const char *const names[] = {"?", "read", "write", "exec"};
+    return names[e->fault.access < 4 ? e->fault.access : 0];
+}
+
+static const char *mode_name(const struct event *e)
+{
+    static const char *const names[] = {"?", "user", "kernel"};
+    return names[e->fault.mode < 3 ? e->fault.mode : 0];
+}
+
+static const char *how_name(const struct path_verdict *v)
+{
+    static const char *const names[] = {"", "copy", "reuse"};
+    return names[v->how < 3 ? v->how : 0];
+}
+
+/* "do_wp_page copy", with a question mark when it is not sure. */
+static void path_text(const struct path_verdict *v, char *out, size_t cap)
+{
+    const char *how = how_name(v);
+    snprintf(out, cap, "%s%s%s%s", path_name(v->path), *how ? " " : "", how, v->sure ? "" : " ?");
+}
+
+static void region_text(const struct fault_entry *e, char *out, size_t cap)
+{
+    text_escape(out, cap, e->region, strnlen(e->region, sizeof e->region));
+}
+
+void faults_table_head(struct buf *out)
+{
+    buf_printf(out, "%-15s %7s %16s %-5s %-6s %-20s %-28s %s\n", "time", "tid", "address", "what",
+               "mode", "region", "path", "at");
+}
+
+static void table_call(const struct event *e, struct buf *out)
+{
+    unsigned args = e->call.has_args ? 4 : 0;
+    buf_printf(out, "%s(", mm_call_name(e->call.call));
+    for (unsigned i = 0; i < args; i++)
+        buf_printf(out, "%s%#" PRIx64, i ? ", " : "", e->call.args[i]);
+    if (e->call.result < 0 && e->call.result > -4096)
+        buf_printf(out, "%s) = %" PRId64 "\n", args ? ", ..." : "...", e->call.result);
+    else
+        buf_printf(out, "%s) = %#" PRIx64 "\n", args ? ", ..." : "...", (uint64_t)e->call.result);
+}
+
+void faults_table_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out)
+{
+    const struct event *ev = &e->event;
+    buf_printf(out, "%8" PRIu64 ".%06" PRIu64 " %7" PRId32 " ", ev->t_ns / 1000000000,
+               ev->t_ns / 1000 % 1000000, ev->tid);
+    if (ev->type == EVENT_CALL) {
+        table_call(ev, out);
+        return;
+    }
+    char path[64], region[64 * 4];
+    path_text(&e->verdict, path, sizeof path);
+    region_text(e, region, sizeof region);
+    buf_printf(out, "%16" PRIx64 " %-5s %-6s %-20.20s %-28s ", ev->fault.address, access_name(ev),
+               mode_name(ev), region[0] ? region : "-", path);
+    if (site->symbol[0])
+        buf_printf(out, "%s %s\n", site->symbol, site->source);
+    else
+        buf_printf(out, "%#" PRIx64 "\n", ev->fault.ip);
+}
+
+void faults_csv_head(struct buf *out)
+{
+    buf_puts(out, "type,t_ns,pid,tid,addr,ip,access,protection,mode,region,path,how,symbol,source,"
+                  "name,result\n");
+}
+
+static void quoted(const char *text, struct buf *out)
+{
+    buf_putc(out, '"');
+    for (; *text; text++) {
+        if (*text == '"')
+            buf_putc(out, '"');
+        buf_putc(out, *text);
+    }
+    buf_putc(out, '"');
+}
+
+void faults_csv_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out)
+{
+    static const char *const known[] = {"no", "yes", ""};
+    const struct event *ev = &e->event;
+    char region[64 * 4];
+    bool call = ev->type == EVENT_CALL;
+    buf_printf(out, "%s,%" PRIu64 ",%" PRId32 ",%" PRId32 ",", call ? "call" : "fault", ev->t_ns,
+               ev->pid, ev->tid);
+    if (call) {
+        buf_printf(out, ",,,,,,,,,,%s,%" PRId64 "\n", mm_call_name(ev->call.call),
+                   ev->call.result);
+        return;
+    }
+    region_text(e, region, sizeof region);
+    buf_printf(out, "0x%" PRIx64 ",0x%" PRIx64 ",%s,%s,%s,", ev->fault.address, ev->fault.ip,
+               access_name(ev), known[ev->fault.protection < 3 ? ev->fault.protection : 2],
+               mode_name(ev));
+    quoted(region, out);
+    buf_printf(out, ",%s,%s,", path_name(e->verdict.path), how_name(&e->verdict));
+    quoted(site->symbol, out);
+    buf_putc(out, ',');
+    quoted(site->source, out);
+    buf_puts(out, ",,\n");
+}
+
+static void put_or_null(struct json *j, const char *key, const char *text)
+{
+    json_key(j, key);
+    if (*text && strcmp(text, "?"))
+        json_put_string(j, text);
+    else
+        json_put_null(j);
+}
+
+static void jsonl_fault(struct json *j, const struct fault_entry *e, const struct fault_site *site)
+{
+    const struct event *ev = &e->event;
+    json_put_hex(json_key(j, "addr"), ev->fault.address);
+    json_put_hex(json_key(j, "ip"), ev->fault.ip);
+    put_or_null(j, "access", access_name(ev));
+    json_key(j, "protection");
+    if (ev->fault.protection == NOT_KNOWN)
+        json_put_null(j);
+    else
+        json_put_bool(j, ev->fault.protection == KNOWN_YES);
+    put_or_null(j, "mode", mode_name(ev));
+    json_put_string(json_key(j, "region"), e->region);
+    json_put_string(json_key(j, "path"), path_name(e->verdict.path));
+    put_or_null(j, "how", how_name(&e->verdict));
+    json_put_bool(json_key(j, "sure"), e->verdict.sure);
+    json_put_null(json_key(j, "observed"));
+    put_or_null(j, "symbol", site->symbol);
+    put_or_null(j, "source", site->source);
+}
+
+static void jsonl_call(struct json *j, const struct event *ev)
+{
+    json_put_string(json_key(j, "name"), mm_call_name(ev->call.call));
+    json_key(j, "args");
+    if (ev->call.has_args) {
+        json_open_array(j);
+        for (unsigned i = 0; i < CALL_ARGS; i++)
+            json_put_u64(j, ev->call.args[i]);
+        json_close_array(j);
+    } else {
+        json_put_null(j);
+    }
+    json_key(j, "result");
+    if (ev->call.result < 0 && ev->call.result > -4096)
+        json_put_i64(j, ev->call.result);
+    else
+        json_put_hex(j, (uint64_t)ev->call.result);
+}
+
+void faults_jsonl_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out)
+{
+    const struct event *ev = &e->event;
+    struct json j;
+    json_init(&j, out);
+    json_open_object(&j);
+    json_put_string(json_key(&j, "type"), ev->type == EVENT_CALL ? "call" : "fault");
+    json_put_u64(json_key(&j, "t_ns"), ev->t_ns);
+    json_put_i64(json_key(&j, "pid"), ev->pid);
+    json_put_i64(json_key(&j, "tid"), ev->tid);
+    if (ev->type == EVENT_CALL)
+        jsonl_call(&j, ev);
+    else
+        jsonl_fault(&j, e, site);
+    json_close_object(&j);
+    buf_putc(out, '\n');
+}
+
+static void put_count(struct json *j, const char *key, uint64_t n)
+{
+    json_key(j, key);
+    if (n == UINT64_MAX)
+        json_put_null(j);
+    else
+        json_put_u64(j, n);
+}
+
+void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *engine,
+                          const struct fault_counts *counts, struct buf *out)
+{
+    struct json j;
+    json_init(&j, out);
+    json_open_object(&j);
+    json_put_string(json_key(&j, "type"), "summary");
+    json_put_string(json_key(&j, "engine"), engine->name);
+    json_put_u64(json_key(&j, "faults"), l ? l->faults : 0);
+    json_put_u64(json_key(&j, "calls"), l ? l->calls : 0);
+    json_put_u64(json_key(&j, "unsure"), l ? l->unsure : 0);
+    json_put_u64(json_key(&j, "lost"), engine->lost);
+    put_count(&j, "minor", counts->minor);
+    put_count(&j, "major", counts->major);
+    put_or_null(&j, "blind", engine->blind);
+    put_or_null(&j, "why", engine->why);
+    json_close_object(&j);
+    buf_putc(out, '\n');
+}
+
+void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,
+                          const struct fault_counts *counts, struct buf *out)
+{
+    buf_printf(out, "\n%" PRIu64 " faults and %" PRIu64 " calls by %s, %" PRIu64 " lost",
+               l ? l->faults : 0, l ? l->calls : 0, engine->name, engine->lost);
+    if (counts->minor != UINT64_MAX)
+        buf_printf(out, "; the kernel counted %" PRIu64 " minor and %" PRIu64 " major",
+                   counts->minor, counts->major);
+    buf_putc(out, '\n');
+    if (engine->blind[0])
+        buf_printf(out, "not seen by %s: %s\n", engine->name, engine->blind);
+    if (engine->why[0])
+        buf_printf(out, "no better engine: %s\n", engine->why);
+    for (unsigned p = 0; l && p < PATH_N; p++)
+        for (unsigned h = 0; h < 3; h++) {
+            const struct path_verdict v = {.path = (uint8_t)p, .how = (uint8_t)h, .sure = true};
+            char path[64];
+            path_text(&v, path, sizeof path);
+            if (l->by_path[p][h])
+                buf_printf(out, "%10" PRIu64 "  %s\n", l->by_path[p][h], path);
+        }
+    if (l && l->unsure)
+        buf_printf(out, "%10" PRIu64 "  of them not sure: something was not known\n", l->unsure);
+}

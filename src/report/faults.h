@@ -1,0 +1,33 @@
+/* Faults and mm calls as a stream of lines, with a summary at the end. */
+#ifndef VMSCOPE_REPORT_FAULTS_H
+#define VMSCOPE_REPORT_FAULTS_H
+
+#include "base/buf.h"
+#include "model/fault_log.h"
+#include "model/record.h"
+
+/* What the caller found out about the instruction; escaped; "" where not known. */
+struct fault_site {
+    const char *symbol; /* "main+0x1c" */
+    const char *source; /* "t.c:12" */
+};
+
+/* Counters of the kernel for the time of watching; UINT64_MAX where not known. */
+struct fault_counts {
+    uint64_t minor, major;
+};
+
+/* Each appends to *out; failures of memory stay in out->error. */
+void faults_table_head(struct buf *out);
+void faults_table_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out);
+void faults_csv_head(struct buf *out);
+void faults_csv_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out);
+void faults_jsonl_line(const struct fault_entry *e, const struct fault_site *site,
+                       struct buf *out);
+
+void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,
+                          const struct fault_counts *counts, struct buf *out);
+void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *engine,
+                          const struct fault_counts *counts, struct buf *out);
+
+#endif
