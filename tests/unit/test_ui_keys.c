@@ -1,4 +1,5 @@
 /* Key names, bindings, and lines being typed. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
