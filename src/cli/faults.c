@@ -107,6 +107,22 @@ static void undo_protections(struct region_table *t, pid_t pid, const struct eve
     }
 }
 
+/* In the middle of an exec the stack is not called so yet: it is the highest anonymous mapping. */
+static void name_stack(struct region_table *t)
+{
+    struct region *highest = NULL;
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->v[i].kind == REGION_STACK)
+            return;
+        if (t->v[i].kind == REGION_ANON && t->v[i].perms & REGION_W)
+            highest = &t->v[i];
+    }
+    if (!highest)
+        return;
+    highest->kind = REGION_STACK;
+    highest->name = "[stack]";
+}
+
 /* An exec begins a new address space: what is mapped in it is read as soon as it is known of; its
  * pages begin absent. Mappings that come and go later arrive as calls. */
 static void read_new_program(struct faults *f, pid_t pid, const struct event *later, size_t count)
@@ -117,6 +133,7 @@ static void read_new_program(struct faults *f, pid_t pid, const struct event *la
     sites_forget(f->sites, pid);
     /* A process that has ended meanwhile has no mappings left: then nothing is known of it. */
     if (tree && regions && regions->count) {
+        name_stack(regions);
         undo_protections(regions, pid, later, count);
         spaces_sampled(model_spaces(f->model), pid, regions, tree);
     }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """vmscope faults against a program that says beforehand which faults it is going to make."""
+import itertools
 import json
 import os
 import subprocess
@@ -12,6 +13,9 @@ from lib.tap import Skip, Tap  # noqa: E402
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VMSCOPE = os.path.join(ROOT, "build", "vmscope")
 KNOWN = os.path.join(ROOT, "build", "tests", "helpers", "faults_known")
+# The program ends with huge pages: whether the kernel has one to give, and when khugepaged comes by,
+# is not ours to say on a machine that others use.
+HUGE = {"huge_anonymous", "huge_forked", "small_first"}
 # What events alone cannot tell: the size of a file, the ioctls of userfaultfd.
 UNTOLD = {"sigbus", "uffd"}
 
@@ -38,10 +42,13 @@ def known_faults(state):
     """Every announced fault is seen once, in order, at its address, with its access."""
     arena = next(line.split()[1:] for line in state["said"] if line.startswith("arena "))
     low, high = (int(word, 16) for word in arena)
-    expected = list(expectations(state["said"]))
+    every = list(expectations(state["said"]))
+    expected = list(itertools.takewhile(lambda e: e["function"] not in HUGE, every))
     outside = {int(e["addr"], 16) >> 12 for e in expected}
     seen = [r for r in state["records"] if r["type"] == "fault"
             and (low <= int(r["addr"], 16) < high or int(r["addr"], 16) >> 12 in outside)]
+    if len(expected) < len(every):
+        seen = seen[:len(expected)]
     state["pairs"] = list(zip(expected, seen))
     wrong = [f"{e} but {r}" for e, r in state["pairs"]
              if int(e["addr"], 16) >> 12 != int(r["addr"], 16) >> 12 or e["access"] != r["access"]]
