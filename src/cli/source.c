@@ -52,10 +52,24 @@ static void live_ask_flags(void *ctx)
 
 void live_source_deinit(struct live_source *s)
 {
+    if (s->queue)
+        queue_close(s->queue);
+    follow_stop(s->follow);
     watch_stop(s->watch);
     queue_unref(s->queue);
+    s->follow = NULL;
     s->watch = NULL;
     s->queue = NULL;
+}
+
+/* Faults are followed only when asked for: it costs a target that faults much some percent. */
+static int live_follow(struct live_source *s, pid_t pid, struct err *e)
+{
+    const struct engine_options options = {.pid = pid, .follow = !s->options->no_follow,
+                                           .kernel = true};
+    if (!s->options->engine)
+        return 0;
+    return follow_start(s->options->engine, &options, s->queue, &s->follow, e);
 }
 
 static int live_attach(void *ctx, pid_t pid, struct err *e)
@@ -78,7 +92,7 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     s->queue = queue;
     s->watch = watch;
     s->ui.fd = queue_fd(queue);
-    return 0;
+    return live_follow(s, pid, e);
 }
 
 int live_source_init(struct live_source *s, const struct options *o, struct err *e)

@@ -3,6 +3,7 @@
 #define VMSCOPE_CLI_SOURCE_H
 
 #include "cli/options.h"
+#include "sampler/follow.h"
 #include "sampler/watch.h"
 #include "ui/source.h"
 
@@ -11,6 +12,7 @@ struct live_source {
     const struct options *options;
     struct queue *queue; /* of the watched process; NULL while there is none */
     struct watch *watch;
+    struct follow *follow; /* with --engine; else NULL */
     struct ui_source ui;
 };
 int live_source_init(struct live_source *s, const struct options *o, struct err *e);
