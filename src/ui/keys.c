@@ -65,6 +65,13 @@ static int named_control(uint32_t c)
     }
 }
 
+/* False for C1 controls and for characters that hide or reorder others: no keyboard sends them. */
+static bool is_shown(const char *utf8, size_t len)
+{
+    char out[16];
+    return text_escape(out, sizeof out, utf8, len) == len && !memcmp(out, utf8, len);
+}
+
 static int refuse(struct err *e, const char *text, size_t len)
 {
     char shown[64];
@@ -90,7 +97,7 @@ int keys_next(const char **text, int *key, struct err *e)
     } else if (len) {
         uint32_t c;
         size_t n = text_utf8_decode(s, len, &c);
-        if (!n || (c >= 0x80 && c < 0xa0)) /* no terminal sends a C1 control as a key */
+        if (!n || (n > 1 && !is_shown(s, n)))
             return refuse(e, s, n ? n : 1);
         found = named_control(c);
         *text = s + n;
