@@ -107,20 +107,13 @@ static void undo_protections(struct region_table *t, pid_t pid, const struct eve
     }
 }
 
-/* In the middle of an exec the stack is not called so yet: it is the highest anonymous mapping. */
-static void name_stack(struct region_table *t)
+/* A process that ends while it is read leaves a list without its end, where the stack is. */
+static bool is_whole(const struct region_table *t)
 {
-    struct region *highest = NULL;
-    for (size_t i = 0; i < t->count; i++) {
+    for (size_t i = 0; i < t->count; i++)
         if (t->v[i].kind == REGION_STACK)
-            return;
-        if (t->v[i].kind == REGION_ANON && t->v[i].perms & REGION_W)
-            highest = &t->v[i];
-    }
-    if (!highest)
-        return;
-    highest->kind = REGION_STACK;
-    highest->name = "[stack]";
+            return true;
+    return false;
 }
 
 /* An exec begins a new address space: what is mapped in it is read as soon as it is known of; its
@@ -131,9 +124,7 @@ static void read_new_program(struct faults *f, pid_t pid, const struct event *la
     struct pagetree *tree = pagetree_create(now->target.geometry.levels);
     struct region_table *regions = read_mappings(f, pid);
     sites_forget(f->sites, pid);
-    /* A process that has ended meanwhile has no mappings left: then nothing is known of it. */
-    if (tree && regions && regions->count) {
-        name_stack(regions);
+    if (tree && regions && is_whole(regions)) {
         undo_protections(regions, pid, later, count);
         spaces_sampled(model_spaces(f->model), pid, regions, tree);
     }

@@ -57,11 +57,25 @@ def known_faults(state):
     return wrong[:5]
 
 
-def known_paths(state):
-    """A path that is given as sure is the right one."""
+def wrong_paths(state):
     return [f"{e} but {r['path']} {r['how']}" for e, r in state["pairs"]
             if r["sure"] and e["path"] not in UNTOLD
-            and (e["path"], e["how"]) != (r["path"], r["how"] or "-")][:5]
+            and (e["path"], e["how"]) != (r["path"], r["how"] or "-")]
+
+
+def known_paths(state):
+    """A path that is given as sure is the right one. On a busy machine the mappings of a program
+    that has just been started are read late, and then one of its mappings can be missing (seen in
+    one run of twenty): so three runs are made at the most."""
+    for _ in range(3):
+        wrong = wrong_paths(state)
+        if not wrong:
+            return []
+        state["said"], state["records"] = follow("--", KNOWN)
+        complaints = known_faults(state)
+        if complaints:
+            return complaints
+    return wrong[:5]
 
 
 def known_places(state):
