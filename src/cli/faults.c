@@ -127,6 +127,7 @@ static void read_new_program(struct faults *f, pid_t pid, const struct event *la
     if (tree && regions && is_whole(regions)) {
         undo_protections(regions, pid, later, count);
         spaces_sampled(model_spaces(f->model), pid, regions, tree);
+        spaces_incomplete(model_spaces(f->model), pid);
     }
     region_table_unref(regions);
     pagetree_unref(tree);

@@ -45,6 +45,13 @@ void spaces_destroy(struct spaces *s)
     free(s);
 }
 
+void spaces_incomplete(struct spaces *s, pid_t pid)
+{
+    struct space *sp = spaces_find(s, pid);
+    if (sp)
+        sp->complete = false;
+}
+
 void spaces_set_numa(struct spaces *s, bool balancing)
 {
     s->numa_balancing = balancing;

@@ -20,6 +20,10 @@ void spaces_destroy(struct spaces *s); /* NULL is fine */
 int spaces_sampled(struct spaces *s, pid_t pid, struct region_table *regions,
                    struct pagetree *tree);
 
+/* What was sampled last of this process may lack mappings (it was read while a program began): where
+ * none is known, verdicts are unsure until the next sample. */
+void spaces_incomplete(struct spaces *s, pid_t pid);
+
 /* Whether the kernel balances pages between NUMA nodes (kernel.numa_balancing); no, at first. */
 void spaces_set_numa(struct spaces *s, bool balancing);
 
