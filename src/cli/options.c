@@ -27,6 +27,8 @@ const char options_help[] =
     "      --no-follow        leave children out\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
+    "      --family           snap, attach, run: the process and all its descendants, and what\n"
+    "                         they share\n"
     "      --pages            snap: every run of equal pages too\n"
     "      --residency        snap: only what is present, the cheapest picture\n"
     "      --stats            snap: what the picture cost, on standard error\n"
@@ -43,7 +45,8 @@ const char options_help[] =
 
 enum {
     OPT_PAGES = 256, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII, OPT_NO_MOUSE,
-    OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE, OPT_NO_FOLLOW
+    OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE, OPT_NO_FOLLOW,
+    OPT_FAMILY
 };
 
 static const struct option long_options[] = {
@@ -54,6 +57,7 @@ static const struct option long_options[] = {
     {"delay", required_argument, NULL, 'd'},
     {"count", required_argument, NULL, 'n'},
     {"pages", no_argument, NULL, OPT_PAGES},
+    {"family", no_argument, NULL, OPT_FAMILY},
     {"residency", no_argument, NULL, OPT_RESIDENCY},
     {"stats", no_argument, NULL, OPT_STATS},
     {"cpu-limit", required_argument, NULL, OPT_CPU_LIMIT},
@@ -156,6 +160,9 @@ static int parse_flag(int opt, struct options *o)
     switch (opt) {
     case OPT_PAGES:
         o->pages = true;
+        return 0;
+    case OPT_FAMILY:
+        o->family = true;
         return 0;
     case OPT_RESIDENCY:
         o->residency = true;
@@ -303,6 +310,10 @@ static int check(struct options *o, struct err *e)
     if (!has_format(o))
         return err_set(e, -EINVAL, "this command has no such format: snap has table, json and csv; "
                                    "doctor table and json; faults table, jsonl, csv and folded");
+    if (o->family && (o->command == COMMAND_FAULTS || o->command == COMMAND_DOCTOR))
+        return err_set(e, -EINVAL, "--family goes with snap, run, attach and the process list");
+    if (o->family && o->residency)
+        return err_set(e, -EINVAL, "--family needs more than --residency reads");
     if (o->user && !o->argv)
         return err_set(e, -EINVAL, "-u goes with a command to start");
     if (o->keys && !o->cols)

@@ -34,6 +34,7 @@ struct options {
     unsigned cpu_permille;   /* --cpu-limit */
     const char *engine;      /* --engine; NULL: not given */
     bool no_follow;          /* leave children out */
+    bool family;             /* the descendants too */
     const char *proc_root;   /* NULL: /proc */
     bool pages, residency, stats;
     unsigned cols, rows;     /* --screen; 0: none */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/family.h"
+
 struct model {
     struct moment next; /* grows with each record; regions and tree NULL before a target */
     struct moment now, before;
@@ -15,6 +17,7 @@ struct model {
     model_event_fn *on_event;
     void *on_event_ctx;
     struct page_detail *detail;
+    struct family *family; /* or NULL */
     bool gone;
     char gone_text[CAN_REASON_MAX];
 };
@@ -49,6 +52,7 @@ void model_destroy(struct model *m)
     spaces_destroy(m->spaces);
     fault_log_deinit(&m->log);
     free(m->detail);
+    family_unref(m->family);
     free(m);
 }
 
@@ -144,6 +148,16 @@ static int fold_sample(struct model *m, const struct record *r)
     return 0;
 }
 
+static int fold_family(struct model *m, const struct record *r)
+{
+    struct family *f = family_create(r->family);
+    if (!f)
+        return -ENOMEM;
+    family_unref(m->family);
+    m->family = f;
+    return 0;
+}
+
 static int fold_one(struct model *m, struct record *r)
 {
     if (r->type == RECORD_TARGET)
@@ -155,6 +169,8 @@ static int fold_one(struct model *m, struct record *r)
     }
     if (r->type == RECORD_ENGINE)
         return fold_engine(m, r->engine);
+    if (r->type == RECORD_FAMILY)
+        return fold_family(m, r);
     if (!m->next.tree)
         return -EINVAL;
     switch (r->type) {
@@ -215,6 +231,11 @@ void model_on_event(struct model *m, model_event_fn *each, void *ctx)
 {
     m->on_event = each;
     m->on_event_ctx = ctx;
+}
+
+struct family *model_family(const struct model *m)
+{
+    return m->family;
 }
 
 struct spaces *model_spaces(struct model *m)

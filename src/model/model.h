@@ -51,6 +51,10 @@ const struct engine_state *model_engine(const struct model *m);
 typedef void model_event_fn(void *ctx, const struct fault_entry *entry);
 void model_on_event(struct model *m, model_event_fn *each, void *ctx);
 
+/* The last picture of the family, or NULL; borrowed until the next fold: family_ref to keep. */
+struct family;
+struct family *model_family(const struct model *m);
+
 /* The address spaces as the events left them; NULL before the first target. */
 struct spaces *model_spaces(struct model *m);
 

@@ -100,6 +100,7 @@ enum record_type {
     RECORD_DETAIL,  /* the answer to a question about one page */
     RECORD_EVENTS,  /* faults, calls and lives of processes, in kernel order */
     RECORD_ENGINE,  /* the state of the engine that follows them */
+    RECORD_FAMILY,  /* a process and all its descendants, each with its mappings and pages */
     RECORD_GONE     /* the target has ended or can no longer be watched */
 };
 
@@ -125,6 +126,7 @@ struct record {
             size_t count;
         } events;
         struct engine_state *engine;   /* owned */
+        struct family_picture *family; /* owned; model/family.h */
         struct {
             int error;                 /* 0: it ended; otherwise negative errno */
             char text[CAN_REASON_MAX]; /* one sentence */
