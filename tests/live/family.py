@@ -14,7 +14,7 @@ sys.path.insert(0, HERE)
 from lib import kernel  # noqa: E402
 from lib.compare import PAGE, snap, vmscope  # noqa: E402
 from lib.tap import Skip, Tap, need_program  # noqa: E402
-from lib.target import HELPERS, VMSCOPE, Target, wait_for  # noqa: E402
+from lib.target import HELPERS, VMSCOPE, Target, stop, wait_for  # noqa: E402
 
 FAMILY = os.path.join(HELPERS, "target_family")
 NOBODY = 65534
@@ -290,6 +290,8 @@ def pids_below(pid):
 
 def check_all(pid):
     pids = pids_below(pid)
+    for p in pids:
+        stop(p)
     found = by_pid(family(pid))
     bad = [] if set(found) == set(pids) else [f"{sorted(found)}, children files say {pids}"]
     return bad + differing_pairs(family(pid), pids) + differing_weights(pid, pids)
@@ -317,7 +319,7 @@ def redis_saving():
                 return subprocess.run(["redis-cli", "-s", socket, *words], capture_output=True,
                                       check=False).stdout
             wait_for(lambda: ask("ping").strip() == b"PONG", "redis to answer")
-            ask("debug", "populate", "20000", "key", "500")
+            ask("eval", "for i=1,20000 do redis.call('set','k'..i,string.rep('x',500)) end", "0")
             ask("bgsave")
             wait_for(lambda: len(pids_below(t.pid)) == 2, "redis to fork")
             return check_all(t.pid)
