@@ -340,7 +340,6 @@ def main():
                     lambda: differing_weights(t.pid, t.pids()))
             tap.run("a divergence is seen exactly", lambda: divergence(t))
             tap.run("table and CSV list each process", lambda: formats(t))
-            tap.run("the family view shows a divergence", lambda: on_screen(t))
             tap.run("a grandchild comes, a child goes", lambda: comings_and_goings(t))
         tap.run("a python multiprocessing pool", python_pool)
         tap.run("redis during BGSAVE", redis_saving)
