@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "model/event.h"
+#include "model/evidence.h"
 #include "model/path.h"
 #include "model/record.h"
 
@@ -44,6 +45,7 @@ struct fault_entry {
     uint64_t program;      /* that ran: another one for each process, and after each exec; 0: not
                               known */
     struct page before;
+    struct observation observed; /* what the kernel showed of it, where evidence is taken */
 };
 
 /* Folds one event. For a fault *out is filled and true returned; all other events only change the
