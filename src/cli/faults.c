@@ -121,7 +121,6 @@ static bool is_whole(const struct region_table *t)
 static void read_new_program(struct faults *f, pid_t pid, const struct event *later, size_t count)
 {
     struct region_table *regions = read_mappings(f, pid);
-    sites_forget(f->sites, pid);
     if (regions && is_whole(regions)) {
         undo_protections(regions, pid, later, count);
         spaces_begun(model_spaces(f->model), pid, regions);

@@ -13,6 +13,7 @@ struct model {
     uint64_t engine_ns;    /* since when events come */
     struct spaces *spaces;
     struct fault_log log;
+    struct symbols *symbols;
     struct engine_state engine;
     model_event_fn *on_event;
     void *on_event_ctx;
@@ -50,6 +51,7 @@ void model_destroy(struct model *m)
     moment_deinit(&m->before);
     spaces_destroy(m->spaces);
     fault_log_deinit(&m->log);
+    symbols_destroy(m->symbols);
     free(m->detail);
     free(m);
 }
@@ -61,10 +63,15 @@ static int follow_target(struct model *m, const struct target_info *info)
         return 0;
     if (fault_log_init(&m->log))
         return -ENOMEM;
+    m->symbols = symbols_create();
     m->spaces = spaces_create(&info->geometry, info->thp_always, info->thp_madvise);
-    if (m->spaces)
+    if (m->symbols && m->spaces)
         return 0;
     fault_log_deinit(&m->log);
+    symbols_destroy(m->symbols);
+    spaces_destroy(m->spaces);
+    m->symbols = NULL;
+    m->spaces = NULL;
     return -ENOMEM;
 }
 
@@ -183,6 +190,8 @@ static int fold_one(struct model *m, struct record *r)
     case RECORD_EVENTS:
         fold_events(m, r);
         return 0;
+    case RECORD_SYMBOL:
+        return symbols_put(m->symbols, r->site);
     case RECORD_DETAIL:
         free(m->detail);
         m->detail = r->detail;
@@ -220,6 +229,11 @@ const struct fault_log *model_faults(const struct model *m)
     return m->spaces ? &m->log : NULL;
 }
 
+const struct symbols *model_symbols(const struct model *m)
+{
+    return m->symbols;
+}
+
 const struct engine_state *model_engine(const struct model *m)
 {
     return &m->engine;
@@ -231,7 +245,13 @@ void model_on_event(struct model *m, model_event_fn *each, void *ctx)
     m->on_event_ctx = ctx;
 }
 
-struct spaces *model_spaces(struct model *m)
+void model_settle(struct model *m)
+{
+    if (m->spaces)
+        fault_log_settle(&m->log);
+}
+
+struct spaces *model_spaces(const struct model *m)
 {
     return m->spaces;
 }

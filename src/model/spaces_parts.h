@@ -41,6 +41,7 @@ struct sample_waiting {
 struct space {
     struct space *next;   /* in its bucket */
     pid_t pid;
+    uint64_t program;     /* see fault_entry */
     bool complete;        /* all mappings are known */
     bool lost;            /* out of memory: nothing is known until the next sample */
     bool heard;           /* an event of its own has come */
@@ -78,6 +79,7 @@ struct spaces {
     uint32_t forks;
     pid_t target;            /* its events are kept for samples */
     uint64_t now_ns;         /* of the last event */
+    uint64_t programs;       /* so far */
     struct file_size *files; /* sorted */
     size_t file_count, file_cap;
     struct region_table *hint; /* see spaces_hint; or NULL */
