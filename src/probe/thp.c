@@ -16,7 +16,7 @@ static const char home[] = "/sys/kernel/mm/transparent_hugepage";
 static uint64_t number_in(int dir, const char *name, struct buf *text)
 {
     uint64_t v;
-    if (io_read_at(dir, name, text) || !text_field(text->data, text->len, "", &v))
+    if (dir < 0 || io_read_at(dir, name, text) || !text_field(text->data, text->len, "", &v))
         return UINT64_MAX;
     return v;
 }
@@ -25,7 +25,7 @@ static uint64_t number_in(int dir, const char *name, struct buf *text)
 static void word_in(int dir, const char *name, struct buf *text, char out[16])
 {
     out[0] = '\0';
-    if (!io_read_at(dir, name, text))
+    if (dir >= 0 && !io_read_at(dir, name, text))
         sysinfo_chosen(text->data, out, 16);
 }
 
@@ -82,10 +82,19 @@ static void read_pmd_size(int dir, struct thp_settings *out, struct buf *text)
         out->shmem = (uint8_t)own;
 }
 
-void thp_read(const char *root, unsigned page_shift, struct thp_settings *out)
+static int open_home(const char *proc_root)
+{
+    char path[4096];
+    if (!proc_root)
+        return open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    snprintf(path, sizeof path, "%s/transparent_hugepage", proc_root);
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+void thp_read(const char *proc_root, unsigned page_shift, struct thp_settings *out)
 {
     struct buf text = {0};
-    int dir = open(root ? root : home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = open_home(proc_root);
     *out = (struct thp_settings){0};
     out->anon = (uint8_t)mode_in(dir, "enabled", THP_UNKNOWN, &text);
     out->shmem = (uint8_t)mode_in(dir, "shmem_enabled", THP_UNKNOWN, &text);

@@ -29,6 +29,9 @@ struct ui_source {
     /* Reads the VmFlags of all mappings once more; dear for a large target. May be NULL. */
     void (*ask_flags)(void *ctx);
 
+    /* From now on: orders of large folios, and the settings for huge pages. May be NULL. */
+    void (*ask_huge)(void *ctx);
+
     /* The process list, and the choice of a process to watch from now on. May be NULL. 0 or a
      * negative errno with *e set. */
     int (*list)(void *ctx, struct process_list *out, struct err *e);
