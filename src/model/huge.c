@@ -11,6 +11,7 @@ static const struct {
     [BLOCK_ZERO] = {"huge-zero", "the huge zero page: read, never written"},
     [BLOCK_SPLIT] = {"split", "a huge page, but mapped by small entries since it was split"},
     [BLOCK_KIND] = {"kind", "of a file: huge only where its file system laid it out so"},
+    [BLOCK_CLOSED] = {"closed", "no access is allowed (PROT_NONE), and nothing is there"},
     [BLOCK_NEVER] = {"never", "transparent huge pages are switched off on this machine"},
     [BLOCK_DISABLED] = {"disabled", "the process switched them off for itself (prctl)"},
     [BLOCK_REFUSED] = {"refused", "the program asked for none (MADV_NOHUGEPAGE)"},
@@ -42,7 +43,8 @@ const char *thp_mode_name(enum thp_mode mode)
     return names[(unsigned)mode <= THP_ALWAYS ? mode : THP_UNKNOWN];
 }
 
-/* The folio that the walk is in, and how many of its pages it has met. */
+/* The folio that the walk is in, and how many of its pages it has met. Holes and single pages may
+ * lie between them. */
 struct folio {
     uint64_t head, met;
     uint8_t order; /* 0: none */
@@ -99,10 +101,8 @@ static void add_small(struct walk *w, const struct page_run *run)
     uint8_t order = run->first.order;
     uint64_t size = (uint64_t)1 << order;
     w->out->small[order] += bytes_of(w, run->n);
-    if (!order || run->first.frame == PAGE_FRAME_UNKNOWN) {
-        close_folio(w);
+    if (!order || run->first.frame == PAGE_FRAME_UNKNOWN)
         return;
-    }
     if ((run->page ^ run->first.frame) & (size - 1))
         w->out->crooked += bytes_of(w, run->n);
     for (uint64_t at = 0; at < run->n;) {
@@ -130,8 +130,6 @@ static void add_sizes(struct walk *w, const struct page_run *run)
         add_small(w, run);
     else
         w->out->unread += bytes_of(w, run->n);
-    if (!known || p->attrs & PAGE_A_PMD || !present)
-        close_folio(w);
 }
 
 /* --- blocks --- */
@@ -187,6 +185,8 @@ static enum huge_block judge(const struct walk *w, const struct block *b)
         return BLOCK_ZERO;
     if (b->large == size && b->frame != PAGE_FRAME_UNKNOWN && !(b->frame & (size - 1)))
         return BLOCK_SPLIT;
+    if (b->absent == size && !(w->r->perms & (REGION_R | REGION_W | REGION_X)))
+        return BLOCK_CLOSED;
     if (want != BLOCK_WAITS)
         return want;
     if (b->unread)

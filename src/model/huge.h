@@ -19,6 +19,7 @@ enum huge_block {
     BLOCK_ZERO,      /* the huge zero page */
     BLOCK_SPLIT,     /* one folio of that size, mapped by small entries (after a split) */
     BLOCK_KIND,      /* mappings of this kind never get huge pages */
+    BLOCK_CLOSED,    /* nothing may be accessed there, and nothing is there */
     BLOCK_NEVER,     /* the machine's setting forbids it */
     BLOCK_DISABLED,  /* the process did, by prctl(PR_SET_THP_DISABLE) */
     BLOCK_REFUSED,   /* VmFlags nh */
