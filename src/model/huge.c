@@ -126,7 +126,7 @@ static void add_sizes(struct walk *w, const struct page_run *run)
         ;
     else if (p->attrs & PAGE_A_PMD)
         w->out->pmd += bytes_of(w, run->n);
-    else if (known)
+    else if (known && !(w->out->no_pmd && p->order >= w->pmd_order))
         add_small(w, run);
     else
         w->out->unread += bytes_of(w, run->n);
@@ -184,7 +184,7 @@ static enum huge_block judge(const struct walk *w, const struct block *b)
     if (b->zero == size)
         return BLOCK_ZERO;
     if (b->large == size && b->frame != PAGE_FRAME_UNKNOWN && !(b->frame & (size - 1)))
-        return BLOCK_SPLIT;
+        return w->out->no_pmd ? BLOCK_UNREAD : BLOCK_SPLIT;
     if (b->absent == size && !(w->r->perms & (REGION_R | REGION_W | REGION_X)))
         return BLOCK_CLOSED;
     if (want != BLOCK_WAITS)
@@ -280,7 +280,8 @@ void huge_of_region(const struct moment *m, const struct region *r, const struct
                      .pmd_order = g->pmd_shift - g->page_shift};
     uint64_t size = (uint64_t)1 << w.pmd_order, first = moment_page(m, r->start);
     uint64_t pages = (r->end - r->start) >> g->page_shift, end = first + pages;
-    *out = (struct huge_sum){.block_bytes = (uint64_t)1 << g->pmd_shift};
+    *out = (struct huge_sum){.block_bytes = (uint64_t)1 << g->pmd_shift,
+                             .no_pmd = !m->target.scan.yes};
     if (counts_blocks(r)) {
         w.first = (first + size - 1) & ~(size - 1);
         w.end = end & ~(size - 1);
@@ -293,8 +294,38 @@ void huge_of_region(const struct moment *m, const struct region *r, const struct
     close_block(&w);
 }
 
+uint64_t huge_large(const struct huge_sum *s)
+{
+    uint64_t sum = 0;
+    for (unsigned order = 1; order < HUGE_ORDERS; order++)
+        sum += s->small[order];
+    return sum;
+}
+
+uint64_t huge_pool(const struct huge_sum *s)
+{
+    uint64_t sum = 0;
+    for (unsigned order = 0; order < HUGE_ORDERS; order++)
+        sum += s->hugetlb[order];
+    return sum;
+}
+
+uint64_t huge_blocks(const struct huge_sum *s)
+{
+    uint64_t sum = 0;
+    for (unsigned b = 0; b < BLOCK_N; b++)
+        sum += s->blocks[b];
+    return sum;
+}
+
+bool huge_is_dull(const struct huge_sum *s)
+{
+    return huge_blocks(s) == s->blocks[BLOCK_CLOSED] && !huge_large(s) && !huge_pool(s) && !s->pmd && !s->zero;
+}
+
 static void sum_add(struct huge_sum *to, const struct huge_sum *from)
 {
+    to->no_pmd |= from->no_pmd;
     to->pmd += from->pmd;
     to->zero += from->zero;
     to->unread += from->unread;

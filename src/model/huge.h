@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "model/model.h"
 #include "model/thp.h"
 
@@ -36,6 +37,8 @@ const char *huge_block_name(enum huge_block block);     /* "huge", "unadvised", 
 const char *huge_block_sentence(enum huge_block block); /* what it means, for people */
 
 struct huge_sum {
+    bool no_pmd;                   /* nobody could tell what PMD entries map (no PAGEMAP_SCAN): pmd
+                                      is not known, and folios of that size count as unread */
     uint64_t pmd;                  /* bytes mapped by PMD entries, hugetlb and huge zero apart */
     uint64_t zero;                 /* bytes of the huge zero page */
     uint64_t small[HUGE_ORDERS];   /* bytes mapped by small entries, by the order of their folio */
@@ -49,6 +52,21 @@ struct huge_sum {
     uint64_t blocks[BLOCK_N];      /* aligned blocks inside the mapping */
     uint64_t edges;                /* bytes outside of aligned blocks */
 };
+
+/* Bytes mapped by small entries that lie in large folios; bytes of the hugetlb pool; all blocks. */
+uint64_t huge_large(const struct huge_sum *s);
+uint64_t huge_pool(const struct huge_sum *s);
+uint64_t huge_blocks(const struct huge_sum *s);
+/* Without a block that may be touched and without anything large there is nothing to say. */
+bool huge_is_dull(const struct huge_sum *s);
+
+/* Huge blocks of all: "3/19", "?/19", or "." without any. */
+const char *huge_share(const struct huge_sum *s, char *out, size_t cap);
+
+/* What stands behind the numbers, a line each, ended by newlines; and the machine's settings. */
+void huge_sentences(const struct huge_sum *s, unsigned page_shift, const char *indent,
+                    struct buf *out);
+void thp_sentences(const struct thp_settings *thp, unsigned page_shift, struct buf *out);
 
 /* Of one region, and of all of a moment. Blocks are counted in anonymous and shared memory and in
  * files, not in the hugetlb pool and special mappings. */

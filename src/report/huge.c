@@ -21,7 +21,7 @@ static void put_known(struct json *j, const char *key, uint64_t v)
 void huge_json(struct json *j, const struct huge_sum *sum)
 {
     json_open_object(json_key(j, "huge"));
-    json_put_u64(json_key(j, "pmd"), sum->pmd);
+    put_known(j, "pmd", sum->no_pmd ? UINT64_MAX : sum->pmd);
     json_put_u64(json_key(j, "zero"), sum->zero);
     json_put_u64(json_key(j, "unread"), sum->unread);
     json_put_u64(json_key(j, "crooked"), sum->crooked);
@@ -51,7 +51,8 @@ void huge_json(struct json *j, const struct huge_sum *sum)
     json_put_u64(json_key(j, "block"), sum->block_bytes);
     json_open_object(json_key(j, "blocks"));
     for (unsigned b = 0; b < BLOCK_N; b++)
-        json_put_u64(json_key(j, huge_block_name((enum huge_block)b)), sum->blocks[b]);
+        put_known(j, huge_block_name((enum huge_block)b),
+                  b == BLOCK_HUGE && sum->no_pmd ? UINT64_MAX : sum->blocks[b]);
     json_close_object(j);
     json_put_u64(json_key(j, "edges"), sum->edges);
     json_close_object(j);
@@ -100,80 +101,20 @@ static void put_size(struct buf *out, uint64_t bytes)
     buf_printf(out, " %6s", bytes ? text_size(text, bytes) : ".");
 }
 
-static uint64_t large_of(const struct huge_sum *s)
-{
-    uint64_t sum = 0;
-    for (unsigned order = 1; order < HUGE_ORDERS; order++)
-        sum += s->small[order];
-    return sum;
-}
-
-static uint64_t hugetlb_of(const struct huge_sum *s)
-{
-    uint64_t sum = 0;
-    for (unsigned order = 0; order < HUGE_ORDERS; order++)
-        sum += s->hugetlb[order];
-    return sum;
-}
-
-static uint64_t blocks_of(const struct huge_sum *s)
-{
-    uint64_t sum = 0;
-    for (unsigned b = 0; b < BLOCK_N; b++)
-        sum += s->blocks[b];
-    return sum;
-}
-
 static void put_numbers(struct buf *out, const struct huge_sum *s, uint64_t size)
 {
-    char blocks[48] = ".";
-    uint64_t all = blocks_of(s);
+    char blocks[48];
     put_size(out, size);
-    put_size(out, s->pmd);
-    put_size(out, large_of(s));
+    if (s->no_pmd)
+        buf_printf(out, " %6s", "?");
+    else
+        put_size(out, s->pmd);
+    put_size(out, huge_large(s));
     put_size(out, s->small[0]);
-    put_size(out, hugetlb_of(s));
+    put_size(out, huge_pool(s));
     put_size(out, s->zero);
     put_size(out, s->unread);
-    if (all)
-        snprintf(blocks, sizeof blocks, "%" PRIu64 "/%" PRIu64, s->blocks[BLOCK_HUGE], all);
-    buf_printf(out, " %11s", blocks);
-}
-
-static void put_orders(struct buf *out, const struct huge_sum *s, unsigned page_shift)
-{
-    char text[TEXT_SIZE_MAX];
-    for (unsigned order = 1; order < HUGE_ORDERS; order++) {
-        if (!s->small[order])
-            continue;
-        buf_printf(out, "    %" PRIu64 " folios of %s mapped by small entries", s->folios[order],
-                   text_size(text, (uint64_t)1 << (order + page_shift)));
-        if (s->partial[order])
-            buf_printf(out, ", %" PRIu64 " of them not wholly", s->partial[order]);
-        buf_putc(out, '\n');
-    }
-    for (unsigned order = 0; order < HUGE_ORDERS; order++)
-        if (s->hugetlb[order])
-            buf_printf(out, "    %" PRIu64 " pages of %s from the hugetlb pool\n",
-                       s->hugetlb[order] >> (order + page_shift),
-                       text_size(text, (uint64_t)1 << (order + page_shift)));
-    if (s->crooked)
-        buf_printf(out, "    %s of large folios at addresses not aligned to their size\n",
-                   text_size(text, s->crooked));
-}
-
-static void put_reasons(struct buf *out, const struct huge_sum *s)
-{
-    for (unsigned b = 0; b < BLOCK_N; b++)
-        if (b != BLOCK_HUGE && s->blocks[b])
-            buf_printf(out, "    %" PRIu64 " blocks: %s\n", s->blocks[b],
-                       huge_block_sentence((enum huge_block)b));
-}
-
-/* A mapping without a whole block and without anything large says nothing. */
-static bool is_dull(const struct huge_sum *s)
-{
-    return !blocks_of(s) && !large_of(s) && !hugetlb_of(s) && !s->pmd && !s->zero;
+    buf_printf(out, " %11s", huge_share(s, blocks, sizeof blocks));
 }
 
 static void put_region(struct buf *out, const struct moment *m, const struct region *r,
@@ -186,31 +127,14 @@ static void put_region(struct buf *out, const struct moment *m, const struct reg
     put_numbers(out, s, r->end - r->start);
     text_escape(name, sizeof name, r->name, strlen(r->name));
     buf_printf(out, "  %s\n", name);
-    put_orders(out, s, m->target.geometry.page_shift);
-    put_reasons(out, s);
-}
-
-static void put_settings(struct buf *out, const struct thp_settings *thp, unsigned page_shift)
-{
-    char text[TEXT_SIZE_MAX];
-    buf_printf(out, "transparent huge pages here: anonymous %s, shared memory %s",
-               thp_mode_name((enum thp_mode)thp->anon), thp_mode_name((enum thp_mode)thp->shmem));
-    for (unsigned order = 0; order < HUGE_ORDERS; order++)
-        if (thp->size[order] == THP_MADVISE || thp->size[order] == THP_ALWAYS)
-            buf_printf(out, ", %s %s", text_size(text, (uint64_t)1 << (order + page_shift)),
-                       thp_mode_name((enum thp_mode)thp->size[order]));
-    buf_putc(out, '\n');
-    if (thp->scan_pages != UINT64_MAX && thp->scan_ms != UINT64_MAX)
-        buf_printf(out, "khugepaged looks at %" PRIu64 " pages of the whole machine, then rests for "
-                        "%" PRIu64 ".%" PRIu64 " s\n",
-                   thp->scan_pages, thp->scan_ms / 1000, thp->scan_ms % 1000 / 100);
+    huge_sentences(s, m->target.geometry.page_shift, "    ", out);
 }
 
 int huge_table(const struct moment *m, const struct thp_settings *thp, struct buf *out)
 {
     struct huge_sum sum, part;
     uint64_t size = 0, dull = 0;
-    put_settings(out, thp, m->target.geometry.page_shift);
+    thp_sentences(thp, m->target.geometry.page_shift, out);
     if (!m->target.kpageflags.yes)
         buf_printf(out, "not seen: %s\n", m->target.kpageflags.why);
     buf_printf(out, "%-28s perm %6s %6s %6s %6s %6s %6s %6s %11s  %s\n", "range", "size", "pmd",
@@ -219,17 +143,16 @@ int huge_table(const struct moment *m, const struct thp_settings *thp, struct bu
         const struct region *r = &m->regions->v[i];
         huge_of_region(m, r, thp, &part);
         size += r->end - r->start;
-        dull += is_dull(&part);
-        if (!is_dull(&part))
+        dull += huge_is_dull(&part);
+        if (!huge_is_dull(&part))
             put_region(out, m, r, &part);
     }
     huge_of_all(m, thp, &sum);
     if (dull)
-        buf_printf(out, "and %" PRIu64 " mappings too small for a huge page\n", dull);
+        buf_printf(out, "and %" PRIu64 " mappings without room for a huge page\n", dull);
     buf_printf(out, "%-33s", "total");
     put_numbers(out, &sum, size);
     buf_putc(out, '\n');
-    put_orders(out, &sum, m->target.geometry.page_shift);
-    put_reasons(out, &sum);
+    huge_sentences(&sum, m->target.geometry.page_shift, "    ", out);
     return out->error;
 }
