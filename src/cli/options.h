@@ -35,7 +35,7 @@ struct options {
     const char *engine;      /* --engine; NULL: not given */
     bool no_follow;          /* leave children out */
     const char *proc_root;   /* NULL: /proc */
-    bool pages, residency, stats;
+    bool pages, residency, stats, huge;
     unsigned cols, rows;     /* --screen; 0: none */
     const char *keys;
     struct ui_options ui;
