@@ -29,6 +29,7 @@ const char options_help[] =
     "  -n, --count COUNT      this many samples, then exit\n"
     "      --family           snap: the process and all its descendants, and what they share\n"
     "      --pages            snap: every run of equal pages too\n"
+    "      --huge             snap: huge pages: where, of which size, and why not\n"
     "      --residency        snap: only what is present, the cheapest picture\n"
     "      --stats            snap: what the picture cost, on standard error\n"
     "      --cpu-limit PCT    share of one core for watching live (default 2)\n"
@@ -43,9 +44,9 @@ const char options_help[] =
     "Watching changes nothing in the target and never stops it. See vmscope(1).\n";
 
 enum {
-    OPT_PAGES = 256, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII, OPT_NO_MOUSE,
-    OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE, OPT_NO_FOLLOW,
-    OPT_FAMILY
+    OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
+    OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
+    OPT_NO_FOLLOW, OPT_FAMILY
 };
 
 static const struct option long_options[] = {
@@ -57,6 +58,7 @@ static const struct option long_options[] = {
     {"count", required_argument, NULL, 'n'},
     {"pages", no_argument, NULL, OPT_PAGES},
     {"family", no_argument, NULL, OPT_FAMILY},
+    {"huge", no_argument, NULL, OPT_HUGE},
     {"residency", no_argument, NULL, OPT_RESIDENCY},
     {"stats", no_argument, NULL, OPT_STATS},
     {"cpu-limit", required_argument, NULL, OPT_CPU_LIMIT},
@@ -162,6 +164,9 @@ static int parse_flag(int opt, struct options *o)
         return 0;
     case OPT_FAMILY:
         o->family = true;
+        return 0;
+    case OPT_HUGE:
+        o->huge = true;
         return 0;
     case OPT_RESIDENCY:
         o->residency = true;

@@ -36,7 +36,7 @@ struct options {
     bool no_follow;          /* leave children out */
     bool family;             /* the descendants too */
     const char *proc_root;   /* NULL: /proc */
-    bool pages, residency, stats;
+    bool pages, residency, stats, huge;
     unsigned cols, rows;     /* --screen; 0: none */
     const char *keys;
     struct ui_options ui;

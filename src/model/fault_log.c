@@ -31,14 +31,15 @@ static void count(struct fault_top *table, uint64_t *others, uint64_t key,
                   const struct fault_entry *entry)
 {
     enum { PROBES = 16 };
-    uint64_t hash = (key ^ (uint64_t)entry->event.pid << 48) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = (key ^ entry->program << 48) * UINT64_C(0x9e3779b97f4a7c15);
     for (unsigned i = 0; i < PROBES; i++) {
         struct fault_top *t = &table[((hash >> 40) + i) % FAULT_TOP_MAX];
-        if (t->count && (t->key != key || t->pid != entry->event.pid))
+        if (t->count && (t->key != key || t->program != entry->program))
             continue;
         if (!t->count) {
             t->key = key;
             t->pid = entry->event.pid;
+            t->program = entry->program;
             memcpy(t->region, entry->region, sizeof t->region);
         }
         t->count++;
@@ -49,6 +50,8 @@ static void count(struct fault_top *table, uint64_t *others, uint64_t key,
 
 void fault_log_add(struct fault_log *l, const struct fault_entry *entry)
 {
+    if (l->entries - l->settled == FAULT_LOG_KEEP)
+        fault_log_settle(l);
     l->ring[l->entries++ % FAULT_LOG_KEEP] = *entry;
     if (entry->event.type != EVENT_FAULT) {
         l->calls++;
@@ -66,6 +69,21 @@ const struct fault_entry *fault_log_at(const struct fault_log *l, uint64_t n)
 {
     uint64_t kept = l->entries < FAULT_LOG_KEEP ? l->entries : FAULT_LOG_KEEP;
     return n < kept ? &l->ring[(l->entries - 1 - n) % FAULT_LOG_KEEP] : NULL;
+}
+
+const struct fault_entry *fault_log_get(const struct fault_log *l, uint64_t n)
+{
+    bool kept = n < l->entries && l->entries - n <= FAULT_LOG_KEEP;
+    return kept ? &l->ring[n % FAULT_LOG_KEEP] : NULL;
+}
+
+void fault_log_settle(struct fault_log *l)
+{
+    for (; l->settled < l->entries; l->settled++) {
+        const struct fault_entry *e = &l->ring[l->settled % FAULT_LOG_KEEP];
+        if (e->event.type == EVENT_FAULT)
+            l->agreed[e->observed.agreement]++;
+    }
 }
 
 size_t fault_log_top(const struct fault_top *table, struct fault_top *out, size_t cap)

@@ -11,13 +11,17 @@ struct model {
     struct moment next; /* grows with each record; regions and tree NULL before a target */
     struct moment now, before;
     bool has_now, has_before;
+    bool whole;            /* the next sample is the first that is worth something to the spaces */
+    uint64_t engine_ns;    /* since when events come */
     struct spaces *spaces;
     struct fault_log log;
+    struct symbols *symbols;
     struct engine_state engine;
     model_event_fn *on_event;
     void *on_event_ctx;
     struct page_detail *detail;
     struct family *family; /* or NULL */
+    struct thp_settings *thp;
     bool gone;
     char gone_text[CAN_REASON_MAX];
 };
@@ -51,8 +55,10 @@ void model_destroy(struct model *m)
     moment_deinit(&m->before);
     spaces_destroy(m->spaces);
     fault_log_deinit(&m->log);
+    symbols_destroy(m->symbols);
     free(m->detail);
     family_unref(m->family);
+    free(m->thp);
     free(m);
 }
 
@@ -63,10 +69,15 @@ static int follow_target(struct model *m, const struct target_info *info)
         return 0;
     if (fault_log_init(&m->log))
         return -ENOMEM;
+    m->symbols = symbols_create();
     m->spaces = spaces_create(&info->geometry, info->thp_always, info->thp_madvise);
-    if (m->spaces)
+    if (m->symbols && m->spaces)
         return 0;
     fault_log_deinit(&m->log);
+    symbols_destroy(m->symbols);
+    spaces_destroy(m->spaces);
+    m->symbols = NULL;
+    m->spaces = NULL;
     return -ENOMEM;
 }
 
@@ -75,6 +86,8 @@ static int fold_target(struct model *m, const struct target_info *info)
     int rc = follow_target(m, info);
     if (rc)
         return rc;
+    spaces_target(m->spaces, info->pid);
+    m->whole = true;
     struct region_table *regions = region_table_create();
     struct pagetree *tree = pagetree_create(info->geometry.levels);
     if (!regions || !tree) {
@@ -117,27 +130,37 @@ static void fold_events(struct model *m, const struct record *r)
 }
 
 /* What a sample found is where predictions start from, if events are followed at all. */
-static int start_from(struct model *m, const struct moment *sampled)
+static int start_from(struct model *m, const struct moment *found)
 {
+    const struct sample_info *info = &found->sample;
+    bool early = info->start_ns < m->engine_ns;
+    const struct sampled sampled = {.regions = found->regions, .tree = found->tree,
+                                    .start_ns = info->start_ns,
+                                    .end_ns = info->start_ns + info->span_ns,
+                                    .whole = m->whole, .gaps = early};
     if (!m->engine.name[0])
         return 0;
-    return spaces_sampled(m->spaces, sampled->target.pid, sampled->regions, sampled->tree);
+    m->whole = early;
+    return spaces_sampled(m->spaces, found->target.pid, &sampled);
 }
 
-static int fold_engine(struct model *m, const struct engine_state *state)
+static int fold_engine(struct model *m, const struct record *r)
 {
-    bool new = !m->engine.name[0] && state->name[0];
-    m->engine = *state;
-    return new && m->has_now ? start_from(m, &m->now) : 0;
+    bool new = !m->engine.name[0] && r->engine->name[0];
+    m->engine = *r->engine;
+    if (!new)
+        return 0;
+    m->engine_ns = r->t_ns;
+    return m->has_now ? start_from(m, &m->now) : 0;
 }
 
 static int fold_sample(struct model *m, const struct record *r)
 {
     m->next.engine = m->engine;
+    m->next.sample = r->sample.info;
     int rc = start_from(m, &m->next);
     if (rc)
         return rc;
-    m->next.sample = r->sample.info;
     m->next.counters = r->sample.counters;
     moment_deinit(&m->before);
     m->before = m->now;
@@ -168,9 +191,15 @@ static int fold_one(struct model *m, struct record *r)
         return 0;
     }
     if (r->type == RECORD_ENGINE)
-        return fold_engine(m, r->engine);
+        return fold_engine(m, r);
     if (r->type == RECORD_FAMILY)
         return fold_family(m, r);
+    if (r->type == RECORD_THP) {
+        free(m->thp);
+        m->thp = r->thp;
+        r->thp = NULL;
+        return 0;
+    }
     if (!m->next.tree)
         return -EINVAL;
     switch (r->type) {
@@ -185,6 +214,8 @@ static int fold_one(struct model *m, struct record *r)
     case RECORD_EVENTS:
         fold_events(m, r);
         return 0;
+    case RECORD_SYMBOL:
+        return symbols_put(m->symbols, r->site);
     case RECORD_DETAIL:
         free(m->detail);
         m->detail = r->detail;
@@ -212,6 +243,11 @@ const struct moment *model_before(const struct model *m)
     return m->has_before ? &m->before : NULL;
 }
 
+const struct thp_settings *model_thp(const struct model *m)
+{
+    return m->thp;
+}
+
 const struct page_detail *model_detail(const struct model *m)
 {
     return m->detail;
@@ -220,6 +256,11 @@ const struct page_detail *model_detail(const struct model *m)
 const struct fault_log *model_faults(const struct model *m)
 {
     return m->spaces ? &m->log : NULL;
+}
+
+const struct symbols *model_symbols(const struct model *m)
+{
+    return m->symbols;
 }
 
 const struct engine_state *model_engine(const struct model *m)
@@ -238,7 +279,13 @@ struct family *model_family(const struct model *m)
     return m->family;
 }
 
-struct spaces *model_spaces(struct model *m)
+void model_settle(struct model *m)
+{
+    if (m->spaces)
+        fault_log_settle(&m->log);
+}
+
+struct spaces *model_spaces(const struct model *m)
 {
     return m->spaces;
 }

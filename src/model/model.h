@@ -7,6 +7,7 @@
 
 #include "model/fault_log.h"
 #include "model/record.h"
+#include "model/symbols.h"
 
 /* A picture of a process at the end of a sample. Immutable. regions and tree are never NULL in a
  * moment that model_now returns. */
@@ -37,11 +38,18 @@ int model_fold(struct model *m, struct record *r);
 const struct moment *model_now(const struct model *m);
 const struct moment *model_before(const struct model *m);
 
+/* The machine's settings for huge pages, or NULL while nobody asked for them. */
+const struct thp_settings *model_thp(const struct model *m);
+
 /* The last answer about a single page, or NULL. */
 const struct page_detail *model_detail(const struct model *m);
 
 /* Faults and calls, as folded so far; NULL before the first target. Valid until the next fold. */
 const struct fault_log *model_faults(const struct model *m);
+
+/* Functions and source lines of their instructions, as far as they were asked for; NULL before the
+ * first target. */
+const struct symbols *model_symbols(const struct model *m);
 
 /* The engine that follows them, as it said last; name "" while there is none. */
 const struct engine_state *model_engine(const struct model *m);
@@ -54,9 +62,13 @@ void model_on_event(struct model *m, model_event_fn *each, void *ctx);
 /* The last picture of the family, or NULL; borrowed until the next fold: family_ref to keep. */
 struct family;
 struct family *model_family(const struct model *m);
+/* With evidence (engine_options.evidence), a fault is called so, and counted in agreed[], only when
+ * no more evidence can come for it: the thread has gone on, or half a second has passed. This says
+ * that all that was folded has come to its end (the processes are known to rest, or are gone). */
+void model_settle(struct model *m);
 
 /* The address spaces as the events left them; NULL before the first target. */
-struct spaces *model_spaces(struct model *m);
+struct spaces *model_spaces(const struct model *m);
 
 /* Non-NULL once the target has ended or was lost: a sentence, escaped. */
 const char *model_gone(const struct model *m);

@@ -30,6 +30,9 @@ void record_destroy(struct record *r)
     case RECORD_PAGES:
         free(r->pages.runs);
         break;
+    case RECORD_THP:
+        free(r->thp);
+        break;
     case RECORD_DETAIL:
         free(r->detail);
         break;
@@ -41,6 +44,9 @@ void record_destroy(struct record *r)
         break;
     case RECORD_FAMILY:
         family_picture_destroy(r->family);
+        break;
+    case RECORD_SYMBOL:
+        free(r->site);
         break;
     case RECORD_SAMPLE:
     case RECORD_GONE:

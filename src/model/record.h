@@ -11,6 +11,7 @@
 #include "model/event.h"
 #include "model/pagetree.h"
 #include "model/region.h"
+#include "model/thp.h"
 
 /* The shape of page tables here, read at start. */
 struct geometry {
@@ -49,6 +50,7 @@ struct counters {
     uint64_t min_flt, maj_flt;                   /* /proc/PID/stat fields 10, 12 */
     uint64_t vm_size, rss, rss_anon, rss_file, rss_shmem, swap, pte; /* bytes; status */
     uint64_t threads;
+    uint64_t thp_enabled; /* 0: the process switched huge pages off for itself (prctl) */
     char run_state; /* 'R', 'S', 'T', 'Z', ...; 0 unknown */
 };
 
@@ -92,15 +94,26 @@ struct page_detail {
     char object_why[CAN_REASON_MAX];    /* why section and symbol are empty, "" when known */
 };
 
+/* What lies at an instruction of a program, in words. */
+struct site_answer {
+    uint64_t program; /* as in fault_entry */
+    uint64_t ip;
+    char symbol[PAGE_DETAIL_TEXT_MAX]; /* "main+0x1c"; escaped; "" if not known */
+    char source[PAGE_DETAIL_TEXT_MAX]; /* "t.c:12"; escaped; "" if not known */
+    char why[CAN_REASON_MAX];          /* why one of them is empty; "" when both are known */
+};
+
 enum record_type {
     RECORD_TARGET,  /* a target, new or changed by exec: what was known of pages is void */
     RECORD_REGIONS, /* all its mappings */
     RECORD_PAGES,   /* the pages of one range */
     RECORD_SAMPLE,  /* end of a sample: what came since the last one is now shown */
+    RECORD_THP,     /* the machine's settings for huge pages */
     RECORD_DETAIL,  /* the answer to a question about one page */
     RECORD_EVENTS,  /* faults, calls and lives of processes, in kernel order */
     RECORD_ENGINE,  /* the state of the engine that follows them */
     RECORD_FAMILY,  /* a process and all its descendants, each with its mappings and pages */
+    RECORD_SYMBOL,  /* the answer to a question about an instruction */
     RECORD_GONE     /* the target has ended or can no longer be watched */
 };
 
@@ -120,6 +133,7 @@ struct record {
             struct sample_info info;
             struct counters counters;
         } sample;
+        struct thp_settings *thp;      /* owned */
         struct page_detail *detail;    /* owned */
         struct {
             struct event *v;           /* owned */
@@ -127,6 +141,7 @@ struct record {
         } events;
         struct engine_state *engine;   /* owned */
         struct family_picture *family; /* owned; model/family.h */
+        struct site_answer *site;      /* owned */
         struct {
             int error;                 /* 0: it ended; otherwise negative errno */
             char text[CAN_REASON_MAX]; /* one sentence */

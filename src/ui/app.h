@@ -15,7 +15,8 @@
 #include "ui/view.h"
 
 enum {
-    APP_MAP, APP_REGIONS, APP_PAGE, APP_FAULTS, APP_EXPLAIN, APP_PICKER, APP_HELP, APP_VIEWS
+    APP_MAP, APP_REGIONS, APP_PAGE, APP_FAULTS, APP_EXPLAIN, APP_PICKER, APP_HELP, APP_HUGE,
+    APP_VIEWS
 };
 enum { APP_COLS_MIN = 20, APP_ROWS_MIN = 5 };
 enum app_prompt { PROMPT_NONE, PROMPT_SEARCH, PROMPT_FILTER };
@@ -28,6 +29,7 @@ struct app {
     const struct ui_options *options;
     struct ui_state ui;
     struct model *model;
+    struct asked_site asked[ASKED_SITES_MAX];
     void *views[APP_VIEWS];
     size_t view, back; /* the view shown, and the one shown before it */
 

@@ -12,20 +12,14 @@
 #include "base/text.h"
 #include "ui/fault_text.h"
 
-enum {
-    MOVE_UP, MOVE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, OPEN_EXPLAIN, OPEN_MAP, NEXT_KIND
-};
+enum action { OPEN_EXPLAIN = LIST_ACTION_N, OPEN_MAP, NEXT_KIND };
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "explain: the way that the kernel went", true, OPEN_EXPLAIN},
     {{'p'}, "p", "top: the list, or counts by path, by site, by mapping", true, NEXT_KIND},
     {{'m'}, "m", "show on the map", true, OPEN_MAP},
-    {{KEY_CODE_UP, 'k'}, "Up k", "one row up, to newer ones", false, MOVE_UP},
-    {{KEY_CODE_DOWN, 'j'}, "Down j", "one row down, to older ones", false, MOVE_DOWN},
-    {{KEY_CODE_PGUP, KEY_CTRL('b')}, "PgUp", "a screen up", false, PAGE_UP},
-    {{KEY_CODE_PGDN, KEY_CTRL('f')}, "PgDn", "a screen down", false, PAGE_DOWN},
-    {{KEY_CODE_HOME, 'g'}, "g Home", "the newest, and stay with the newest", false, FIRST},
-    {{KEY_CODE_END, 'G'}, "G End", "the oldest that is kept", false, LAST},
+    LIST_BINDINGS(false, "one row up, to newer ones", "one row down, to older ones",
+                  "the newest, and stay with the newest", "the oldest that is kept"),
     {.label = NULL},
 };
 
@@ -41,7 +35,7 @@ static void destroy(void *view)
 
 /* --- walking the log --- */
 
-static bool fault_matches(const struct fault_entry *f, const char *what)
+static bool fault_matches(const struct ui_state *ui, const struct fault_entry *f, const char *what)
 {
     char text[FAULT_NAME_MAX];
     snprintf(text, sizeof text, "0x%llx", (unsigned long long)f->event.fault.address);
@@ -49,16 +43,26 @@ static bool fault_matches(const struct fault_entry *f, const char *what)
         return true;
     fault_path(text, sizeof text, (enum path)f->verdict.path, (enum path_how)f->verdict.how,
                f->verdict.sure);
+    if (strcasestr(text, what))
+        return true;
+    fault_where(text, ui, f->event.pid, f->program, f->event.fault.ip, UINT32_MAX);
     return strcasestr(text, what) != NULL;
 }
 
-static bool entry_matches(const struct fault_entry *f, const char *what)
+/* A number means a thread or process too, if it is all of its number. */
+static bool entry_matches(const struct ui_state *ui, const struct fault_entry *f, const char *what)
 {
     char text[FAULT_CALL_MAX];
     if (!*what)
         return true;
+    snprintf(text, sizeof text, "%d", (int)f->event.tid);
+    if (!strcmp(text, what))
+        return true;
+    snprintf(text, sizeof text, "%d", (int)f->event.pid);
+    if (!strcmp(text, what))
+        return true;
     if (f->event.type == EVENT_FAULT)
-        return fault_matches(f, what);
+        return fault_matches(ui, f, what);
     return strcasestr(fault_call(text, &f->event), what) != NULL;
 }
 
@@ -68,7 +72,7 @@ static bool find_older(const struct faults_view *v, const struct ui_state *ui, u
 {
     for (uint64_t oldest = fault_oldest(ui); n-- > oldest;) {
         const struct fault_entry *f = fault_entry(ui, n);
-        if (f && entry_matches(f, v->filter)) {
+        if (f && entry_matches(ui, f, v->filter)) {
             *found = n;
             return true;
         }
@@ -81,7 +85,7 @@ static bool find_newer(const struct faults_view *v, const struct ui_state *ui, u
 {
     for (; n < ui->entries; n++) {
         const struct fault_entry *f = fault_entry(ui, n);
-        if (f && entry_matches(f, v->filter)) {
+        if (f && entry_matches(ui, f, v->filter)) {
             *found = n;
             return true;
         }
@@ -98,9 +102,9 @@ static bool selected(const struct faults_view *v, const struct ui_state *ui, uin
 
 /* --- drawing --- */
 
-enum column { COL_ADDRESS, COL_ACCESS, COL_PATH, COL_TIME, COL_TID, COL_REGION, COL_IP, COL_N };
+enum column { COL_ADDRESS, COL_ACCESS, COL_PATH, COL_TIME, COL_TID, COL_REGION, COL_WHERE, COL_N };
 
-enum { MARK_COLS = 2, PATH_COLS = 32, REGION_COLS = 40 };
+enum { MARK_COLS = 2, PATH_COLS = 32, REGION_COLS = 40, WHERE_COLS = 32 };
 
 /* In the order in which they get their place. */
 static const struct {
@@ -108,12 +112,12 @@ static const struct {
     unsigned cols;
 } columns[COL_N] = {
     [COL_ADDRESS] = {"ADDRESS", 13}, [COL_ACCESS] = {"A", 2},   [COL_PATH] = {"PATH", 20},
-    [COL_TIME] = {"TIME", 12},       [COL_TID] = {"TID", 8},    [COL_REGION] = {"REGION", 10},
-    [COL_IP] = {"IP", 13},
+    [COL_TIME] = {"TIME", 11},       [COL_TID] = {"TID", 8},    [COL_REGION] = {"REGION", 10},
+    [COL_WHERE] = {"WHERE", 14},
 };
 
 static const enum column shown_order[COL_N] = {
-    COL_TIME, COL_TID, COL_ADDRESS, COL_ACCESS, COL_REGION, COL_PATH, COL_IP};
+    COL_TIME, COL_TID, COL_ADDRESS, COL_ACCESS, COL_REGION, COL_PATH, COL_WHERE};
 
 struct table {
     unsigned col[COL_N], width[COL_N]; /* width 0: no room */
@@ -141,12 +145,14 @@ static void place_columns(struct table *t, unsigned cols)
         t->width[c] = width;
         left -= width;
     }
-    left = widen(t, COL_ADDRESS, 17, cols >= 100 ? left : 0);
+    left = widen(t, COL_REGION, 14, left);
+    left = widen(t, COL_WHERE, WHERE_COLS, left);
     left = widen(t, COL_PATH, PATH_COLS - 8, left);
     left = widen(t, COL_REGION, REGION_COLS / 2, left);
     left = widen(t, COL_PATH, PATH_COLS, left);
-    left = widen(t, COL_IP, 17, left);
-    widen(t, COL_REGION, REGION_COLS, left);
+    left = widen(t, COL_ADDRESS, 17, left);
+    left = widen(t, COL_REGION, REGION_COLS, left);
+    widen(t, COL_WHERE, 3 * WHERE_COLS, left);
     for (unsigned i = 0; i < COL_N; i++) {
         t->col[shown_order[i]] = col;
         col += t->width[shown_order[i]];
@@ -189,10 +195,7 @@ static void cell_text(const struct ui_state *ui, const struct fault_entry *f, en
                    verdict->sure);
         break;
     default:
-        if (f->event.fault.ip)
-            address_text(out, FAULT_NAME_MAX, f->event.fault.ip, cols);
-        else
-            snprintf(out, FAULT_NAME_MAX, "?");
+        fault_where(out, ui, f->event.pid, f->program, f->event.fault.ip, cols);
     }
 }
 
@@ -318,18 +321,18 @@ static unsigned act_on_list(struct faults_view *v, struct ui_state *ui, int acti
         return UI_HANDLED;
     const struct fault_entry *f = fault_entry(ui, at);
     switch (action) {
-    case MOVE_UP:
-    case MOVE_DOWN:
-        move_by(v, ui, at, action == MOVE_UP ? -1 : 1);
+    case LIST_UP:
+    case LIST_DOWN:
+        move_by(v, ui, at, action == LIST_UP ? -1 : 1);
         break;
-    case PAGE_UP:
-    case PAGE_DOWN:
-        move_by(v, ui, at, action == PAGE_UP ? -screen : screen);
+    case LIST_PAGE_UP:
+    case LIST_PAGE_DOWN:
+        move_by(v, ui, at, action == LIST_PAGE_UP ? -screen : screen);
         break;
-    case FIRST:
+    case LIST_FIRST:
         ui->fault = 0;
         break;
-    case LAST:
+    case LIST_LAST:
         if (find_newer(v, ui, fault_oldest(ui), &at))
             ui->fault = at + 1;
         v->above = UINT32_MAX;
@@ -348,30 +351,9 @@ static unsigned act_on_list(struct faults_view *v, struct ui_state *ui, int acti
 
 static unsigned act_on_top(struct faults_view *v, struct ui_state *ui, int action)
 {
-    size_t screen = v->height ? v->height : 1, row = v->row;
-    switch (action) {
-    case MOVE_UP:
-        row -= row > 0;
-        break;
-    case MOVE_DOWN:
-        row++;
-        break;
-    case PAGE_UP:
-        row -= row < screen ? row : screen;
-        break;
-    case PAGE_DOWN:
-        row += screen;
-        break;
-    case FIRST:
-        row = 0;
-        break;
-    case LAST:
-        row = SIZE_MAX;
-        break;
-    default:
+    if (action >= LIST_ACTION_N)
         return faults_top_address(v, &ui->cursor) ? UI_SHOW_MAP : UI_HANDLED;
-    }
-    v->row = row < v->count ? row : v->count ? v->count - 1 : 0;
+    list_move(&v->top, action);
     return UI_REDRAW;
 }
 
@@ -380,7 +362,7 @@ static unsigned act(void *view, struct ui_state *ui, int action)
     struct faults_view *v = view;
     if (action == NEXT_KIND) {
         v->kind = v->kind + 1 < KIND_N ? v->kind + 1 : KIND_LIST;
-        v->row = v->top = v->count = 0;
+        v->top = (struct list){0};
         return UI_REDRAW;
     }
     return v->kind == KIND_LIST ? act_on_list(v, ui, action) : act_on_top(v, ui, action);
@@ -390,16 +372,14 @@ static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 {
     struct faults_view *v = view;
     uint64_t at;
-    if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN)
-        return act(view, ui, m->what == MOUSE_WHEEL_UP ? MOVE_UP : MOVE_DOWN);
-    if (m->row < v->head || m->row - v->head >= v->height)
+    int action = list_wheel(m);
+    if (action >= 0)
+        return act(view, ui, action);
+    if (m->row < v->head)
         return UI_HANDLED;
-    if (v->kind != KIND_LIST) {
-        if (v->top + m->row - v->head < v->count)
-            v->row = v->top + m->row - v->head;
-        return UI_REDRAW;
-    }
-    if (!selected(v, ui, &at))
+    if (v->kind != KIND_LIST)
+        return list_point(&v->top, m->row - v->head) ? UI_REDRAW : UI_HANDLED;
+    if (m->row - v->head >= v->height || !selected(v, ui, &at))
         return UI_HANDLED;
     move_by(v, ui, at, (int)(m->row - v->head) - (int)v->above);
     return m->what == MOUSE_DOUBLE ? act(view, ui, OPEN_EXPLAIN) : UI_REDRAW;
