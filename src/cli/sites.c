@@ -89,8 +89,8 @@ static void look_up(struct sites *s, const char *proc_root, struct site *t,
     snprintf(t->source, sizeof t->source, "%.*s", TEXT_MAX - 1, answer.source);
 }
 
-void sites_find(struct sites *s, const char *proc_root, const struct fault_entry *e,
-                const struct region_table *regions, struct fault_site *out)
+const struct site *sites_find(struct sites *s, const char *proc_root, const struct fault_entry *e,
+                              const struct region_table *regions)
 {
     struct site *t = slot_of(s, e);
     if (!t->pid) {
@@ -99,7 +99,15 @@ void sites_find(struct sites *s, const char *proc_root, const struct fault_entry
         look_up(s, proc_root, t, regions);
     }
     t->count++;
-    *out = (struct fault_site){t->symbol, t->source};
+    return t;
+}
+
+void sites_text(const struct site *site, const struct fault_entry *e, struct fault_site *out)
+{
+    if (site->pid == e->event.pid && site->ip == e->event.fault.ip) {
+        out->symbol = site->symbol;
+        out->source = site->source;
+    }
 }
 
 void sites_forget(struct sites *s, pid_t pid)
