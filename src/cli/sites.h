@@ -20,9 +20,6 @@ const struct site *sites_find(struct sites *s, const char *proc_root, const stru
 /* What was found for this fault; nothing, if the site is another one's by now. */
 void sites_text(const struct site *site, const struct fault_entry *e, struct fault_site *out);
 
-/* The process runs another program now. */
-void sites_forget(struct sites *s, pid_t pid);
-
 /* All counted sites as folded stacks: "region;path;symbol count", one a line. */
 void sites_folded(const struct sites *s, struct buf *out);
 

@@ -11,6 +11,7 @@ struct model {
     bool has_now, has_before;
     struct spaces *spaces;
     struct fault_log log;
+    struct symbols *symbols;
     struct engine_state engine;
     struct page_detail *detail;
     bool gone;
@@ -46,6 +47,7 @@ void model_destroy(struct model *m)
     moment_deinit(&m->before);
     spaces_destroy(m->spaces);
     fault_log_deinit(&m->log);
+    symbols_destroy(m->symbols);
     free(m->detail);
     free(m);
 }
@@ -67,8 +69,15 @@ static int follow_target(struct model *m, const struct target_info *info)
     int rc = ready_log(m);
     if (rc)
         return rc;
+    m->symbols = symbols_create();
     m->spaces = spaces_create(&info->geometry, info->thp_always, info->thp_madvise);
-    return m->spaces ? 0 : -ENOMEM;
+    if (m->symbols && m->spaces)
+        return 0;
+    symbols_destroy(m->symbols);
+    spaces_destroy(m->spaces);
+    m->symbols = NULL;
+    m->spaces = NULL;
+    return -ENOMEM;
 }
 
 static int fold_target(struct model *m, const struct target_info *info)
@@ -195,6 +204,8 @@ static int fold_one(struct model *m, struct record *r)
     case RECORD_EVENTS:
         fold_events(m, r);
         return 0;
+    case RECORD_SYMBOL:
+        return symbols_put(m->symbols, r->site);
     case RECORD_DETAIL:
         free(m->detail);
         m->detail = r->detail;
@@ -232,6 +243,11 @@ const struct fault_log *model_faults(const struct model *m)
     return m->spaces ? &m->log : NULL;
 }
 
+const struct symbols *model_symbols(const struct model *m)
+{
+    return m->symbols;
+}
+
 const struct engine_state *model_engine(const struct model *m)
 {
     return &m->engine;
@@ -250,7 +266,7 @@ void model_settle(struct model *m)
         fault_log_settle(&m->log);
 }
 
-struct spaces *model_spaces(struct model *m)
+struct spaces *model_spaces(const struct model *m)
 {
     return m->spaces;
 }
