@@ -30,6 +30,7 @@ const char options_help[] =
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
     "      --pages            snap: every run of equal pages too\n"
+    "      --huge             snap: huge pages: where, of which size, and why not\n"
     "      --residency        snap: only what is present, the cheapest picture\n"
     "      --stats            snap: what the picture cost, on standard error\n"
     "      --cpu-limit PCT    share of one core for watching live (default 2)\n"
@@ -44,9 +45,9 @@ const char options_help[] =
     "Watching changes nothing in the target and never stops it. See vmscope(1).\n";
 
 enum {
-    OPT_PAGES = 256, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII, OPT_NO_MOUSE,
-    OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE, OPT_NO_FOLLOW,
-    OPT_EVIDENCE, OPT_DISAGREEMENTS
+    OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
+    OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
+    OPT_NO_FOLLOW, OPT_EVIDENCE, OPT_DISAGREEMENTS
 };
 
 static const struct option long_options[] = {
@@ -57,6 +58,7 @@ static const struct option long_options[] = {
     {"delay", required_argument, NULL, 'd'},
     {"count", required_argument, NULL, 'n'},
     {"pages", no_argument, NULL, OPT_PAGES},
+    {"huge", no_argument, NULL, OPT_HUGE},
     {"residency", no_argument, NULL, OPT_RESIDENCY},
     {"stats", no_argument, NULL, OPT_STATS},
     {"cpu-limit", required_argument, NULL, OPT_CPU_LIMIT},
@@ -161,6 +163,9 @@ static int parse_flag(int opt, struct options *o)
     switch (opt) {
     case OPT_PAGES:
         o->pages = true;
+        return 0;
+    case OPT_HUGE:
+        o->huge = true;
         return 0;
     case OPT_RESIDENCY:
         o->residency = true;

@@ -37,7 +37,7 @@ struct options {
     bool evidence;           /* --evidence: kernel call chains beside predicted paths */
     bool disagreements;      /* --disagreements: only faults whose evidence disagrees */
     const char *proc_root;   /* NULL: /proc */
-    bool pages, residency, stats;
+    bool pages, residency, stats, huge;
     unsigned cols, rows;     /* --screen; 0: none */
     const char *keys;
     struct ui_options ui;

@@ -9,11 +9,14 @@ struct model {
     struct moment next; /* grows with each record; regions and tree NULL before a target */
     struct moment now, before;
     bool has_now, has_before;
+    bool whole;            /* the next sample is the first that is worth something to the spaces */
+    uint64_t engine_ns;    /* since when events come */
     struct spaces *spaces;
     struct fault_log log;
     struct symbols *symbols;
     struct engine_state engine;
     struct page_detail *detail;
+    struct thp_settings *thp;
     bool gone;
     char gone_text[CAN_REASON_MAX];
 };
@@ -49,6 +52,7 @@ void model_destroy(struct model *m)
     fault_log_deinit(&m->log);
     symbols_destroy(m->symbols);
     free(m->detail);
+    free(m->thp);
     free(m);
 }
 
@@ -85,6 +89,8 @@ static int fold_target(struct model *m, const struct target_info *info)
     int rc = follow_target(m, info);
     if (rc)
         return rc;
+    spaces_target(m->spaces, info->pid);
+    m->whole = true;
     struct region_table *regions = region_table_create();
     struct pagetree *tree = pagetree_create(info->geometry.levels);
     if (!regions || !tree) {
@@ -133,21 +139,31 @@ static void fold_events(struct model *m, const struct record *r)
 }
 
 /* What a sample found is where predictions start from, if events are followed at all. */
-static int start_from(struct model *m, const struct moment *sampled)
+static int start_from(struct model *m, const struct moment *found)
 {
+    const struct sample_info *info = &found->sample;
+    bool early = info->start_ns < m->engine_ns;
+    const struct sampled sampled = {.regions = found->regions, .tree = found->tree,
+                                    .start_ns = info->start_ns,
+                                    .end_ns = info->start_ns + info->span_ns,
+                                    .whole = m->whole, .gaps = early};
     if (!m->engine.name[0])
         return 0;
-    return spaces_sampled(m->spaces, sampled->target.pid, sampled->regions, sampled->tree);
+    m->whole = early;
+    return spaces_sampled(m->spaces, found->target.pid, &sampled);
 }
 
-static int fold_engine(struct model *m, const struct engine_state *state, uint64_t t_ns)
+static int fold_engine(struct model *m, const struct record *r)
 {
-    bool new = !m->engine.name[0] && state->name[0];
-    m->engine = *state;
-    m->log.evidence = state->evidence;
+    bool new = !m->engine.name[0] && r->engine->name[0];
+    m->engine = *r->engine;
+    m->log.evidence = m->engine.evidence;
     if (m->spaces)
-        fault_log_settle_until(&m->log, t_ns);
-    return new && m->has_now ? start_from(m, &m->now) : 0;
+        fault_log_settle_until(&m->log, r->t_ns);
+    if (!new)
+        return 0;
+    m->engine_ns = r->t_ns;
+    return m->has_now ? start_from(m, &m->now) : 0;
 }
 
 static int fold_stack(struct model *m, struct record *r)
@@ -163,10 +179,10 @@ static int fold_stack(struct model *m, struct record *r)
 static int fold_sample(struct model *m, const struct record *r)
 {
     m->next.engine = m->engine;
+    m->next.sample = r->sample.info;
     int rc = start_from(m, &m->next);
     if (rc)
         return rc;
-    m->next.sample = r->sample.info;
     m->next.counters = r->sample.counters;
     moment_deinit(&m->before);
     m->before = m->now;
@@ -187,9 +203,15 @@ static int fold_one(struct model *m, struct record *r)
         return 0;
     }
     if (r->type == RECORD_ENGINE)
-        return fold_engine(m, r->engine, r->t_ns);
+        return fold_engine(m, r);
     if (r->type == RECORD_STACK)
         return fold_stack(m, r);
+    if (r->type == RECORD_THP) {
+        free(m->thp);
+        m->thp = r->thp;
+        r->thp = NULL;
+        return 0;
+    }
     if (!m->next.tree)
         return -EINVAL;
     switch (r->type) {
@@ -231,6 +253,11 @@ const struct moment *model_now(const struct model *m)
 const struct moment *model_before(const struct model *m)
 {
     return m->has_before ? &m->before : NULL;
+}
+
+const struct thp_settings *model_thp(const struct model *m)
+{
+    return m->thp;
 }
 
 const struct page_detail *model_detail(const struct model *m)
