@@ -35,6 +35,8 @@ struct options {
     const char *engine;      /* --engine; NULL: not given */
     bool no_follow;          /* leave children out */
     bool family;             /* the descendants too */
+    bool evidence;           /* --evidence: kernel call chains beside predicted paths */
+    bool disagreements;      /* --disagreements: only faults whose evidence disagrees */
     const char *proc_root;   /* NULL: /proc */
     bool pages, residency, stats, huge;
     unsigned cols, rows;     /* --screen; 0: none */

@@ -103,7 +103,7 @@ def differing_weights(pid, pids, user=None):
     they come and go, change how often libraries are mapped: one picture that agrees is enough, since
     a wrong one would disagree always."""
     # Without map counts it is smaps_rollup that vmscope reads, while it maps libraries itself.
-    least = 2048 if user else 0
+    least = 64 << 10 if user else 0
 
     def rollups():
         return {p: (private(p), kernel.rollup(p)["Pss"], kernel.rollup(p)["Rss"]) for p in pids}
