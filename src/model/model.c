@@ -18,7 +18,7 @@ struct model {
     struct symbols *symbols;
     struct engine_state engine;
     struct page_detail *detail;
-    struct family *family; /* or NULL */
+    struct family *family, *family_before; /* or NULL */
     struct thp_settings *thp;
     bool gone;
     char gone_text[CAN_REASON_MAX];
@@ -56,6 +56,7 @@ void model_destroy(struct model *m)
     symbols_destroy(m->symbols);
     free(m->detail);
     family_unref(m->family);
+    family_unref(m->family_before);
     free(m->thp);
     free(m);
 }
@@ -101,6 +102,11 @@ static int fold_target(struct model *m, const struct target_info *info)
         region_table_unref(regions);
         pagetree_unref(tree);
         return -ENOMEM;
+    }
+    if (m->family && m->next.target.pid != info->pid) {
+        family_unref(m->family);
+        family_unref(m->family_before);
+        m->family = m->family_before = NULL;
     }
     moment_deinit(&m->next);
     m->next = (struct moment){.target = *info, .regions = regions, .tree = tree};
@@ -202,7 +208,8 @@ static int fold_family(struct model *m, const struct record *r)
     struct family *f = family_create(r->family);
     if (!f)
         return -ENOMEM;
-    family_unref(m->family);
+    family_unref(m->family_before);
+    m->family_before = m->family;
     m->family = f;
     return 0;
 }
@@ -306,6 +313,11 @@ void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled,
 struct family *model_family(const struct model *m)
 {
     return m->family;
+}
+
+struct family *model_family_before(const struct model *m)
+{
+    return m->family_before;
 }
 
 void model_settle(struct model *m)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "model/family.h"
 #include "ui/keys.h"
 
 enum { FLASH_NS = 700 * 1000 * 1000, FOLD_BATCH = 64 };
@@ -15,6 +16,7 @@ const struct view_ops *const app_views[APP_VIEWS] = {
     [APP_MAP] = &view_map,       [APP_REGIONS] = &view_regions, [APP_PAGE] = &view_page,
     [APP_FAULTS] = &view_faults, [APP_EXPLAIN] = &view_explain, [APP_PICKER] = &view_picker,
     [APP_HELP] = &view_help,     [APP_HUGE] = &view_huge,
+    [APP_FAMILY] = &view_family, [APP_SHARING] = &view_sharing,
 };
 
 enum action {
@@ -48,7 +50,9 @@ int app_init(struct app *a, const struct ui_options *options, struct ui_source *
     *a = (struct app){.options = options, .mouse = !options->no_mouse};
     a->ui.source = source;
     a->ui.look = look;
-    a->view = a->back = options->pick ? APP_PICKER : APP_MAP;
+    a->view = a->back = options->pick     ? APP_PICKER
+                        : options->family ? APP_FAMILY
+                                          : APP_MAP;
     a->ui.model = a->model = model_create();
     a->ui.asked = a->asked;
     bool complete = a->model != NULL;
@@ -66,6 +70,9 @@ static void release_held(struct app *a)
         moment_deinit(&a->held_now);
     if (a->held_a_before)
         moment_deinit(&a->held_before);
+    family_unref(a->held_family);
+    family_unref(a->held_family_before);
+    a->held_family = a->held_family_before = NULL;
     a->held = a->held_a_before = false;
 }
 
@@ -137,6 +144,8 @@ static void show_moment(struct app *a)
     a->ui.detail = model_detail(a->model);
     a->ui.thp = model_thp(a->model);
     a->ui.gone = model_gone(a->model);
+    a->ui.family = a->held ? a->held_family : model_family(a->model);
+    a->ui.family_before = a->held ? a->held_family_before : model_family_before(a->model);
     if (a->ui.now)
         meet_target(a, a->ui.now);
 }
@@ -218,6 +227,8 @@ static void set_frozen(struct app *a, bool frozen)
         moment_copy(&a->held_now, a->ui.now);
         if (a->ui.before)
             moment_copy(&a->held_before, a->ui.before);
+        a->held_family = a->ui.family ? family_ref(a->ui.family) : NULL;
+        a->held_family_before = a->ui.family_before ? family_ref(a->ui.family_before) : NULL;
         a->held = true;
         a->held_a_before = a->ui.before != NULL;
     } else {
@@ -303,6 +314,8 @@ static bool follow(struct app *a, unsigned result)
         show_view(a, APP_PAGE);
     if (result & UI_SHOW_EXPLAIN)
         show_view(a, APP_EXPLAIN);
+    if (result & UI_SHOW_SHARING)
+        show_view(a, APP_SHARING);
     if (result & UI_SHOW_BACK)
         show_view(a, a->back);
     if (a->held && !a->ui.frozen)
