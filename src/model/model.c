@@ -203,6 +203,24 @@ static int fold_sample(struct model *m, const struct record *r)
     return 0;
 }
 
+/* Predictions for the descendants start from what was found of them; the process itself has samples
+ * of its own. */
+static int start_relatives(struct model *m, const struct family *f)
+{
+    int rc = 0;
+    for (size_t i = 1; !rc && m->engine.name[0] && m->spaces && i < f->count; i++) {
+        const struct moment *found = &f->v[i].moment;
+        const struct sample_info *info = &found->sample;
+        const struct sampled sampled = {.regions = found->regions, .tree = found->tree,
+                                        .start_ns = info->start_ns,
+                                        .end_ns = info->start_ns + info->span_ns, .whole = true,
+                                        .gaps = info->start_ns < m->engine_ns};
+        if (found->tree)
+            rc = spaces_sampled(m->spaces, f->v[i].pid, &sampled);
+    }
+    return rc;
+}
+
 static int fold_family(struct model *m, const struct record *r)
 {
     struct family *f = family_create(r->family);
@@ -211,7 +229,7 @@ static int fold_family(struct model *m, const struct record *r)
     family_unref(m->family_before);
     m->family_before = m->family;
     m->family = f;
-    return 0;
+    return start_relatives(m, f);
 }
 
 static int fold_one(struct model *m, struct record *r)

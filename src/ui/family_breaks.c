@@ -65,8 +65,8 @@ static void draw_break(struct ui_state *ui, struct area line, const struct fault
     col += area_text(line, col, 0, 14, region, STYLE(COLOR_DEFAULT));
     col = col < 49 ? 49 : col + 1;
     if (line.cols >= 100) {
-        area_text(line, col, 0, 16, path, STYLE(ROLE_COW));
-        col += 18;
+        area_text(line, col, 0, 18, path, STYLE(ROLE_COW));
+        col += 20;
     }
     if (col >= line.cols)
         return;
