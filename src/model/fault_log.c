@@ -49,6 +49,8 @@ static void count(struct fault_top *table, uint64_t *others, uint64_t key,
 
 void fault_log_add(struct fault_log *l, const struct fault_entry *entry)
 {
+    if (l->entries - l->settled == FAULT_LOG_KEEP)
+        fault_log_settle(l);
     l->ring[l->entries++ % FAULT_LOG_KEEP] = *entry;
     if (entry->event.type != EVENT_FAULT) {
         l->calls++;
@@ -66,6 +68,21 @@ const struct fault_entry *fault_log_at(const struct fault_log *l, uint64_t n)
 {
     uint64_t kept = l->entries < FAULT_LOG_KEEP ? l->entries : FAULT_LOG_KEEP;
     return n < kept ? &l->ring[(l->entries - 1 - n) % FAULT_LOG_KEEP] : NULL;
+}
+
+const struct fault_entry *fault_log_get(const struct fault_log *l, uint64_t n)
+{
+    bool kept = n < l->entries && l->entries - n <= FAULT_LOG_KEEP;
+    return kept ? &l->ring[n % FAULT_LOG_KEEP] : NULL;
+}
+
+void fault_log_settle(struct fault_log *l)
+{
+    for (; l->settled < l->entries; l->settled++) {
+        const struct fault_entry *e = &l->ring[l->settled % FAULT_LOG_KEEP];
+        if (e->event.type == EVENT_FAULT)
+            l->agreed[e->observed.agreement]++;
+    }
 }
 
 size_t fault_log_top(const struct fault_top *table, struct fault_top *out, size_t cap)

@@ -19,9 +19,11 @@ struct fault_top {
 struct fault_log {
     struct fault_entry *ring;    /* FAULT_LOG_KEEP entries, owned; calls are entries too */
     uint64_t entries;            /* ever added; entry n is at ring[n % FAULT_LOG_KEEP] */
+    uint64_t settled;            /* entries before this one have their final observation */
     uint64_t faults, calls;
     uint64_t by_path[PATH_N][3]; /* by enum path_how */
     uint64_t unsure;             /* faults whose path could not be told for sure */
+    uint64_t agreed[AGREEMENT_N]; /* settled faults, by enum agreement */
     struct fault_top *site, *region; /* FAULT_TOP_MAX slots each, owned; count 0: free */
     uint64_t site_others, region_others; /* faults that found no slot */
 };
@@ -34,6 +36,12 @@ void fault_log_add(struct fault_log *l, const struct fault_entry *entry);
 
 /* The n-th newest entry (0: the newest), or NULL. */
 const struct fault_entry *fault_log_at(const struct fault_log *l, uint64_t n);
+
+/* Entry n, or NULL if it is not there yet or no longer. */
+const struct fault_entry *fault_log_get(const struct fault_log *l, uint64_t n);
+
+/* No evidence will come any more for what was added so far: all of it is settled. */
+void fault_log_settle(struct fault_log *l);
 
 /* Copies the `cap` largest of a table (site or region), largest first; returns how many. */
 size_t fault_log_top(const struct fault_top *table, struct fault_top *out, size_t cap);

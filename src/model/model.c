@@ -217,6 +217,12 @@ void model_on_event(struct model *m, model_event_fn *each, void *ctx)
     m->on_event_ctx = ctx;
 }
 
+void model_settle(struct model *m)
+{
+    if (m->spaces)
+        fault_log_settle(&m->log);
+}
+
 struct spaces *model_spaces(struct model *m)
 {
     return m->spaces;

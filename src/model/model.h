@@ -51,6 +51,11 @@ const struct engine_state *model_engine(const struct model *m);
 typedef void model_event_fn(void *ctx, const struct fault_entry *entry);
 void model_on_event(struct model *m, model_event_fn *each, void *ctx);
 
+/* With evidence (engine_options.evidence), a fault is called so, and counted in agreed[], only when
+ * no more evidence can come for it: the thread has gone on, or half a second has passed. This says
+ * that all that was folded has come to its end (the processes are known to rest, or are gone). */
+void model_settle(struct model *m);
+
 /* The address spaces as the events left them; NULL before the first target. */
 struct spaces *model_spaces(struct model *m);
 

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "model/event.h"
+#include "model/evidence.h"
 #include "model/path.h"
 #include "model/record.h"
 
@@ -42,6 +43,7 @@ struct fault_entry {
     char region[64];    /* raw foreign bytes of the region's name (last path component), or "" */
     uint64_t region_start; /* 0: none */
     struct page before;
+    struct observation observed; /* what the kernel showed of it, where evidence is taken */
 };
 
 /* Folds one event. For a fault *out is filled and true returned; all other events only change the

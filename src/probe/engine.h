@@ -16,6 +16,7 @@ struct engine_options {
     bool follow;       /* children too, from their birth */
     bool heat;         /* count faults by page instead of reporting each (bpf only) */
     bool kernel;       /* faults in kernel mode too, where permitted */
+    bool evidence;     /* kernel call chains of what it did for a fault, where they can be had */
     size_t ring_bytes; /* 0: the engine's default */
 };
 

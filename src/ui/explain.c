@@ -8,32 +8,24 @@
 
 #include "base/text.h"
 #include "ui/fault_text.h"
+#include "ui/list.h"
 
 enum { TEXT_MAX = 700, LABEL_COLS = 11, STACKED_COLS = 60 };
 
-struct explain_view {
-    unsigned top, lines, height;
-};
-
-enum action { LINE_UP, LINE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, NEWER, OLDER, OPEN_MAP, LEAVE };
+enum action { NEWER = LIST_ACTION_N, OLDER, OPEN_MAP, LEAVE };
 
 static const struct binding bindings[] = {
     {{KEY_CODE_LEFT, 'h'}, "Left", "newer fault", true, NEWER},
     {{KEY_CODE_RIGHT, 'l'}, "Right", "older fault", true, OLDER},
     {{'m'}, "m", "show on the map", true, OPEN_MAP},
     {{KEY_CODE_ESC, KEY_CODE_ENTER}, "Esc", "back", true, LEAVE},
-    {{KEY_CODE_UP, 'k'}, "Up k", "up", false, LINE_UP},
-    {{KEY_CODE_DOWN, 'j'}, "Down j", "down", false, LINE_DOWN},
-    {{KEY_CODE_PGUP, KEY_CTRL('b')}, "PgUp", "a screen up", false, PAGE_UP},
-    {{KEY_CODE_PGDN, KEY_CTRL('f')}, "PgDn", "a screen down", false, PAGE_DOWN},
-    {{KEY_CODE_HOME, 'g'}, "g Home", "beginning", false, FIRST},
-    {{KEY_CODE_END, 'G'}, "G End", "end", false, LAST},
+    LIST_BINDINGS(false, "up", "down", "beginning", "end"),
     {.label = NULL},
 };
 
 static void *create(void)
 {
-    return calloc(1, sizeof(struct explain_view));
+    return calloc(1, sizeof(struct list));
 }
 
 static void destroy(void *view)
@@ -247,7 +239,7 @@ static void draw_nothing(const struct ui_state *ui, struct area a)
 
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
-    struct explain_view *v = view;
+    struct list *lines = view;
     uint64_t n;
     const struct fault_entry *f = shown(ui, &n);
     if (!f) {
@@ -256,17 +248,13 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     }
     struct pen p = {area_part(a, 0, 0, a.cols, 0), 0, 0, ui->look.ascii};
     put_all(&p, ui, f);
-    v->lines = p.line;
-    v->height = a.rows;
-    unsigned last = v->lines > a.rows ? v->lines - a.rows : 0;
-    if (v->top > last)
-        v->top = last;
-    p = (struct pen){a, v->top, 0, ui->look.ascii};
+    list_text_fit(lines, p.line, a.rows);
+    p = (struct pen){a, (unsigned)lines->top, 0, ui->look.ascii};
     put_all(&p, ui, f);
 }
 
 /* From an entry that is gone, the oldest one that is left is next. */
-static unsigned step(struct explain_view *v, struct ui_state *ui, bool newer)
+static unsigned step(struct list *lines, struct ui_state *ui, bool newer)
 {
     uint64_t n = 0;
     if (!shown(ui, &n) && !ui->fault)
@@ -274,37 +262,18 @@ static unsigned step(struct explain_view *v, struct ui_state *ui, bool newer)
     if (find_fault(ui, newer ? n + 1 : n, newer, &n) ||
         (!fault_entry(ui, n) && find_fault(ui, fault_oldest(ui), true, &n)))
         ui->fault = n + 1;
-    v->top = 0;
+    lines->top = 0;
     return UI_REDRAW;
 }
 
 static unsigned act(void *view, struct ui_state *ui, int action)
 {
-    struct explain_view *v = view;
     uint64_t n;
     const struct fault_entry *f;
     switch (action) {
-    case LINE_UP:
-        v->top -= v->top > 0;
-        break;
-    case LINE_DOWN:
-        v->top++;
-        break;
-    case PAGE_UP:
-        v->top -= v->top < v->height ? v->top : v->height;
-        break;
-    case PAGE_DOWN:
-        v->top += v->height;
-        break;
-    case FIRST:
-        v->top = 0;
-        break;
-    case LAST:
-        v->top = v->lines;
-        break;
     case NEWER:
     case OLDER:
-        return step(v, ui, action == NEWER);
+        return step(view, ui, action == NEWER);
     case OPEN_MAP:
         f = shown(ui, &n);
         if (!f || f->event.type != EVENT_FAULT)
@@ -313,15 +282,16 @@ static unsigned act(void *view, struct ui_state *ui, int action)
         return UI_SHOW_MAP;
     case LEAVE:
         return UI_SHOW_BACK;
+    default:
+        list_text_move(view, action);
+        return UI_REDRAW;
     }
-    return UI_REDRAW;
 }
 
 static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 {
-    if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN)
-        return act(view, ui, m->what == MOUSE_WHEEL_UP ? LINE_UP : LINE_DOWN);
-    return UI_HANDLED;
+    int action = list_wheel(m);
+    return action < 0 ? UI_HANDLED : act(view, ui, action);
 }
 
 static const char *status(void *view, const struct ui_state *ui, char *out, size_t cap)

@@ -12,20 +12,14 @@
 #include "base/text.h"
 #include "ui/fault_text.h"
 
-enum {
-    MOVE_UP, MOVE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, OPEN_EXPLAIN, OPEN_MAP, NEXT_KIND
-};
+enum action { OPEN_EXPLAIN = LIST_ACTION_N, OPEN_MAP, NEXT_KIND };
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "explain: the way that the kernel went", true, OPEN_EXPLAIN},
     {{'p'}, "p", "top: the list, or counts by path, by site, by mapping", true, NEXT_KIND},
     {{'m'}, "m", "show on the map", true, OPEN_MAP},
-    {{KEY_CODE_UP, 'k'}, "Up k", "one row up, to newer ones", false, MOVE_UP},
-    {{KEY_CODE_DOWN, 'j'}, "Down j", "one row down, to older ones", false, MOVE_DOWN},
-    {{KEY_CODE_PGUP, KEY_CTRL('b')}, "PgUp", "a screen up", false, PAGE_UP},
-    {{KEY_CODE_PGDN, KEY_CTRL('f')}, "PgDn", "a screen down", false, PAGE_DOWN},
-    {{KEY_CODE_HOME, 'g'}, "g Home", "the newest, and stay with the newest", false, FIRST},
-    {{KEY_CODE_END, 'G'}, "G End", "the oldest that is kept", false, LAST},
+    LIST_BINDINGS(false, "one row up, to newer ones", "one row down, to older ones",
+                  "the newest, and stay with the newest", "the oldest that is kept"),
     {.label = NULL},
 };
 
@@ -318,18 +312,18 @@ static unsigned act_on_list(struct faults_view *v, struct ui_state *ui, int acti
         return UI_HANDLED;
     const struct fault_entry *f = fault_entry(ui, at);
     switch (action) {
-    case MOVE_UP:
-    case MOVE_DOWN:
-        move_by(v, ui, at, action == MOVE_UP ? -1 : 1);
+    case LIST_UP:
+    case LIST_DOWN:
+        move_by(v, ui, at, action == LIST_UP ? -1 : 1);
         break;
-    case PAGE_UP:
-    case PAGE_DOWN:
-        move_by(v, ui, at, action == PAGE_UP ? -screen : screen);
+    case LIST_PAGE_UP:
+    case LIST_PAGE_DOWN:
+        move_by(v, ui, at, action == LIST_PAGE_UP ? -screen : screen);
         break;
-    case FIRST:
+    case LIST_FIRST:
         ui->fault = 0;
         break;
-    case LAST:
+    case LIST_LAST:
         if (find_newer(v, ui, fault_oldest(ui), &at))
             ui->fault = at + 1;
         v->above = UINT32_MAX;
@@ -348,30 +342,9 @@ static unsigned act_on_list(struct faults_view *v, struct ui_state *ui, int acti
 
 static unsigned act_on_top(struct faults_view *v, struct ui_state *ui, int action)
 {
-    size_t screen = v->height ? v->height : 1, row = v->row;
-    switch (action) {
-    case MOVE_UP:
-        row -= row > 0;
-        break;
-    case MOVE_DOWN:
-        row++;
-        break;
-    case PAGE_UP:
-        row -= row < screen ? row : screen;
-        break;
-    case PAGE_DOWN:
-        row += screen;
-        break;
-    case FIRST:
-        row = 0;
-        break;
-    case LAST:
-        row = SIZE_MAX;
-        break;
-    default:
+    if (action >= LIST_ACTION_N)
         return faults_top_address(v, &ui->cursor) ? UI_SHOW_MAP : UI_HANDLED;
-    }
-    v->row = row < v->count ? row : v->count ? v->count - 1 : 0;
+    list_move(&v->top, action);
     return UI_REDRAW;
 }
 
@@ -380,7 +353,7 @@ static unsigned act(void *view, struct ui_state *ui, int action)
     struct faults_view *v = view;
     if (action == NEXT_KIND) {
         v->kind = v->kind + 1 < KIND_N ? v->kind + 1 : KIND_LIST;
-        v->row = v->top = v->count = 0;
+        v->top = (struct list){0};
         return UI_REDRAW;
     }
     return v->kind == KIND_LIST ? act_on_list(v, ui, action) : act_on_top(v, ui, action);
@@ -390,16 +363,14 @@ static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 {
     struct faults_view *v = view;
     uint64_t at;
-    if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN)
-        return act(view, ui, m->what == MOUSE_WHEEL_UP ? MOVE_UP : MOVE_DOWN);
-    if (m->row < v->head || m->row - v->head >= v->height)
+    int action = list_wheel(m);
+    if (action >= 0)
+        return act(view, ui, action);
+    if (m->row < v->head)
         return UI_HANDLED;
-    if (v->kind != KIND_LIST) {
-        if (v->top + m->row - v->head < v->count)
-            v->row = v->top + m->row - v->head;
-        return UI_REDRAW;
-    }
-    if (!selected(v, ui, &at))
+    if (v->kind != KIND_LIST)
+        return list_point(&v->top, m->row - v->head) ? UI_REDRAW : UI_HANDLED;
+    if (m->row - v->head >= v->height || !selected(v, ui, &at))
         return UI_HANDLED;
     move_by(v, ui, at, (int)(m->row - v->head) - (int)v->above);
     return m->what == MOUSE_DOUBLE ? act(view, ui, OPEN_EXPLAIN) : UI_REDRAW;

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "ui/view.h"
+#include "ui/list.h"
 
 enum faults_kind { KIND_LIST, KIND_PATH, KIND_SITE, KIND_REGION, KIND_N };
 enum { FAULTS_TOP_ROWS = 200 };
@@ -15,13 +15,13 @@ struct faults_view {
     char filter[256];
     unsigned above;  /* rows of the list above the selected one */
     unsigned head;   /* rows above the first row of them, drawn last */
-    unsigned height; /* rows of the list or top, drawn last */
+    unsigned height; /* rows of the list, drawn last */
 
     /* A top as it is shown. By path, the key is path * 3 + how. */
     struct fault_top rows[FAULTS_TOP_ROWS];
     uint64_t faults; /* of how many; 0 when nothing was taken yet */
     uint64_t others; /* not in any row of the log's table */
-    size_t count, row, top;
+    struct list top;
 };
 
 /* Rates, losses, and what the engine cannot see; returns the rows used. */

@@ -117,15 +117,15 @@ static size_t top_paths(const struct fault_log *l, struct fault_top *out)
 static void take_top(struct faults_view *v, const struct ui_state *ui)
 {
     const struct fault_log *l = ui->faults;
-    if (!l || (ui->frozen && v->count))
+    if (!l || (ui->frozen && v->top.count))
         return;
     v->faults = l->faults;
     v->others = v->kind == KIND_SITE ? l->site_others : v->kind == KIND_REGION ? l->region_others
                                                                                : 0;
-    v->count = v->kind == KIND_PATH
-                   ? top_paths(l, v->rows)
-                   : fault_log_top(v->kind == KIND_SITE ? l->site : l->region, v->rows,
-                                   FAULTS_TOP_ROWS);
+    v->top.count = v->kind == KIND_PATH
+                       ? top_paths(l, v->rows)
+                       : fault_log_top(v->kind == KIND_SITE ? l->site : l->region, v->rows,
+                                       FAULTS_TOP_ROWS);
 }
 
 static void top_text(const struct faults_view *v, const struct fault_top *t, char *out, size_t cap)
@@ -145,10 +145,10 @@ static void draw_row(const struct faults_view *v, struct area line, size_t row)
     const struct fault_top *t = &v->rows[row];
     struct style s = STYLE(COLOR_DEFAULT);
     char text[FAULT_NAME_MAX + 40];
-    if (row == v->row)
+    if (row == v->top.row)
         s.bg = COLOR_CURSOR;
     area_fill(line, s, ' ');
-    area_put(line, 0, 0, row == v->row ? '>' : ' ', s);
+    area_put(line, 0, 0, row == v->top.row ? '>' : ' ', s);
     area_printf(line, 2, 0, s, "%10llu %3u%%", (unsigned long long)t->count,
                 (unsigned)((double)t->count * 100 / (double)v->faults));
     top_text(v, t, text, sizeof text);
@@ -162,29 +162,24 @@ void faults_draw_top(struct faults_view *v, const struct ui_state *ui, struct ar
         [KIND_SITE] = "    FAULTS       PID      IP               FIRST IN",
         [KIND_REGION] = "    FAULTS       PID      START            MAPPING"};
     take_top(v, ui);
-    v->height = a.rows > 1 ? a.rows - 1 : 0;
     v->head++;
-    if (!v->count) {
+    if (!v->top.count) {
         faults_draw_none(ui, a);
         return;
     }
-    if (v->row >= v->count)
-        v->row = v->count - 1;
-    if (v->row < v->top)
-        v->top = v->row;
-    if (v->height && v->row >= v->top + v->height)
-        v->top = v->row - v->height + 1;
+    list_fit(&v->top, v->top.count, a.rows > 1 ? a.rows - 1 : 0);
     area_text(a, 1, 0, a.cols, titles[v->kind], STYLE(COLOR_TITLE));
     if (v->others)
         area_printf(a, 56, 0, STYLE(COLOR_DIM), "%llu elsewhere", (unsigned long long)v->others);
-    for (unsigned i = 0; i < v->height && v->top + i < v->count; i++)
-        draw_row(v, area_part(a, 0, i + 1, a.cols, 1), v->top + i);
+    for (unsigned i = 0; i < v->top.height && v->top.top + i < v->top.count; i++)
+        draw_row(v, area_part(a, 0, i + 1, a.cols, 1), v->top.top + i);
 }
 
 bool faults_top_address(const struct faults_view *v, uint64_t *address)
 {
-    if (v->row >= v->count || v->kind == KIND_PATH || !v->rows[v->row].key)
+    const struct list *l = &v->top;
+    if (l->row >= l->count || v->kind == KIND_PATH || !v->rows[l->row].key)
         return false;
-    *address = v->rows[v->row].key;
+    *address = v->rows[l->row].key;
     return true;
 }

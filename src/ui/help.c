@@ -4,29 +4,21 @@
 #include <stdlib.h>
 
 #include "ui/app.h"
+#include "ui/list.h"
 
 enum { LABEL_COLS = 13, NAME_COL = 6, NAME_COLS = 20 };
 
-struct help_view {
-    unsigned top, lines, height;
-};
-
-enum action { LINE_UP, LINE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, LEAVE };
+enum action { LEAVE = LIST_ACTION_N };
 
 static const struct binding bindings[] = {
-    {{KEY_CODE_UP, 'k'}, "Up k", "up", true, LINE_UP},
-    {{KEY_CODE_DOWN, 'j', KEY_CODE_ENTER}, "Down j", "down", true, LINE_DOWN},
-    {{KEY_CODE_PGUP, KEY_CTRL('b')}, "PgUp", "a screen up", true, PAGE_UP},
-    {{KEY_CODE_PGDN, KEY_CTRL('f')}, "PgDn", "a screen down", true, PAGE_DOWN},
-    {{KEY_CODE_HOME, 'g'}, "g Home", "beginning", false, FIRST},
-    {{KEY_CODE_END, 'G'}, "G End", "end", false, LAST},
+    LIST_BINDINGS(true, "up", "down", "beginning", "end"),
     {{KEY_CODE_ESC, 'q', '?', KEY_CODE_F1}, "Esc q", "leave help", true, LEAVE},
     {.label = NULL},
 };
 
 static void *create(void)
 {
-    return calloc(1, sizeof(struct help_view));
+    return calloc(1, sizeof(struct list));
 }
 
 static void destroy(void *view)
@@ -168,59 +160,34 @@ static void put_all(struct page_of_help *p)
 
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
-    struct help_view *v = view;
+    struct list *lines = view;
     struct page_of_help p = {area_part(a, 0, 0, a.cols, 0), 0, 0, ui->look.ascii};
     put_all(&p);
-    v->lines = p.line;
-    v->height = a.rows;
-    unsigned last = v->lines > a.rows ? v->lines - a.rows : 0;
-    if (v->top > last)
-        v->top = last;
-    p = (struct page_of_help){a, v->top, 0, ui->look.ascii};
+    list_text_fit(lines, p.line, a.rows);
+    p = (struct page_of_help){a, (unsigned)lines->top, 0, ui->look.ascii};
     put_all(&p);
 }
 
 static unsigned act(void *view, struct ui_state *ui, int action)
 {
-    struct help_view *v = view;
     (void)ui;
-    switch (action) {
-    case LINE_UP:
-        v->top -= v->top > 0;
-        break;
-    case LINE_DOWN:
-        v->top++;
-        break;
-    case PAGE_UP:
-        v->top -= v->top < v->height ? v->top : v->height;
-        break;
-    case PAGE_DOWN:
-        v->top += v->height;
-        break;
-    case FIRST:
-        v->top = 0;
-        break;
-    case LAST:
-        v->top = v->lines;
-        break;
-    case LEAVE:
+    if (action == LEAVE)
         return UI_SHOW_BACK;
-    }
+    list_text_move(view, action);
     return UI_REDRAW;
 }
 
 static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 {
-    if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN)
-        return act(view, ui, m->what == MOUSE_WHEEL_UP ? LINE_UP : LINE_DOWN);
-    return UI_HANDLED;
+    int action = list_wheel(m);
+    return action < 0 ? UI_HANDLED : act(view, ui, action);
 }
 
 static const char *status(void *view, const struct ui_state *ui, char *out, size_t cap)
 {
-    const struct help_view *v = view;
+    const struct list *lines = view;
     (void)ui;
-    snprintf(out, cap, "line %u of %u", v->top + 1, v->lines);
+    snprintf(out, cap, "line %zu of %zu", lines->top + 1, lines->count);
     return out;
 }
 

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-/* Of several names of one key the first is the one that key_name gives. */
+/* Of several names of one key the first is the one that keys_name gives. */
 static const struct {
     const char *name;
     int key;
@@ -47,8 +47,7 @@ static int key_of_name(const char *name, size_t len)
     return KEY_CODE_NONE;
 }
 
-/* Control characters that a terminal sends for keys with a name. */
-static int named_control(uint32_t c)
+int keys_of_char(uint32_t c)
 {
     switch (c) {
     case '\t':
@@ -99,14 +98,14 @@ int keys_next(const char **text, int *key, struct err *e)
         size_t n = text_utf8_decode(s, len, &c);
         if (!n || (n > 1 && !is_shown(s, n)))
             return refuse(e, s, n ? n : 1);
-        found = named_control(c);
+        found = keys_of_char(c);
         *text = s + n;
     }
     *key = found;
     return 0;
 }
 
-const char *key_name(char out[KEY_NAME_MAX], int key)
+const char *keys_name(char out[KEY_NAME_MAX], int key)
 {
     char utf8[4];
     for (size_t i = 0; i < NAME_N; i++)

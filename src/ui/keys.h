@@ -16,7 +16,10 @@ enum { KEY_NAME_MAX = 16 };
 int keys_next(const char **text, int *key, struct err *e);
 
 /* The name of a key, as keys_next reads it. */
-const char *key_name(char out[KEY_NAME_MAX], int key);
+const char *keys_name(char out[KEY_NAME_MAX], int key);
+
+/* The key that a terminal means by a character: some control characters are keys with a name. */
+int keys_of_char(uint32_t c);
 
 /* The binding of a key in a table ended by a NULL label, or NULL. */
 const struct binding *binding_find(const struct binding *table, int key);

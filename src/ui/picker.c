@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "ui/line.h"
-#include "ui/view.h"
+#include "ui/list.h"
 
 enum { PID_COLS = 9, USER_COLS = 13, RSS_COLS = 7, USER_MIN = 40 };
 
@@ -14,25 +14,24 @@ struct picker_view {
     struct process_list list;
     bool listed;
     size_t *rows; /* owned; the processes that match, as indices into the list */
-    size_t rows_cap, count;
-    size_t row, top; /* selected, and first on the screen */
-    unsigned height;
+    size_t rows_cap;
+    struct list shown; /* of the rows */
     struct line typed;
     char problem[400]; /* why the last thing failed, or "" */
 };
 
-enum action { MOVE_UP, MOVE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, CHOOSE, REFRESH, CANCEL };
+enum action { CHOOSE = LIST_ACTION_N, REFRESH, CANCEL };
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "watch it", true, CHOOSE},
     {{KEY_CODE_F1 + 4, KEY_CTRL('r')}, "F5", "refresh the list", true, REFRESH},
     {{KEY_CODE_ESC}, "Esc", "leave; first it clears what was typed", true, CANCEL},
-    {{KEY_CODE_UP}, "Up", "one row up", false, MOVE_UP},
-    {{KEY_CODE_DOWN}, "Down", "one row down", false, MOVE_DOWN},
-    {{KEY_CODE_PGUP}, "PgUp", "a screen up", false, PAGE_UP},
-    {{KEY_CODE_PGDN}, "PgDn", "a screen down", false, PAGE_DOWN},
-    {{KEY_CODE_HOME}, "Home", "first row", false, FIRST},
-    {{KEY_CODE_END}, "End", "last row", false, LAST},
+    {{KEY_CODE_UP}, "Up", "one row up", false, LIST_UP},
+    {{KEY_CODE_DOWN}, "Down", "one row down", false, LIST_DOWN},
+    {{KEY_CODE_PGUP}, "PgUp", "a screen up", false, LIST_PAGE_UP},
+    {{KEY_CODE_PGDN}, "PgDn", "a screen down", false, LIST_PAGE_DOWN},
+    {{KEY_CODE_HOME}, "Home", "first row", false, LIST_FIRST},
+    {{KEY_CODE_END}, "End", "last row", false, LIST_LAST},
     {.label = NULL},
 };
 
@@ -61,12 +60,11 @@ static bool matches(const struct process_entry *p, const char *what)
 
 static void narrow(struct picker_view *v)
 {
-    v->count = 0;
+    size_t count = 0;
     for (size_t i = 0; i < v->list.count && i < v->rows_cap; i++)
         if (matches(&v->list.v[i], v->typed.text))
-            v->rows[v->count++] = i;
-    if (v->row >= v->count)
-        v->row = v->count ? v->count - 1 : 0;
+            v->rows[count++] = i;
+    list_fit(&v->shown, count, v->shown.height);
 }
 
 static void refresh(struct picker_view *v, struct ui_state *ui)
@@ -115,17 +113,6 @@ static void draw_titles(struct area line)
                 user ? "USER         " : "", "RSS", "COMMAND");
 }
 
-static void scroll(struct picker_view *v, unsigned height)
-{
-    v->height = height;
-    if (v->top + height > v->count)
-        v->top = v->count > height ? v->count - height : 0;
-    if (v->row < v->top)
-        v->top = v->row;
-    if (height && v->row >= v->top + height)
-        v->top = v->row - height + 1;
-}
-
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
     struct picker_view *v = view;
@@ -136,20 +123,21 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         area_text(a, 1, 1, a.cols, v->problem, STYLE(COLOR_ALERT));
     else
         draw_titles(area_part(a, 0, 1, a.cols, 1));
-    scroll(v, a.rows > 2 ? a.rows - 2 : 0);
-    for (unsigned i = 0; i < v->height && v->top + i < v->count; i++)
-        draw_process(&v->list.v[v->rows[v->top + i]], area_part(a, 0, i + 2, a.cols, 1),
-                     v->top + i == v->row);
-    if (!v->count)
+    struct list *l = &v->shown;
+    list_fit(l, l->count, a.rows > 2 ? a.rows - 2 : 0);
+    for (unsigned i = 0; i < l->height && l->top + i < l->count; i++)
+        draw_process(&v->list.v[v->rows[l->top + i]], area_part(a, 0, i + 2, a.cols, 1),
+                     l->top + i == l->row);
+    if (!l->count)
         area_text(a, 1, 2, a.cols, "no process matches", STYLE(COLOR_DIM));
 }
 
 static unsigned choose(struct picker_view *v, struct ui_state *ui)
 {
     struct err e = {0};
-    if (v->row >= v->count || !ui->source->attach)
+    if (v->shown.row >= v->shown.count || !ui->source->attach)
         return UI_HANDLED;
-    if (ui->source->attach(ui->source->ctx, v->list.v[v->rows[v->row]].pid, &e)) {
+    if (ui->source->attach(ui->source->ctx, v->list.v[v->rows[v->shown.row]].pid, &e)) {
         snprintf(v->problem, sizeof v->problem, "%s", e.text);
         return UI_REDRAW;
     }
@@ -170,31 +158,6 @@ static unsigned cancel(struct picker_view *v, const struct ui_state *ui)
     return ui->now ? UI_SHOW_BACK : UI_QUIT;
 }
 
-static void move(struct picker_view *v, int action)
-{
-    size_t screen = v->height ? v->height : 1, last = v->count ? v->count - 1 : 0;
-    switch (action) {
-    case MOVE_UP:
-        v->row -= v->row > 0;
-        break;
-    case MOVE_DOWN:
-        v->row += v->row < last;
-        break;
-    case PAGE_UP:
-        v->row -= v->row < screen ? v->row : screen;
-        break;
-    case PAGE_DOWN:
-        v->row = v->row + screen < last ? v->row + screen : last;
-        break;
-    case FIRST:
-        v->row = 0;
-        break;
-    case LAST:
-        v->row = last;
-        break;
-    }
-}
-
 static unsigned act(void *view, struct ui_state *ui, int action)
 {
     struct picker_view *v = view;
@@ -207,7 +170,7 @@ static unsigned act(void *view, struct ui_state *ui, int action)
     case CANCEL:
         return cancel(v, ui);
     default:
-        move(v, action);
+        list_move(&v->shown, action);
         return UI_REDRAW;
     }
 }
@@ -218,7 +181,7 @@ static unsigned type(void *view, struct ui_state *ui, int key)
     (void)ui;
     if (!line_key(&v->typed, key))
         return UI_IGNORED;
-    v->row = 0;
+    v->shown.row = 0;
     narrow(v);
     return UI_REDRAW;
 }
@@ -226,13 +189,11 @@ static unsigned type(void *view, struct ui_state *ui, int key)
 static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 {
     struct picker_view *v = view;
-    if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN) {
-        move(v, m->what == MOUSE_WHEEL_UP ? MOVE_UP : MOVE_DOWN);
-        return UI_REDRAW;
-    }
-    if (m->row < 2 || v->top + m->row - 2 >= v->count)
+    int action = list_wheel(m);
+    if (action >= 0)
+        return act(view, ui, action);
+    if (m->row < 2 || !list_point(&v->shown, m->row - 2))
         return UI_HANDLED;
-    v->row = v->top + m->row - 2;
     return m->what == MOUSE_DOUBLE ? choose(v, ui) : UI_REDRAW;
 }
 
@@ -240,7 +201,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 {
     const struct picker_view *v = view;
     (void)ui;
-    snprintf(out, cap, "%zu of %zu", v->count, v->list.count);
+    snprintf(out, cap, "%zu of %zu", v->shown.count, v->list.count);
     return out;
 }
 

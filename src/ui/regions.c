@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "ui/list.h"
 #include "ui/search.h"
-#include "ui/view.h"
 
 enum column {
     COL_RANGE, COL_SIZE, COL_RESIDENT, COL_ANON, COL_FILE, COL_SHMEM, COL_SWAP, COL_HUGE,
@@ -47,26 +47,18 @@ struct regions_view {
     struct row_totals *totals; /* one a region, owned */
     size_t totals_cap;
     size_t *rows; /* owned; indices into the table, in the order shown */
-    size_t rows_cap, count;
-    size_t top;
-    unsigned height; /* rows drawn last */
+    size_t rows_cap;
+    struct list shown; /* of the rows; which one is selected follows from the cursor */
 };
 
-enum action {
-    MOVE_UP, MOVE_DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST, OPEN_MAP, SORT, REVERSE, FLAGS
-};
+enum action { OPEN_MAP = LIST_ACTION_N, SORT, REVERSE, FLAGS };
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "show on the map", true, OPEN_MAP},
     {{'s'}, "s", "sort: by the next column", true, SORT},
     {{'S'}, "S", "reverse the order of rows", false, REVERSE},
     {{'v'}, "v", "flags: read those of all mappings (VmFlags) and show them, or not", false, FLAGS},
-    {{KEY_CODE_UP, 'k'}, "Up k", "one row up", false, MOVE_UP},
-    {{KEY_CODE_DOWN, 'j'}, "Down j", "one row down", false, MOVE_DOWN},
-    {{KEY_CODE_PGUP, KEY_CTRL('b')}, "PgUp", "a screen up", false, PAGE_UP},
-    {{KEY_CODE_PGDN, KEY_CTRL('f')}, "PgDn", "a screen down", false, PAGE_DOWN},
-    {{KEY_CODE_HOME, 'g'}, "g Home", "first row", false, FIRST},
-    {{KEY_CODE_END, 'G'}, "G End", "last row", false, LAST},
+    LIST_BINDINGS(false, "one row up", "one row down", "first row", "last row"),
     {.label = NULL},
 };
 
@@ -175,13 +167,14 @@ static int adopt_moment(struct regions_view *v, const struct moment *m)
 
 static void make_rows(struct regions_view *v, const struct moment *m)
 {
-    v->count = 0;
+    size_t count = 0;
     for (size_t i = 0; i < m->regions->count; i++)
         if (search_matches(&m->regions->v[i], v->filter))
-            v->rows[v->count++] = i;
+            v->rows[count++] = i;
     struct order o = {v, m};
-    if (v->count && (v->sort != COL_RANGE || v->reverse))
-        qsort_r(v->rows, v->count, sizeof *v->rows, compare, &o);
+    if (count && (v->sort != COL_RANGE || v->reverse))
+        qsort_r(v->rows, count, sizeof *v->rows, compare, &o);
+    v->shown.count = count;
     v->stale = false;
 }
 
@@ -202,8 +195,9 @@ static bool refresh(struct regions_view *v, const struct moment *m)
  * the count when there are no rows. */
 static size_t selected_row(const struct regions_view *v, const struct moment *m, uint64_t cursor)
 {
-    size_t want = region_table_find(m->regions, cursor), best = v->count, nearest = SIZE_MAX;
-    for (size_t i = 0; i < v->count; i++) {
+    size_t want = region_table_find(m->regions, cursor), best = v->shown.count;
+    size_t nearest = SIZE_MAX;
+    for (size_t i = 0; i < v->shown.count; i++) {
         if (v->rows[i] == want)
             return i;
         size_t away = v->rows[i] > want ? v->rows[i] - want : want - v->rows[i];
@@ -368,27 +362,17 @@ static void draw_row(struct regions_view *v, const struct moment *m, const struc
 }
 
 /* Tells the sampler which part of the address space is on the screen. */
-static void look(const struct regions_view *v, struct ui_state *ui, unsigned height)
+static void look(const struct regions_view *v, struct ui_state *ui)
 {
     uint64_t start = UINT64_MAX, end = 0;
-    for (size_t i = v->top; i < v->count && i < v->top + height; i++) {
+    const struct list *l = &v->shown;
+    for (size_t i = l->top; i < l->count && i < l->top + l->height; i++) {
         const struct region *r = &ui->now->regions->v[v->rows[i]];
         start = r->start < start ? r->start : start;
         end = r->end > end ? r->end : end;
     }
     if (start < end && ui->source->look)
         ui->source->look(ui->source->ctx, start, end);
-}
-
-static void scroll_to(struct regions_view *v, size_t row, unsigned height)
-{
-    v->height = height;
-    if (v->top + height > v->count)
-        v->top = v->count > height ? v->count - height : 0;
-    if (row < v->top)
-        v->top = row;
-    if (height && row >= v->top + height)
-        v->top = row - height + 1;
 }
 
 static void draw(void *view, struct ui_state *ui, struct area a)
@@ -400,22 +384,21 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         return;
     }
     place_columns(&t, a.cols, ui->now->regions->smaps != NULL, v->flags);
-    size_t selected = selected_row(v, ui->now, ui->cursor);
-    scroll_to(v, selected, a.rows - 1);
+    struct list *l = &v->shown;
+    l->row = selected_row(v, ui->now, ui->cursor);
+    list_fit(l, l->count, a.rows - 1);
     draw_titles(v, &t, a);
-    for (unsigned i = 0; i < v->height && v->top + i < v->count; i++)
-        draw_row(v, ui->now, &t, area_part(a, 0, i + 1, a.cols, 1), v->rows[v->top + i],
-                 v->top + i == selected);
-    if (!v->count)
+    for (unsigned i = 0; i < l->height && l->top + i < l->count; i++)
+        draw_row(v, ui->now, &t, area_part(a, 0, i + 1, a.cols, 1), v->rows[l->top + i],
+                 l->top + i == l->row);
+    if (!l->count)
         area_printf(a, 1, 1, STYLE(COLOR_DIM), "no mapping matches \"%s\"", v->filter);
-    look(v, ui, v->height);
+    look(v, ui);
 }
 
 /* Inside the row's region the cursor stays where it is. */
-static void select_row(struct regions_view *v, struct ui_state *ui, size_t row)
+static void select_row(const struct regions_view *v, struct ui_state *ui, size_t row)
 {
-    if (row >= v->count)
-        row = v->count - 1;
     const struct region *r = &ui->now->regions->v[v->rows[row]];
     if (ui->cursor < r->start || ui->cursor >= r->end)
         ui->cursor = r->start;
@@ -423,35 +406,16 @@ static void select_row(struct regions_view *v, struct ui_state *ui, size_t row)
 
 static void move(struct regions_view *v, struct ui_state *ui, int action)
 {
-    size_t row = selected_row(v, ui->now, ui->cursor), screen = v->height ? v->height : 1;
-    switch (action) {
-    case MOVE_UP:
-        row -= row > 0;
-        break;
-    case MOVE_DOWN:
-        row++;
-        break;
-    case PAGE_UP:
-        row -= row < screen ? row : screen;
-        break;
-    case PAGE_DOWN:
-        row += screen;
-        break;
-    case FIRST:
-        row = 0;
-        break;
-    case LAST:
-        row = v->count - 1;
-        break;
-    }
-    select_row(v, ui, row);
+    v->shown.row = selected_row(v, ui->now, ui->cursor);
+    list_move(&v->shown, action);
+    select_row(v, ui, v->shown.row);
 }
 
 /* In a new order the first rows are what one wants to see. */
 static unsigned reorder(struct regions_view *v, struct ui_state *ui)
 {
     v->stale = true;
-    if (ui->now && refresh(v, ui->now) && v->count)
+    if (ui->now && refresh(v, ui->now) && v->shown.count)
         select_row(v, ui, 0);
     return UI_REDRAW;
 }
@@ -472,7 +436,7 @@ static unsigned act(void *view, struct ui_state *ui, int action)
             ui->source->ask_flags(ui->source->ctx);
         return UI_REDRAW;
     default:
-        if (!ui->now || !refresh(v, ui->now) || !v->count)
+        if (!ui->now || !refresh(v, ui->now) || !v->shown.count)
             return UI_HANDLED;
         move(v, ui, action);
         return action == OPEN_MAP ? UI_SHOW_MAP : UI_REDRAW;
@@ -482,15 +446,12 @@ static unsigned act(void *view, struct ui_state *ui, int action)
 static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 {
     struct regions_view *v = view;
-    if (!ui->now || !refresh(v, ui->now) || !v->count)
+    int action = list_wheel(m);
+    if (action >= 0)
+        return act(view, ui, action);
+    if (!ui->now || !refresh(v, ui->now) || !m->row || !list_point(&v->shown, m->row - 1))
         return UI_HANDLED;
-    if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN) {
-        move(v, ui, m->what == MOUSE_WHEEL_UP ? MOVE_UP : MOVE_DOWN);
-        return UI_REDRAW;
-    }
-    if (!m->row || v->top + m->row > v->count)
-        return UI_HANDLED;
-    select_row(v, ui, v->top + m->row - 1);
+    select_row(v, ui, v->shown.row);
     return m->what == MOUSE_DOUBLE ? UI_REDRAW | UI_SHOW_MAP : UI_REDRAW;
 }
 
@@ -507,9 +468,9 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
     if (!ui->now || !refresh(v, ui->now))
         return NULL;
     if (v->filter[0])
-        snprintf(out, cap, "%zu of %zu", v->count, ui->now->regions->count);
+        snprintf(out, cap, "%zu of %zu", v->shown.count, ui->now->regions->count);
     else
-        snprintf(out, cap, "%zu mappings", v->count);
+        snprintf(out, cap, "%zu mappings", v->shown.count);
     return out;
 }
 

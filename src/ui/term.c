@@ -14,6 +14,7 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "ui/keys.h"
 #include "ui/signals.h"
 #include "ui/theme.h"
 
@@ -323,22 +324,10 @@ static int key_of_curses(int code)
     return KEY_CODE_NONE;
 }
 
-static int key_of_char(wint_t c)
+/* Backspace sends ^H on some terminals. */
+static int key_of_input(wint_t c)
 {
-    switch (c) {
-    case '\t':
-        return KEY_CODE_TAB;
-    case '\r':
-    case '\n':
-        return KEY_CODE_ENTER;
-    case 0x1b:
-        return KEY_CODE_ESC;
-    case 0x7f:
-    case KEY_CTRL('h'):
-        return KEY_CODE_BACKSPACE;
-    default:
-        return (int)c;
-    }
+    return c == KEY_CTRL('h') ? KEY_CODE_BACKSPACE : keys_of_char((uint32_t)c);
 }
 
 /* A press of the first button, or a second one soon after at the same place. */
@@ -381,7 +370,7 @@ bool term_event(struct terminal *t, struct term_event *out)
                 return true;
             continue;
         }
-        out->key = kind == KEY_CODE_YES ? key_of_curses((int)c) : key_of_char(c);
+        out->key = kind == KEY_CODE_YES ? key_of_curses((int)c) : key_of_input(c);
         if (out->key != KEY_CODE_NONE)
             return true;
     }

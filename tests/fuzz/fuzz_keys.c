@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         DEMAND(at > was && at <= end);
         char name[KEY_NAME_MAX];
-        const char *again = key_name(name, key);
+        const char *again = keys_name(name, key);
         demand_printable(again, strlen(again));
         DEMAND(strlen(again) < KEY_NAME_MAX);
         int key2 = -1;

@@ -58,7 +58,7 @@ static void test_round_trip(void **state)
     for (int key = 1; key < KEY_CODE_WAIT + 1; key = key == 0x300 ? KEY_CODE_UP : key + 1) {
         char name[KEY_NAME_MAX];
         struct err e = {0};
-        const char *text = key_name(name, key);
+        const char *text = keys_name(name, key);
         int back;
         if (key == '\t' || key == '\r' || key == '\n' || key == 0x1b || key == 0x7f)
             continue; /* these are keys with names of their own */
