@@ -48,6 +48,7 @@ struct target_info {
 struct counters {
     uint64_t min_flt, maj_flt;                   /* /proc/PID/stat fields 10, 12 */
     uint64_t vm_size, rss, rss_anon, rss_file, rss_shmem, swap, pte; /* bytes; status */
+    uint64_t data, stack; /* bytes; VmData, VmStk of status */
     uint64_t threads;
     char run_state; /* 'R', 'S', 'T', 'Z', ...; 0 unknown */
 };

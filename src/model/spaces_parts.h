@@ -29,6 +29,8 @@ struct space {
     struct vmas *prior;   /* what events told of flags before that sample, or NULL */
     struct region_table *made; /* vmas as a table, or NULL */
     struct pagetree *tree; /* never NULL */
+    bool has_stack_limit;
+    uint64_t stack_limit; /* bytes */
     uint64_t brk;         /* where the heap begins or ends, while it is empty; 0 not known */
     uint32_t last_fork;   /* number of its last fork, and the child */
     pid_t last_child;
@@ -48,6 +50,7 @@ struct run_list {
 struct spaces {
     struct geometry g;
     bool thp_always, thp_madvise, numa_balancing;
+    bool exact;              /* samples are (spaces_set_exact) */
     struct space *bucket[SPACE_BUCKETS];
     uint32_t forks;
     struct file_size *files; /* sorted */
