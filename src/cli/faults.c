@@ -123,7 +123,6 @@ static void read_new_program(struct faults *f, pid_t pid, const struct event *la
     const struct moment *now = model_now(f->model);
     struct pagetree *tree = pagetree_create(now->target.geometry.levels);
     struct region_table *regions = read_mappings(f, pid);
-    sites_forget(f->sites, pid);
     if (tree && regions && is_whole(regions)) {
         undo_protections(regions, pid, later, count);
         spaces_sampled(model_spaces(f->model), pid, regions, tree);

@@ -15,9 +15,6 @@ void sites_destroy(struct sites *s); /* NULL is fine */
 void sites_find(struct sites *s, const char *proc_root, const struct fault_entry *e,
                 const struct region_table *regions, struct fault_site *out);
 
-/* The process runs another program now. */
-void sites_forget(struct sites *s, pid_t pid);
-
 /* All counted sites as folded stacks: "region;path;symbol count", one a line. */
 void sites_folded(const struct sites *s, struct buf *out);
 

@@ -50,14 +50,27 @@ static void live_ask_flags(void *ctx)
         watch_ask_flags(s->watch);
 }
 
+/* The thread begins with the first question: without the views of faults there is none. */
+static bool live_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
+                            const struct region *r)
+{
+    struct live_source *s = ctx;
+    struct err e;
+    if (!s->lookup && lookup_start(s->options->proc_root, s->queue, &s->lookup, &e))
+        return false;
+    return lookup_ask(s->lookup, pid, program, ip, r);
+}
+
 void live_source_deinit(struct live_source *s)
 {
     if (s->queue)
         queue_close(s->queue);
     follow_stop(s->follow);
     watch_stop(s->watch);
+    lookup_stop(s->lookup);
     queue_unref(s->queue);
     s->follow = NULL;
+    s->lookup = NULL;
     s->watch = NULL;
     s->queue = NULL;
 }
@@ -100,7 +113,7 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
     *s = (struct live_source){.options = o};
     s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = live_take, .look = live_look,
                                .ask_page = live_ask_page, .ask_flags = live_ask_flags,
-                               .list = list_processes,
+                               .ask_symbol = live_ask_symbol, .list = list_processes,
                                .attach = live_attach};
     return o->pid ? live_attach(s, o->pid, e) : 0;
 }

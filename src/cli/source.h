@@ -4,6 +4,7 @@
 
 #include "cli/options.h"
 #include "sampler/follow.h"
+#include "sampler/lookup.h"
 #include "sampler/watch.h"
 #include "ui/source.h"
 
@@ -13,6 +14,7 @@ struct live_source {
     struct queue *queue; /* of the watched process; NULL while there is none */
     struct watch *watch;
     struct follow *follow; /* with --engine; else NULL */
+    struct lookup *lookup; /* once it was asked; else NULL */
     struct ui_source ui;
 };
 int live_source_init(struct live_source *s, const struct options *o, struct err *e);

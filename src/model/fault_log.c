@@ -31,14 +31,15 @@ static void count(struct fault_top *table, uint64_t *others, uint64_t key,
                   const struct fault_entry *entry)
 {
     enum { PROBES = 16 };
-    uint64_t hash = (key ^ (uint64_t)entry->event.pid << 48) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = (key ^ entry->program << 48) * UINT64_C(0x9e3779b97f4a7c15);
     for (unsigned i = 0; i < PROBES; i++) {
         struct fault_top *t = &table[((hash >> 40) + i) % FAULT_TOP_MAX];
-        if (t->count && (t->key != key || t->pid != entry->event.pid))
+        if (t->count && (t->key != key || t->program != entry->program))
             continue;
         if (!t->count) {
             t->key = key;
             t->pid = entry->event.pid;
+            t->program = entry->program;
             memcpy(t->region, entry->region, sizeof t->region);
         }
         t->count++;

@@ -13,6 +13,7 @@ struct fault_top {
     uint64_t key;   /* an instruction, or the start of a region */
     uint64_t count;
     pid_t pid;
+    uint64_t program; /* as in fault_entry; faults of another one have a row of their own */
     char region[64]; /* raw foreign bytes */
 };
 

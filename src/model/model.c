@@ -11,6 +11,7 @@ struct model {
     bool has_now, has_before;
     struct spaces *spaces;
     struct fault_log log;
+    struct symbols *symbols;
     struct engine_state engine;
     model_event_fn *on_event;
     void *on_event_ctx;
@@ -48,6 +49,7 @@ void model_destroy(struct model *m)
     moment_deinit(&m->before);
     spaces_destroy(m->spaces);
     fault_log_deinit(&m->log);
+    symbols_destroy(m->symbols);
     free(m->detail);
     free(m);
 }
@@ -59,10 +61,15 @@ static int follow_target(struct model *m, const struct target_info *info)
         return 0;
     if (fault_log_init(&m->log))
         return -ENOMEM;
+    m->symbols = symbols_create();
     m->spaces = spaces_create(&info->geometry, info->thp_always, info->thp_madvise);
-    if (m->spaces)
+    if (m->symbols && m->spaces)
         return 0;
     fault_log_deinit(&m->log);
+    symbols_destroy(m->symbols);
+    spaces_destroy(m->spaces);
+    m->symbols = NULL;
+    m->spaces = NULL;
     return -ENOMEM;
 }
 
@@ -169,6 +176,8 @@ static int fold_one(struct model *m, struct record *r)
     case RECORD_EVENTS:
         fold_events(m, r);
         return 0;
+    case RECORD_SYMBOL:
+        return symbols_put(m->symbols, r->site);
     case RECORD_DETAIL:
         free(m->detail);
         m->detail = r->detail;
@@ -206,6 +215,11 @@ const struct fault_log *model_faults(const struct model *m)
     return m->spaces ? &m->log : NULL;
 }
 
+const struct symbols *model_symbols(const struct model *m)
+{
+    return m->symbols;
+}
+
 const struct engine_state *model_engine(const struct model *m)
 {
     return &m->engine;
@@ -223,7 +237,7 @@ void model_settle(struct model *m)
         fault_log_settle(&m->log);
 }
 
-struct spaces *model_spaces(struct model *m)
+struct spaces *model_spaces(const struct model *m)
 {
     return m->spaces;
 }

@@ -7,6 +7,7 @@
 
 #include "model/fault_log.h"
 #include "model/record.h"
+#include "model/symbols.h"
 
 /* A picture of a process at the end of a sample. Immutable. regions and tree are never NULL in a
  * moment that model_now returns. */
@@ -43,6 +44,10 @@ const struct page_detail *model_detail(const struct model *m);
 /* Faults and calls, as folded so far; NULL before the first target. Valid until the next fold. */
 const struct fault_log *model_faults(const struct model *m);
 
+/* Functions and source lines of their instructions, as far as they were asked for; NULL before the
+ * first target. */
+const struct symbols *model_symbols(const struct model *m);
+
 /* The engine that follows them, as it said last; name "" while there is none. */
 const struct engine_state *model_engine(const struct model *m);
 
@@ -57,7 +62,7 @@ void model_on_event(struct model *m, model_event_fn *each, void *ctx);
 void model_settle(struct model *m);
 
 /* The address spaces as the events left them; NULL before the first target. */
-struct spaces *model_spaces(struct model *m);
+struct spaces *model_spaces(const struct model *m);
 
 /* Non-NULL once the target has ended or was lost: a sentence, escaped. */
 const char *model_gone(const struct model *m);

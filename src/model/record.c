@@ -37,6 +37,9 @@ void record_destroy(struct record *r)
     case RECORD_ENGINE:
         free(r->engine);
         break;
+    case RECORD_SYMBOL:
+        free(r->site);
+        break;
     case RECORD_SAMPLE:
     case RECORD_GONE:
         break;

@@ -93,6 +93,15 @@ struct page_detail {
     char object_why[CAN_REASON_MAX];    /* why section and symbol are empty, "" when known */
 };
 
+/* What lies at an instruction of a program, in words. */
+struct site_answer {
+    uint64_t program; /* as in fault_entry */
+    uint64_t ip;
+    char symbol[PAGE_DETAIL_TEXT_MAX]; /* "main+0x1c"; escaped; "" if not known */
+    char source[PAGE_DETAIL_TEXT_MAX]; /* "t.c:12"; escaped; "" if not known */
+    char why[CAN_REASON_MAX];          /* why one of them is empty; "" when both are known */
+};
+
 enum record_type {
     RECORD_TARGET,  /* a target, new or changed by exec: what was known of pages is void */
     RECORD_REGIONS, /* all its mappings */
@@ -101,6 +110,7 @@ enum record_type {
     RECORD_DETAIL,  /* the answer to a question about one page */
     RECORD_EVENTS,  /* faults, calls and lives of processes, in kernel order */
     RECORD_ENGINE,  /* the state of the engine that follows them */
+    RECORD_SYMBOL,  /* the answer to a question about an instruction */
     RECORD_GONE     /* the target has ended or can no longer be watched */
 };
 
@@ -126,6 +136,7 @@ struct record {
             size_t count;
         } events;
         struct engine_state *engine;   /* owned */
+        struct site_answer *site;      /* owned */
         struct {
             int error;                 /* 0: it ended; otherwise negative errno */
             char text[CAN_REASON_MAX]; /* one sentence */

@@ -90,7 +90,8 @@ int space_reset(struct spaces *s, struct space *sp)
         return -ENOMEM;
     }
     space_release(sp);
-    *sp = (struct space){.next = sp->next, .pid = sp->pid, .table = table, .tree = tree};
+    *sp = (struct space){.next = sp->next, .pid = sp->pid, .program = ++s->programs,
+                         .table = table, .tree = tree};
     return 0;
 }
 
@@ -189,6 +190,12 @@ const struct region_table *spaces_regions(const struct spaces *s, pid_t pid)
     if (sp->vmas && !sp->made)
         sp->made = vmas_table(sp->vmas);
     return sp->vmas ? sp->made : sp->table;
+}
+
+uint64_t spaces_program(const struct spaces *s, pid_t pid)
+{
+    const struct space *sp = spaces_find(s, pid);
+    return sp ? sp->program : 0;
 }
 
 const struct pagetree *spaces_tree(const struct spaces *s, pid_t pid)

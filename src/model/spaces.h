@@ -50,6 +50,8 @@ struct fault_entry {
     struct path_verdict verdict;
     char region[64];    /* raw foreign bytes of the region's name (last path component), or "" */
     uint64_t region_start; /* 0: none */
+    uint64_t program;      /* that ran: another one for each process, and after each exec; 0: not
+                              known */
     struct page before;
     struct observation observed; /* what the kernel showed of it, where evidence is taken */
 };
@@ -61,6 +63,8 @@ bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *ou
 
 /* What is known of a process now, or NULL; borrowed until the next call. */
 const struct region_table *spaces_regions(const struct spaces *s, pid_t pid);
+/* The program that a process runs now, as in fault_entry; 0 if it is not known. */
+uint64_t spaces_program(const struct spaces *s, pid_t pid);
 const struct pagetree *spaces_tree(const struct spaces *s, pid_t pid);
 
 #endif

@@ -307,6 +307,7 @@ void space_fault(struct spaces *s, struct space *sp, const struct event *e,
     struct place p;
     out->event = *e;
     out->before = page_of(PAGE_UNKNOWN, 0);
+    out->program = sp ? sp->program : 0;
     if (!sp || sp->lost) {
         p.is = PLACE_NONE;
         name_region(&p, out);

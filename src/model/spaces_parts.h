@@ -19,6 +19,7 @@ enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256 };
 struct space {
     struct space *next;   /* in its bucket */
     pid_t pid;
+    uint64_t program;     /* see fault_entry */
     bool complete;        /* all mappings are known */
     bool lost;            /* out of memory: nothing is known until the next sample */
     bool heard;           /* an event of its own has come */
@@ -53,6 +54,7 @@ struct spaces {
     bool exact;              /* samples are (spaces_set_exact) */
     struct space *bucket[SPACE_BUCKETS];
     uint32_t forks;
+    uint64_t programs;       /* so far */
     struct file_size *files; /* sorted */
     size_t file_count, file_cap;
     struct region_table *hint; /* see spaces_hint; or NULL */

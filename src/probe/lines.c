@@ -14,6 +14,7 @@
 #include "probe/lines_parts.h"
 #include "probe/mapped.h"
 #include "probe/object.h"
+#include "probe/procdir.h"
 #include "probe/symbol.h"
 
 enum { FILES_MAX = 16, JITS_MAX = 4 };
@@ -273,4 +274,25 @@ void lines_find(struct lines *l, int process_fd, pid_t pid, const struct region 
         close(fd);
     limit_memory(l);
     look_up(f, r, ip, out);
+}
+
+static bool find_through(struct lines *l, const char *proc_root, pid_t through, pid_t pid,
+                         const struct region *r, uint64_t ip, struct line_answer *out)
+{
+    struct procdir d;
+    if (procdir_open(proc_root, through, &d, NULL))
+        return false;
+    lines_find(l, d.fd, pid, r, ip, out);
+    procdir_close(&d);
+    return out->symbol[0] != '\0';
+}
+
+void lines_find_of(struct lines *l, const char *proc_root, pid_t pid, const struct region *r,
+                   uint64_t ip, struct line_answer *out)
+{
+    struct line_answer own;
+    *out = (struct line_answer){.why = "the process has ended"};
+    if (!find_through(l, proc_root, pid, pid, r, ip, out) &&
+        find_through(l, NULL, getpid(), pid, r, ip, &own))
+        *out = own;
 }

@@ -27,4 +27,10 @@ struct line_answer {
 void lines_find(struct lines *l, int process_fd, pid_t pid, const struct region *r, uint64_t ip,
                 struct line_answer *out);
 
+/* The same for a process named by its pid below proc_root (NULL: /proc). One that has ended can no
+ * longer be asked for its files: then those of our own root are looked at, which device and inode
+ * identify. */
+void lines_find_of(struct lines *l, const char *proc_root, pid_t pid, const struct region *r,
+                   uint64_t ip, struct line_answer *out);
+
 #endif

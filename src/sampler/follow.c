@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "sampler/thread.h"
 
 /* A program that has just been started is looked at more often: it may end soon. */
 enum { DRAIN_MS = 20, DRAIN_FIRST_MS = 1, FIRST_MS = 1000, STATE_MS = 200 };
@@ -133,16 +132,6 @@ static void follow_free(struct follow *f)
     free(f);
 }
 
-static int start_thread(struct follow *f)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(&f->thread, NULL, follow_main, f);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return -rc;
-}
-
 int follow_start(const char *name, const struct engine_options *options, struct queue *queue,
                  struct follow **out, struct err *e)
 {
@@ -155,7 +144,7 @@ int follow_start(const char *name, const struct engine_options *options, struct 
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->opened, NULL);
     f->stop_fd = eventfd(0, EFD_CLOEXEC);
-    int rc = f->stop_fd < 0 ? -errno : start_thread(f);
+    int rc = f->stop_fd < 0 ? -errno : thread_start(follow_main, f, &f->thread);
     if (rc) {
         follow_free(f);
         return err_set(e, rc, "cannot start the events thread: %s", strerror(-rc));

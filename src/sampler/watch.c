@@ -2,14 +2,12 @@
 #include "sampler/watch.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/io.h"
+#include "sampler/thread.h"
 
 struct watch {
     struct sampler_options options;
@@ -82,10 +80,9 @@ static bool take_wishes(struct watch *w, struct sampler *s, uint64_t *address)
 /* Waits until `deadline`, answering questions about pages meanwhile. False when it is over. */
 static bool wait_until(struct watch *w, struct sampler *s, uint64_t deadline)
 {
-    const struct timespec until = {(time_t)(deadline / 1000000000), (long)(deadline % 1000000000)};
-    int rc = 0;
+    bool in_time = true;
     pthread_mutex_lock(&w->lock);
-    while (!w->stop && rc != ETIMEDOUT) {
+    while (!w->stop && in_time) {
         uint64_t address;
         if (take_wishes(w, s, &address)) {
             pthread_mutex_unlock(&w->lock);
@@ -93,7 +90,7 @@ static bool wait_until(struct watch *w, struct sampler *s, uint64_t deadline)
             pthread_mutex_lock(&w->lock);
             continue;
         }
-        rc = pthread_cond_timedwait(&w->changed, &w->lock, &until);
+        in_time = thread_wait(&w->changed, &w->lock, deadline);
     }
     bool go_on = !w->stop;
     pthread_mutex_unlock(&w->lock);
@@ -151,19 +148,6 @@ static void *watch_main(void *arg)
     return NULL;
 }
 
-static int start_thread(struct watch *w)
-{
-    pthread_t thread;
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(&thread, NULL, watch_main, w);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (!rc)
-        pthread_detach(thread);
-    return -rc;
-}
-
 int watch_start(const struct sampler_options *options, uint64_t refresh_ns, struct queue *queue,
                 struct watch **out, struct err *e)
 {
@@ -176,18 +160,16 @@ int watch_start(const struct sampler_options *options, uint64_t refresh_ns, stru
     w->proc_root = options->proc_root ? strdup(options->proc_root) : NULL;
     w->options.proc_root = w->proc_root;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    thread_cond_init(&w->changed);
     w->queue = queue_ref(queue);
-    int rc = start_thread(w);
+    pthread_t thread;
+    int rc = thread_start(watch_main, w, &thread);
     if (rc) {
         atomic_store(&w->refs, 1);
         watch_unref(w);
         return err_set(e, rc, "cannot start the sampler thread: %s", strerror(-rc));
     }
+    pthread_detach(thread);
     *out = w;
     return 0;
 }
@@ -197,14 +179,12 @@ void watch_stop(struct watch *w)
     if (!w)
         return;
     const uint64_t deadline = io_now_ns() + 200000000;
-    const struct timespec until = {(time_t)(deadline / 1000000000), (long)(deadline % 1000000000)};
     queue_close(w->queue);
     pthread_mutex_lock(&w->lock);
     w->stop = true;
     pthread_cond_broadcast(&w->changed);
-    int rc = 0;
-    while (!w->ended && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    while (!w->ended && thread_wait(&w->changed, &w->lock, deadline))
+        ;
     pthread_mutex_unlock(&w->lock);
     watch_unref(w);
 }

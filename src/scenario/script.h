@@ -21,7 +21,10 @@ struct script_error {
 
 enum { NAME_MAX_BYTES = 31 };
 
-/* "a", "a[3]", "a[0:16]", "child:a[3]". Pages are those of the mapping's own page size. */
+/* "a", "a[3]", "a[0:16]", "child:a[3]". Pages are those of the mapping's own page size. Two names
+ * are there from the beginning: "heap", from where the break was when the process began, and
+ * "stack", all of it, its lowest page first. What `malloc P` gave is a target named P: all pages
+ * that hold a byte of it. */
 struct target {
     char process[NAME_MAX_BYTES + 1]; /* "": the statement's own */
     char name[NAME_MAX_BYTES + 1];    /* "": none was written */
@@ -42,8 +45,9 @@ enum statement_kind {
     ST_READ, ST_WRITE, ST_EXEC, ST_SYSREAD, ST_VMREAD, ST_VMWRITE, ST_MEMREAD, ST_MEMWRITE,
     ST_EVICT, ST_CLEAR_REFS, ST_UFFD,
     ST_FORK, ST_WAIT, ST_EXIT, ST_KILL,
+    ST_RLIMIT, ST_SETUID, ST_SYSCALL,
     ST_REPEAT, ST_END,
-    ST_EXPECT,
+    ST_EXPECT, ST_UNTIL,
     ST_N
 };
 const char *statement_name(enum statement_kind kind); /* the keyword, "remap-file" */
@@ -116,35 +120,53 @@ struct expect {
     enum expect_kind kind;
     struct target a, b;      /* b: the second of same-frame and different-frame */
     enum compare op;
-    int64_t n;               /* a count, a byte, bytes of a DELTA (signed) */
+    int64_t n;               /* a count, a byte, bytes of a DELTA (signed); EX_PATH, EX_OBSERVED: of
+                                `x N`; -1 without: each fault, and at least one */
     int number;              /* errno of EX_ERRNO, or signal of EX_SIGNAL */
     int code;                /* si_code of EX_SIGNAL; 0: any */
     char code_name[16];      /* "BUS_ADRERR", or "" */
     uint8_t which;           /* enum expect_counter, expect_hugepages */
-    uint8_t path;            /* EX_PATH, EX_OBSERVED: enum path (model/path.h) */
+    uint8_t path;            /* EX_PATH, EX_OBSERVED: enum path (model/path.h); EX_OBSERVED takes
+                                any kernel function: then PATH_UNKNOWN, and its name in text */
     uint8_t how;             /* enum path_how */
     char vmflag[3];
     char perms[5];
-    const char *text;        /* EX_NAME */
+    const char *text;        /* EX_NAME, EX_OBSERVED */
     struct state_count states[EXPECT_STATES_MAX];
     unsigned state_count;
 };
+
+/* An argument of a raw system call. */
+enum call_arg_kind { ARG_NUMBER, ARG_ADDRESS, ARG_FD };
+struct call_arg {
+    uint8_t kind;                /* enum call_arg_kind */
+    char name[NAME_MAX_BYTES + 1]; /* of the mapping or the descriptor */
+    uint64_t value;              /* a number (two's complement), or the page in the mapping */
+};
+enum { CALL_ARGS_MAX = 6 };
 
 /* One statement. Which fields count depends on the kind. */
 struct statement {
     enum statement_kind kind;
     struct place at;
     char process[NAME_MAX_BYTES + 1]; /* that runs it; "main" without a prefix */
-    const char *text;        /* ST_TITLE, ST_ABOUT, ST_NOTE */
+    bool prefixed;           /* the process was written */
+    const char *text;        /* title, about, note; open: a path of this machine, or NULL */
     struct target target;    /* A[..] or PROC:A[..] */
     char name[NAME_MAX_BYTES + 1];  /* F, FD, P, PROC, or A of map, remap */
-    char other[NAME_MAX_BYTES + 1]; /* `open FD F`: F */
-    uint64_t size;           /* of file, remap, grow-stack, malloc; repeat: how often */
+    char other[NAME_MAX_BYTES + 1]; /* `open FD F`: F, "" if text is a path; syscall: the
+                                descriptor that its result becomes, or "" */
+    uint64_t size;           /* of file, remap, grow-stack, malloc, rlimit (UINT64_MAX: unlimited);
+                                repeat: how often; until: seconds */
     int64_t delta;           /* brk +SIZE|-SIZE; remap-file: FILEPAGE */
-    uint8_t prot;            /* protect */
-    int number;              /* advise: MADV_...; kill: signal; clear-refs: value; write: byte, -1 none */
+    uint8_t prot;            /* protect: PROT_READ | ... */
+    int number;              /* advise: MADV_...; kill: signal; clear-refs: value;
+                                write: byte, -1 none; rlimit: RLIMIT_...; setuid: uid;
+                                syscall: its number */
     unsigned flags;          /* open: O_...; lockall: MCL_...; lock onfault: 1; remap maymove: 1;
                                 uffd: 1 wp, 2 missing */
+    struct call_arg args[CALL_ARGS_MAX]; /* syscall */
+    unsigned arg_count;
     uint8_t file_kind;       /* enum file_kind */
     struct map_args map;
     struct need need;

@@ -49,7 +49,8 @@ int app_init(struct app *a, const struct ui_options *options, struct ui_source *
     a->ui.source = source;
     a->ui.look = look;
     a->view = a->back = options->pick ? APP_PICKER : APP_MAP;
-    a->model = model_create();
+    a->ui.model = a->model = model_create();
+    a->ui.asked = a->asked;
     bool complete = a->model != NULL;
     for (size_t i = 0; complete && i < APP_VIEWS; i++)
         complete = (a->views[i] = app_views[i]->create()) != NULL;

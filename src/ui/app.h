@@ -28,6 +28,7 @@ struct app {
     const struct ui_options *options;
     struct ui_state ui;
     struct model *model;
+    struct asked_site asked[ASKED_SITES_MAX];
     void *views[APP_VIEWS];
     size_t view, back; /* the view shown, and the one shown before it */
 

@@ -116,6 +116,22 @@ static const char *access_word(const struct fault_entry *f)
     }
 }
 
+static void put_where(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
+{
+    unsigned long long ip = f->event.fault.ip;
+    const struct site_answer *a = fault_site(ui, f->event.pid, f->program, ip);
+    if (!ip)
+        putf(p, "by", "? the instruction is not known");
+    else if (!a)
+        putf(p, "by", "the instruction at %llx", ip);
+    else if (!a->symbol[0])
+        putf(p, "by", "the instruction at %llx: %s", ip, a->why);
+    else if (!a->source[0])
+        putf(p, "by", "%s, at %llx (no line: %s)", a->symbol, ip, a->why);
+    else
+        putf(p, "by", "%s, %s, at %llx", a->symbol, a->source, ip);
+}
+
 static void put_fault(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
 {
     static const char *const protections[] = {
@@ -133,10 +149,7 @@ static void put_fault(struct pen *p, const struct ui_state *ui, const struct fau
     put(p, 1, true, STYLE(COLOR_TITLE), text);
     putf(p, "who", "process %d, thread %d, at %s s", (int)f->event.pid, (int)f->event.tid,
          fault_time(time, ui, f->event.t_ns, sizeof time - 1));
-    if (f->event.fault.ip)
-        putf(p, "ip", "%llx", (unsigned long long)f->event.fault.ip);
-    else
-        putf(p, "ip", "? not known");
+    put_where(p, ui, f);
 }
 
 /* One branch: the question, and the answer beside it or, on a narrow screen, below it. */

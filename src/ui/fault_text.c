@@ -48,6 +48,44 @@ const char *fault_region(char out[FAULT_NAME_MAX], const char *raw, size_t cap, 
     return out;
 }
 
+/* Only of a program that still runs: where its files are mapped is not known of another one. */
+static void ask_site(const struct ui_state *ui, pid_t pid, uint64_t program, uint64_t ip)
+{
+    const struct spaces *spaces = model_spaces(ui->model);
+    if (!ui->source->ask_symbol || !program || spaces_program(spaces, pid) != program)
+        return;
+    const struct region_table *regions = spaces_regions(spaces, pid);
+    const struct region *r = regions ? region_table_at(regions, ip) : NULL;
+    struct asked_site *asked = &ui->asked[(ip ^ program * 31) % ASKED_SITES_MAX];
+    if (!r || (asked->program == program && asked->ip == ip))
+        return;
+    if (ui->source->ask_symbol(ui->source->ctx, pid, program, ip, r))
+        *asked = (struct asked_site){program, ip};
+}
+
+const struct site_answer *fault_site(const struct ui_state *ui, pid_t pid, uint64_t program,
+                                     uint64_t ip)
+{
+    const struct symbols *symbols = model_symbols(ui->model);
+    const struct site_answer *a = symbols ? symbols_find(symbols, program, ip) : NULL;
+    if (!a && symbols && ip)
+        ask_site(ui, pid, program, ip);
+    return a;
+}
+
+const char *fault_where(char out[FAULT_NAME_MAX], const struct ui_state *ui, pid_t pid,
+                        uint64_t program, uint64_t ip, unsigned cols)
+{
+    const struct site_answer *a = fault_site(ui, pid, program, ip);
+    if (!a || !a->symbol[0])
+        snprintf(out, FAULT_NAME_MAX, ip ? "%llx" : "?", (unsigned long long)ip);
+    else if (a->source[0] && text_columns(a->symbol) + 1 + text_columns(a->source) <= cols)
+        snprintf(out, FAULT_NAME_MAX, "%s %s", a->symbol, a->source);
+    else
+        snprintf(out, FAULT_NAME_MAX, "%s", a->symbol);
+    return out;
+}
+
 static unsigned args_of(uint8_t call)
 {
     static const uint8_t args[CALL_N] = {

@@ -8,7 +8,7 @@
 
 #include "ui/view.h"
 
-enum { FAULT_NAME_MAX = 300, FAULT_CALL_MAX = 256 };
+enum { FAULT_NAME_MAX = 600, FAULT_CALL_MAX = 256 };
 
 /* Entry n of the log (entries are numbered from the first one ever), or NULL: not yet shown, or no
  * longer kept. */
@@ -24,6 +24,14 @@ const char *fault_path(char *out, size_t cap, enum path path, enum path_how how,
 
 /* The region's name, escaped, or what stands for it. Returns out. */
 const char *fault_region(char out[FAULT_NAME_MAX], const char *raw, size_t cap, uint64_t start);
+
+/* What lies at an instruction, or NULL: not known, or not yet: then the source is asked. */
+const struct site_answer *fault_site(const struct ui_state *ui, pid_t pid, uint64_t program,
+                                     uint64_t ip);
+/* "main+0x1c t.c:12", or of it what fits into `cols` columns (never a part of the line's number), or
+ * the address while no more is known. Returns out. */
+const char *fault_where(char out[FAULT_NAME_MAX], const struct ui_state *ui, pid_t pid,
+                        uint64_t program, uint64_t ip, unsigned cols);
 
 /* "mmap(0, 0x1000, 3, 0x22, ...) = 0x7f..." Returns out. */
 const char *fault_call(char out[FAULT_CALL_MAX], const struct event *e);

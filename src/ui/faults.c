@@ -35,7 +35,7 @@ static void destroy(void *view)
 
 /* --- walking the log --- */
 
-static bool fault_matches(const struct fault_entry *f, const char *what)
+static bool fault_matches(const struct ui_state *ui, const struct fault_entry *f, const char *what)
 {
     char text[FAULT_NAME_MAX];
     snprintf(text, sizeof text, "0x%llx", (unsigned long long)f->event.fault.address);
@@ -43,16 +43,26 @@ static bool fault_matches(const struct fault_entry *f, const char *what)
         return true;
     fault_path(text, sizeof text, (enum path)f->verdict.path, (enum path_how)f->verdict.how,
                f->verdict.sure);
+    if (strcasestr(text, what))
+        return true;
+    fault_where(text, ui, f->event.pid, f->program, f->event.fault.ip, UINT32_MAX);
     return strcasestr(text, what) != NULL;
 }
 
-static bool entry_matches(const struct fault_entry *f, const char *what)
+/* A number means a thread or process too, if it is all of its number. */
+static bool entry_matches(const struct ui_state *ui, const struct fault_entry *f, const char *what)
 {
     char text[FAULT_CALL_MAX];
     if (!*what)
         return true;
+    snprintf(text, sizeof text, "%d", (int)f->event.tid);
+    if (!strcmp(text, what))
+        return true;
+    snprintf(text, sizeof text, "%d", (int)f->event.pid);
+    if (!strcmp(text, what))
+        return true;
     if (f->event.type == EVENT_FAULT)
-        return fault_matches(f, what);
+        return fault_matches(ui, f, what);
     return strcasestr(fault_call(text, &f->event), what) != NULL;
 }
 
@@ -62,7 +72,7 @@ static bool find_older(const struct faults_view *v, const struct ui_state *ui, u
 {
     for (uint64_t oldest = fault_oldest(ui); n-- > oldest;) {
         const struct fault_entry *f = fault_entry(ui, n);
-        if (f && entry_matches(f, v->filter)) {
+        if (f && entry_matches(ui, f, v->filter)) {
             *found = n;
             return true;
         }
@@ -75,7 +85,7 @@ static bool find_newer(const struct faults_view *v, const struct ui_state *ui, u
 {
     for (; n < ui->entries; n++) {
         const struct fault_entry *f = fault_entry(ui, n);
-        if (f && entry_matches(f, v->filter)) {
+        if (f && entry_matches(ui, f, v->filter)) {
             *found = n;
             return true;
         }
@@ -92,9 +102,9 @@ static bool selected(const struct faults_view *v, const struct ui_state *ui, uin
 
 /* --- drawing --- */
 
-enum column { COL_ADDRESS, COL_ACCESS, COL_PATH, COL_TIME, COL_TID, COL_REGION, COL_IP, COL_N };
+enum column { COL_ADDRESS, COL_ACCESS, COL_PATH, COL_TIME, COL_TID, COL_REGION, COL_WHERE, COL_N };
 
-enum { MARK_COLS = 2, PATH_COLS = 32, REGION_COLS = 40 };
+enum { MARK_COLS = 2, PATH_COLS = 32, REGION_COLS = 40, WHERE_COLS = 32 };
 
 /* In the order in which they get their place. */
 static const struct {
@@ -102,12 +112,12 @@ static const struct {
     unsigned cols;
 } columns[COL_N] = {
     [COL_ADDRESS] = {"ADDRESS", 13}, [COL_ACCESS] = {"A", 2},   [COL_PATH] = {"PATH", 20},
-    [COL_TIME] = {"TIME", 12},       [COL_TID] = {"TID", 8},    [COL_REGION] = {"REGION", 10},
-    [COL_IP] = {"IP", 13},
+    [COL_TIME] = {"TIME", 11},       [COL_TID] = {"TID", 8},    [COL_REGION] = {"REGION", 10},
+    [COL_WHERE] = {"WHERE", 14},
 };
 
 static const enum column shown_order[COL_N] = {
-    COL_TIME, COL_TID, COL_ADDRESS, COL_ACCESS, COL_REGION, COL_PATH, COL_IP};
+    COL_TIME, COL_TID, COL_ADDRESS, COL_ACCESS, COL_REGION, COL_PATH, COL_WHERE};
 
 struct table {
     unsigned col[COL_N], width[COL_N]; /* width 0: no room */
@@ -135,12 +145,14 @@ static void place_columns(struct table *t, unsigned cols)
         t->width[c] = width;
         left -= width;
     }
-    left = widen(t, COL_ADDRESS, 17, cols >= 100 ? left : 0);
+    left = widen(t, COL_REGION, 14, left);
+    left = widen(t, COL_WHERE, WHERE_COLS, left);
     left = widen(t, COL_PATH, PATH_COLS - 8, left);
     left = widen(t, COL_REGION, REGION_COLS / 2, left);
     left = widen(t, COL_PATH, PATH_COLS, left);
-    left = widen(t, COL_IP, 17, left);
-    widen(t, COL_REGION, REGION_COLS, left);
+    left = widen(t, COL_ADDRESS, 17, left);
+    left = widen(t, COL_REGION, REGION_COLS, left);
+    widen(t, COL_WHERE, 3 * WHERE_COLS, left);
     for (unsigned i = 0; i < COL_N; i++) {
         t->col[shown_order[i]] = col;
         col += t->width[shown_order[i]];
@@ -183,10 +195,7 @@ static void cell_text(const struct ui_state *ui, const struct fault_entry *f, en
                    verdict->sure);
         break;
     default:
-        if (f->event.fault.ip)
-            address_text(out, FAULT_NAME_MAX, f->event.fault.ip, cols);
-        else
-            snprintf(out, FAULT_NAME_MAX, "?");
+        fault_where(out, ui, f->event.pid, f->program, f->event.fault.ip, cols);
     }
 }
 

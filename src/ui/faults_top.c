@@ -128,39 +128,83 @@ static void take_top(struct faults_view *v, const struct ui_state *ui)
                                        FAULTS_TOP_ROWS);
 }
 
-static void top_text(const struct faults_view *v, const struct fault_top *t, char *out, size_t cap)
+/* Columns of a top: a row is text, or, of an instruction, the place and the region. */
+enum { TOP_NAME = 18, TOP_WHERE = 9, TOP_REGION_COLS = 24 };
+
+static unsigned where_cols(unsigned cols)
 {
-    char name[FAULT_NAME_MAX];
-    if (v->kind == KIND_PATH) {
-        fault_path(out, cap, (enum path)(t->key / HOWS), (enum path_how)(t->key % HOWS), true);
-        return;
-    }
-    uint64_t start = v->kind == KIND_REGION ? t->key : 1;
-    fault_region(name, t->region, sizeof t->region, start);
-    snprintf(out, cap, "%-8d %-16llx %s", (int)t->pid, (unsigned long long)t->key, name);
+    return cols > 2 * TOP_REGION_COLS ? cols - TOP_REGION_COLS : cols;
 }
 
-static void draw_row(const struct faults_view *v, struct area line, size_t row)
+static void draw_site(const struct ui_state *ui, const struct fault_top *t, struct area a,
+                      struct style s)
+{
+    char text[FAULT_NAME_MAX];
+    struct area rest = area_part(a, TOP_WHERE, 0, a.cols, 1);
+    unsigned cols = where_cols(rest.cols);
+    fault_where(text, ui, t->pid, t->program, t->key, cols - 1);
+    area_printf(a, 0, 0, s, "%d", (int)t->pid);
+    area_text(rest, 0, 0, cols - 1, text, s);
+    fault_region(text, t->region, sizeof t->region, 1);
+    area_text(rest, cols, 0, rest.cols, text, s);
+}
+
+static void draw_name(const struct faults_view *v, const struct ui_state *ui,
+                      const struct fault_top *t, struct area a, struct style s)
+{
+    char name[FAULT_NAME_MAX];
+    if (v->kind == KIND_SITE) {
+        draw_site(ui, t, a, s);
+        return;
+    }
+    if (v->kind == KIND_PATH) {
+        fault_path(name, sizeof name, (enum path)(t->key / HOWS), (enum path_how)(t->key % HOWS),
+                   true);
+        area_text(a, 0, 0, a.cols, name, s);
+        return;
+    }
+    fault_region(name, t->region, sizeof t->region, t->key);
+    unsigned col = area_printf(a, 0, 0, s, "%-8d %-16llx ", (int)t->pid,
+                               (unsigned long long)t->key);
+    area_text(a, col, 0, a.cols, name, s);
+}
+
+static void draw_row(const struct faults_view *v, const struct ui_state *ui, struct area line,
+                     size_t row)
 {
     const struct fault_top *t = &v->rows[row];
     struct style s = STYLE(COLOR_DEFAULT);
-    char text[FAULT_NAME_MAX + 40];
     if (row == v->top.row)
         s.bg = COLOR_CURSOR;
     area_fill(line, s, ' ');
     area_put(line, 0, 0, row == v->top.row ? '>' : ' ', s);
     area_printf(line, 2, 0, s, "%10llu %3u%%", (unsigned long long)t->count,
                 (unsigned)((double)t->count * 100 / (double)v->faults));
-    top_text(v, t, text, sizeof text);
-    area_text(line, 18, 0, line.cols, text, s);
+    draw_name(v, ui, t, area_part(line, TOP_NAME, 0, line.cols, 1), s);
+}
+
+static void draw_titles(const struct faults_view *v, struct area a)
+{
+    static const char *const titles[] = {
+        [KIND_PATH] = "PATH", [KIND_SITE] = "PID      WHERE", [KIND_REGION] =
+        "PID      START            MAPPING"};
+    struct style s = STYLE(COLOR_TITLE);
+    struct area rest = area_part(a, TOP_NAME, 0, a.cols, 1);
+    area_text(a, 6, 0, a.cols, "FAULTS", s);
+    area_text(rest, 0, 0, rest.cols, titles[v->kind], s);
+    if (v->kind == KIND_SITE && rest.cols > TOP_WHERE)
+        area_text(rest, TOP_WHERE + where_cols(rest.cols - TOP_WHERE), 0, rest.cols, "FIRST IN",
+                  s);
+    if (!v->others)
+        return;
+    char text[48];
+    int n = snprintf(text, sizeof text, "%llu elsewhere", (unsigned long long)v->others);
+    if ((unsigned)n + 56 < a.cols)
+        area_text(a, a.cols - (unsigned)n - 1, 0, a.cols, text, STYLE(COLOR_DIM));
 }
 
 void faults_draw_top(struct faults_view *v, const struct ui_state *ui, struct area a)
 {
-    static const char *const titles[] = {
-        [KIND_PATH] = "    FAULTS       PATH",
-        [KIND_SITE] = "    FAULTS       PID      IP               FIRST IN",
-        [KIND_REGION] = "    FAULTS       PID      START            MAPPING"};
     take_top(v, ui);
     v->head++;
     if (!v->top.count) {
@@ -168,11 +212,9 @@ void faults_draw_top(struct faults_view *v, const struct ui_state *ui, struct ar
         return;
     }
     list_fit(&v->top, v->top.count, a.rows > 1 ? a.rows - 1 : 0);
-    area_text(a, 1, 0, a.cols, titles[v->kind], STYLE(COLOR_TITLE));
-    if (v->others)
-        area_printf(a, 56, 0, STYLE(COLOR_DIM), "%llu elsewhere", (unsigned long long)v->others);
+    draw_titles(v, area_part(a, 0, 0, a.cols, 1));
     for (unsigned i = 0; i < v->top.height && v->top.top + i < v->top.count; i++)
-        draw_row(v, area_part(a, 0, i + 1, a.cols, 1), v->top.top + i);
+        draw_row(v, ui, area_part(a, 0, i + 1, a.cols, 1), v->top.top + i);
 }
 
 bool faults_top_address(const struct faults_view *v, uint64_t *address)

@@ -3,6 +3,7 @@
 #ifndef VMSCOPE_UI_SOURCE_H
 #define VMSCOPE_UI_SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,6 +29,11 @@ struct ui_source {
 
     /* Reads the VmFlags of all mappings once more; dear for a large target. May be NULL. */
     void (*ask_flags)(void *ctx);
+
+    /* What lies at an instruction of a program (as in fault_entry) that a process runs; *r holds it
+     * and is copied. Answered by a RECORD_SYMBOL. False: not now, ask again later. May be NULL. */
+    bool (*ask_symbol)(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
+                       const struct region *r);
 
     /* The process list, and the choice of a process to watch from now on. May be NULL. 0 or a
      * negative errno with *e set. */

@@ -36,8 +36,16 @@ struct event_rates {
     bool known;
 };
 
+/* An instruction that the source was asked for. */
+struct asked_site {
+    uint64_t program, ip;
+};
+enum { ASKED_SITES_MAX = 1024 };
+
 /* What every view sees and shares. */
 struct ui_state {
+    const struct model *model;
+    struct asked_site *asked;    /* ASKED_SITES_MAX of them, each in the slot of its hash */
     const struct moment *now;    /* the moment shown, live or frozen; NULL before the first */
     const struct moment *before; /* the one before it, or NULL */
     const struct page_detail *detail; /* of the page under the cursor, or NULL */

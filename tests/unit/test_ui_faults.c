@@ -23,6 +23,8 @@ struct feed {
     uint64_t samples, made; /* so far */
     unsigned first, later;  /* faults with the first sample, and with each of the others */
     struct engine_state engine;
+    bool symbols;           /* instructions lie in a program, and are known when asked for */
+    unsigned asked, refused; /* questions so far, and those still to be refused */
 };
 
 static void push(struct feed *f, struct record *r)
@@ -43,7 +45,7 @@ static void push_target(struct feed *f)
     push(f, r);
     r = record_create(RECORD_REGIONS, PID, 1);
     r->regions = region_table_create();
-    r->regions->v = calloc(2, sizeof *r->regions->v);
+    r->regions->v = calloc(3, sizeof *r->regions->v);
     r->regions->count = 2;
     r->regions->v[0] = (struct region){.start = 0x7f0000000000, .end = 0x7f0000400000,
                                        .perms = REGION_R | REGION_W, .kind = REGION_ANON,
@@ -51,6 +53,13 @@ static void push_target(struct feed *f)
     r->regions->v[1] = (struct region){.start = 0x7f0002000000, .end = 0x7f0002010000,
                                        .perms = REGION_R, .kind = REGION_FILE,
                                        .name = "/usr/lib/libc.so.6"};
+    if (f->symbols) {
+        memmove(r->regions->v + 1, r->regions->v, 2 * sizeof *r->regions->v);
+        r->regions->v[0] = (struct region){.start = 0x400000, .end = 0x402000,
+                                           .perms = REGION_R | REGION_X, .kind = REGION_FILE,
+                                           .name = "/usr/bin/redis"};
+        r->regions->count = 3;
+    }
     push(f, r);
     r = record_create(RECORD_PAGES, PID, 1);
     r->pages.start = 0x7f0000000;
@@ -135,10 +144,36 @@ static void ask_page(void *ctx, uint64_t address)
     (void)address;
 }
 
+static bool ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
+                       const struct region *r)
+{
+    struct feed *f = ctx;
+    assert_int_equal(pid, PID);
+    assert_string_equal(r->name, "/usr/bin/redis");
+    if (f->refused) {
+        f->refused--;
+        return false;
+    }
+    f->asked++;
+    struct record *answer = record_create(RECORD_SYMBOL, PID, 1);
+    answer->site = calloc(1, sizeof *answer->site);
+    answer->site->program = program;
+    answer->site->ip = ip;
+    snprintf(answer->site->symbol, sizeof answer->site->symbol, "dictSetVal+0x%x",
+             (unsigned)(ip - 0x401000 + 0x3c));
+    if (ip == 0x401000)
+        snprintf(answer->site->source, sizeof answer->site->source, "dict.c:412");
+    else
+        snprintf(answer->site->why, sizeof answer->site->why, "the reason");
+    push(f, answer);
+    return true;
+}
+
 static char *frame(struct feed f, bool ascii, unsigned cols, unsigned rows, const char *keys)
 {
     struct ui_options o = {.ascii = ascii};
-    struct ui_source s = {.ctx = &f, .fd = -1, .take = take, .step = step, .ask_page = ask_page};
+    struct ui_source s = {.ctx = &f, .fd = -1, .take = take, .step = step, .ask_page = ask_page,
+                          .ask_symbol = ask_symbol};
     struct buf out = {0};
     struct err e = {0};
     if (ui_headless(&o, &s, cols, rows, keys, &out, &e))
@@ -170,7 +205,7 @@ static void test_list(void **state)
     assert_non_null(oldest);
     assert_true(newest < oldest);
     free(text);
-    check(ten, "4", "4711    7f0000000000     w ", NULL);
+    check(ten, "4", "4711    7f0000000000 w ", NULL);
     check(ten, "4", "do_anonymous_page", "\033");
     check(ten, "4", "[anon:a\\x1bb]", NULL);
     check(ten, "4", "bad_access", NULL);
@@ -219,6 +254,30 @@ static void test_filter(void **state)
     check(ten, "4f7f0000005<Enter>", "7f0000005000", "7f0000003000");
     check(ten, "4fzzz<Enter>", "nothing here matches \"zzz\"", "libc");
     check(ten, "4fzzz<Enter>jkgG<PgUp>m<Enter>", "nothing here matches", NULL);
+}
+
+static void test_symbols(void **state)
+{
+    (void)state;
+    struct feed f = ten;
+    check(f, "4", "401001", "dictSetVal");
+    f.symbols = true;
+    check(f, "4", "dictSetVal+0x3c dict.c:412", " 401000");
+    check(f, "4", "dictSetVal+0x3d\n", " 401001");
+    check(f, "4pp", "4711     dictSetVal+0x3c dict.c:412", "libc");
+    check(f, "4fdict.c:412<Enter>", "dictSetVal+0x3c", "dictSetVal+0x3e");
+    check(f, "4f0x3e<Enter>", "dictSetVal+0x3e", "dictSetVal+0x3c");
+    check(f, "4f4712<Enter>", "4712 ", "4711    7f");
+    check(f, "4G<Enter>", "dictSetVal+0x3c, dict.c:412, at 401000", NULL);
+    check(f, "4Gk<Enter>", "dictSetVal+0x3d, at 401001 (no line: the reason)", NULL);
+    f.refused = 9; /* asks again with the next frame */
+    check(f, "4", " 401000", NULL);
+    check(f, "4jk", "dictSetVal+0x3c dict.c:412", " 401000");
+    /* No part of a line's number: that would be another line. */
+    char *text = frame(f, false, 90, 24, "4jk");
+    assert_non_null(strstr(text, "dictSetVal+0x3c"));
+    assert_null(strstr(text, "dict.c:4"));
+    free(text);
 }
 
 static void test_tops(void **state)
@@ -317,7 +376,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list),     cmocka_unit_test(test_selection),
-        cmocka_unit_test(test_filter),   cmocka_unit_test(test_tops),
+        cmocka_unit_test(test_filter),   cmocka_unit_test(test_symbols),
+        cmocka_unit_test(test_tops),
         cmocka_unit_test(test_rates),    cmocka_unit_test(test_honesty),
         cmocka_unit_test(test_explain),  cmocka_unit_test(test_to_map),
         cmocka_unit_test(test_every_size),
