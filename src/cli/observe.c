@@ -4,6 +4,7 @@
 #include "cli/observe.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -224,10 +225,7 @@ static int observe_follow(void *ctx, pid_t pid, struct err *e)
 static bool observe_evidence(void *ctx, char *why, size_t cap)
 {
     const struct observe *o = ctx;
-    if (o->engine && o->ops->evidence && o->ops->evidence(o->engine, why, cap))
-        return true;
-    if (!o->engine || !o->ops->evidence)
-        snprintf(why, cap, "kernel call chains need the bpf engine");
+    snprintf(why, cap, "%s", o->engine ? "kernel call chains are not taken" : o->why);
     return false;
 }
 
