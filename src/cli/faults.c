@@ -116,20 +116,16 @@ static bool is_whole(const struct region_table *t)
     return false;
 }
 
-/* An exec begins a new address space: what is mapped in it is read as soon as it is known of; its
- * pages begin absent. Mappings that come and go later arrive as calls. */
+/* An exec begins a new address space: what is mapped in it is read as soon as it is known of.
+ * Mappings that come and go later arrive as calls. */
 static void read_new_program(struct faults *f, pid_t pid, const struct event *later, size_t count)
 {
-    const struct moment *now = model_now(f->model);
-    struct pagetree *tree = pagetree_create(now->target.geometry.levels);
     struct region_table *regions = read_mappings(f, pid);
-    if (tree && regions && is_whole(regions)) {
+    if (regions && is_whole(regions)) {
         undo_protections(regions, pid, later, count);
-        spaces_sampled(model_spaces(f->model), pid, regions, tree);
-        spaces_incomplete(model_spaces(f->model), pid);
+        spaces_begun(model_spaces(f->model), pid, regions);
     }
     region_table_unref(regions);
-    pagetree_unref(tree);
 }
 
 /* The process that maps files in these events, if one does: 0 else. */

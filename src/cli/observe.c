@@ -79,7 +79,10 @@ static int begin_from(struct observe *o, pid_t pid, const struct moment *m)
         o->begun = true;
         spaces_set_exact(model_spaces(o->model));
     }
-    int rc = spaces_sampled(model_spaces(o->model), pid, m->regions, m->tree);
+    const struct sampled found = {.regions = m->regions, .tree = m->tree, .whole = true,
+                                  .start_ns = m->sample.start_ns,
+                                  .end_ns = m->sample.start_ns + m->sample.span_ns};
+    int rc = spaces_sampled(model_spaces(o->model), pid, &found);
     if (!rc)
         rc = tell_stack_limit(o, pid);
     return rc ? rc : tell_sizes(o, pid, m->regions);

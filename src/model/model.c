@@ -9,6 +9,8 @@ struct model {
     struct moment next; /* grows with each record; regions and tree NULL before a target */
     struct moment now, before;
     bool has_now, has_before;
+    bool whole;            /* the next sample is the first that is worth something to the spaces */
+    uint64_t engine_ns;    /* since when events come */
     struct spaces *spaces;
     struct fault_log log;
     struct symbols *symbols;
@@ -78,6 +80,8 @@ static int fold_target(struct model *m, const struct target_info *info)
     int rc = follow_target(m, info);
     if (rc)
         return rc;
+    spaces_target(m->spaces, info->pid);
+    m->whole = true;
     struct region_table *regions = region_table_create();
     struct pagetree *tree = pagetree_create(info->geometry.levels);
     if (!regions || !tree) {
@@ -120,27 +124,37 @@ static void fold_events(struct model *m, const struct record *r)
 }
 
 /* What a sample found is where predictions start from, if events are followed at all. */
-static int start_from(struct model *m, const struct moment *sampled)
+static int start_from(struct model *m, const struct moment *found)
 {
+    const struct sample_info *info = &found->sample;
+    bool early = info->start_ns < m->engine_ns;
+    const struct sampled sampled = {.regions = found->regions, .tree = found->tree,
+                                    .start_ns = info->start_ns,
+                                    .end_ns = info->start_ns + info->span_ns,
+                                    .whole = m->whole, .gaps = early};
     if (!m->engine.name[0])
         return 0;
-    return spaces_sampled(m->spaces, sampled->target.pid, sampled->regions, sampled->tree);
+    m->whole = early;
+    return spaces_sampled(m->spaces, found->target.pid, &sampled);
 }
 
-static int fold_engine(struct model *m, const struct engine_state *state)
+static int fold_engine(struct model *m, const struct record *r)
 {
-    bool new = !m->engine.name[0] && state->name[0];
-    m->engine = *state;
-    return new && m->has_now ? start_from(m, &m->now) : 0;
+    bool new = !m->engine.name[0] && r->engine->name[0];
+    m->engine = *r->engine;
+    if (!new)
+        return 0;
+    m->engine_ns = r->t_ns;
+    return m->has_now ? start_from(m, &m->now) : 0;
 }
 
 static int fold_sample(struct model *m, const struct record *r)
 {
     m->next.engine = m->engine;
+    m->next.sample = r->sample.info;
     int rc = start_from(m, &m->next);
     if (rc)
         return rc;
-    m->next.sample = r->sample.info;
     m->next.counters = r->sample.counters;
     moment_deinit(&m->before);
     m->before = m->now;
@@ -161,7 +175,7 @@ static int fold_one(struct model *m, struct record *r)
         return 0;
     }
     if (r->type == RECORD_ENGINE)
-        return fold_engine(m, r->engine);
+        return fold_engine(m, r);
     if (!m->next.tree)
         return -EINVAL;
     switch (r->type) {

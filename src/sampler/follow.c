@@ -84,6 +84,7 @@ static void open_engine(struct follow *f)
         f->engine = engine;
     }
     memcpy(f->why, why, sizeof f->why);
+    put_state(f); /* before any of its events: from now on they tell what happens */
     f->open_done = true;
     pthread_cond_broadcast(&f->opened);
     pthread_mutex_unlock(&f->lock);
@@ -92,7 +93,7 @@ static void open_engine(struct follow *f)
 static int drain_until_stopped(struct follow *f)
 {
     const uint64_t ms = 1000000, calm = io_now_ns() + FIRST_MS * ms;
-    uint64_t state_due = 0;
+    uint64_t state_due = io_now_ns() + STATE_MS * ms;
     for (;;) {
         struct pollfd fds[2] = {{.fd = f->stop_fd, .events = POLLIN},
                                 {.fd = f->ops->fd(f->engine), .events = POLLIN}};
@@ -116,8 +117,6 @@ static void *follow_main(void *arg)
     if (f->engine) {
         drain_until_stopped(f);
         f->ops->close(f->engine);
-    } else {
-        put_state(f);
     }
     return NULL;
 }
