@@ -75,7 +75,7 @@ _vmscope()
     esac
 
     if [[ $cur == -* ]]; then
-        [[ $command == snap ]] && options+=' --pages --residency --stats'
+        [[ $command == snap ]] && options+=' --pages --huge --residency --stats'
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
     elif [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")

@@ -29,6 +29,7 @@ const char options_help[] =
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
     "      --pages            snap: every run of equal pages too\n"
+    "      --huge             snap: huge pages: where, of which size, and why not\n"
     "      --residency        snap: only what is present, the cheapest picture\n"
     "      --repeat N         check: N times\n"
     "      --limit SECONDS    check: for a scenario (default 60)\n"
@@ -46,9 +47,9 @@ const char options_help[] =
     "Watching changes nothing in the target and never stops it. See vmscope(1).\n";
 
 enum {
-    OPT_PAGES = 256, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII, OPT_NO_MOUSE,
-    OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE, OPT_NO_FOLLOW,
-    OPT_REPEAT, OPT_LIMIT, OPT_JUNIT
+    OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
+    OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
+    OPT_NO_FOLLOW, OPT_REPEAT, OPT_LIMIT, OPT_JUNIT
 };
 
 static const struct option long_options[] = {
@@ -59,6 +60,7 @@ static const struct option long_options[] = {
     {"delay", required_argument, NULL, 'd'},
     {"count", required_argument, NULL, 'n'},
     {"pages", no_argument, NULL, OPT_PAGES},
+    {"huge", no_argument, NULL, OPT_HUGE},
     {"residency", no_argument, NULL, OPT_RESIDENCY},
     {"stats", no_argument, NULL, OPT_STATS},
     {"cpu-limit", required_argument, NULL, OPT_CPU_LIMIT},
@@ -164,6 +166,9 @@ static int parse_flag(int opt, struct options *o)
     switch (opt) {
     case OPT_PAGES:
         o->pages = true;
+        return 0;
+    case OPT_HUGE:
+        o->huge = true;
         return 0;
     case OPT_RESIDENCY:
         o->residency = true;

@@ -36,7 +36,7 @@ struct options {
     const char *engine;      /* --engine; NULL: not given */
     bool no_follow;          /* leave children out */
     const char *proc_root;   /* NULL: /proc */
-    bool pages, residency, stats;
+    bool pages, residency, stats, huge;
     unsigned long repeat;    /* check: how often; 0: not given */
     double limit;            /* check: seconds for a scenario */
     const char *junit;       /* check: a file, or NULL */

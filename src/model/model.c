@@ -18,6 +18,7 @@ struct model {
     model_event_fn *on_event;
     void *on_event_ctx;
     struct page_detail *detail;
+    struct thp_settings *thp;
     bool gone;
     char gone_text[CAN_REASON_MAX];
 };
@@ -53,6 +54,7 @@ void model_destroy(struct model *m)
     fault_log_deinit(&m->log);
     symbols_destroy(m->symbols);
     free(m->detail);
+    free(m->thp);
     free(m);
 }
 
@@ -176,6 +178,12 @@ static int fold_one(struct model *m, struct record *r)
     }
     if (r->type == RECORD_ENGINE)
         return fold_engine(m, r);
+    if (r->type == RECORD_THP) {
+        free(m->thp);
+        m->thp = r->thp;
+        r->thp = NULL;
+        return 0;
+    }
     if (!m->next.tree)
         return -EINVAL;
     switch (r->type) {
@@ -217,6 +225,11 @@ const struct moment *model_now(const struct model *m)
 const struct moment *model_before(const struct model *m)
 {
     return m->has_before ? &m->before : NULL;
+}
+
+const struct thp_settings *model_thp(const struct model *m)
+{
+    return m->thp;
 }
 
 const struct page_detail *model_detail(const struct model *m)

@@ -38,6 +38,9 @@ int model_fold(struct model *m, struct record *r);
 const struct moment *model_now(const struct model *m);
 const struct moment *model_before(const struct model *m);
 
+/* The machine's settings for huge pages, or NULL while nobody asked for them. */
+const struct thp_settings *model_thp(const struct model *m);
+
 /* The last answer about a single page, or NULL. */
 const struct page_detail *model_detail(const struct model *m);
 

@@ -28,6 +28,9 @@ void record_destroy(struct record *r)
     case RECORD_PAGES:
         free(r->pages.runs);
         break;
+    case RECORD_THP:
+        free(r->thp);
+        break;
     case RECORD_DETAIL:
         free(r->detail);
         break;

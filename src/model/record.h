@@ -11,6 +11,7 @@
 #include "model/event.h"
 #include "model/pagetree.h"
 #include "model/region.h"
+#include "model/thp.h"
 
 /* The shape of page tables here, read at start. */
 struct geometry {
@@ -50,6 +51,7 @@ struct counters {
     uint64_t vm_size, rss, rss_anon, rss_file, rss_shmem, swap, pte; /* bytes; status */
     uint64_t data, stack; /* bytes; VmData, VmStk of status */
     uint64_t threads;
+    uint64_t thp_enabled; /* 0: the process switched huge pages off for itself (prctl) */
     char run_state; /* 'R', 'S', 'T', 'Z', ...; 0 unknown */
 };
 
@@ -107,6 +109,7 @@ enum record_type {
     RECORD_REGIONS, /* all its mappings */
     RECORD_PAGES,   /* the pages of one range */
     RECORD_SAMPLE,  /* end of a sample: what came since the last one is now shown */
+    RECORD_THP,     /* the machine's settings for huge pages */
     RECORD_DETAIL,  /* the answer to a question about one page */
     RECORD_EVENTS,  /* faults, calls and lives of processes, in kernel order */
     RECORD_ENGINE,  /* the state of the engine that follows them */
@@ -130,6 +133,7 @@ struct record {
             struct sample_info info;
             struct counters counters;
         } sample;
+        struct thp_settings *thp;      /* owned */
         struct page_detail *detail;    /* owned */
         struct {
             struct event *v;           /* owned */

@@ -83,7 +83,8 @@ static bool is_reserved(const struct token *t)
     for (size_t i = 0; i < ST_N; i++)
         if (token_is(t, forms[i].word))
             return true;
-    return words_find(&words_counter, t->at, t->len, &value) && !token_is(t, "stack");
+    return (words_find(&words_counter, t->at, t->len, &value) && !token_is(t, "stack")) ||
+           words_find(&words_machine, t->at, t->len, &value);
 }
 
 static bool is_name(const struct token *t)
