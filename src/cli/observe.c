@@ -23,6 +23,7 @@ struct observe {
     bool begun;       /* the model has a target */
     const struct engine_ops *ops;
     struct engine *engine;
+    uint32_t stacks;  /* told of */
     char why[400];
     struct fault_entry *faults;
     size_t count, cap;
@@ -142,9 +143,29 @@ static void keep_fault(void *ctx, const struct fault_entry *entry)
         o->faults[o->count++] = *entry;
 }
 
+/* Call chains that have been seen for the first time go before the events that name them. */
+static int take_stacks(struct observe *o)
+{
+    const char *text;
+    int rc = 0;
+    while (!rc && o->ops->stack && (text = o->ops->stack(o->engine, o->stacks + 1))) {
+        struct record *r = record_create(RECORD_STACK, 0, io_now_ns());
+        if (!r || !(r->stack.text = strdup(text))) {
+            record_destroy(r);
+            return -ENOMEM;
+        }
+        r->stack.number = ++o->stacks;
+        rc = model_fold(o->model, r);
+    }
+    return rc;
+}
+
 static int take_events(void *ctx, const struct event *v, size_t count)
 {
     struct observe *o = ctx;
+    int rc = take_stacks(o);
+    if (rc)
+        return rc;
     struct record *r = count ? record_create(RECORD_EVENTS, v->pid, v->t_ns) : NULL;
     if (!r || !(r->events.v = malloc(count * sizeof *v))) {
         record_destroy(r);
@@ -197,7 +218,10 @@ static int tell_engine(struct observe *o, pid_t pid)
         record_destroy(r);
         return -ENOMEM;
     }
+    struct engine_stats stats = {0};
+    o->ops->stats(o->engine, &stats);
     memcpy(r->engine->name, o->ops->name, strnlen(o->ops->name, sizeof r->engine->name - 1));
+    r->engine->evidence = stats.evidence;
     return model_fold(o->model, r);
 }
 
@@ -220,7 +244,7 @@ static int observe_follow(void *ctx, pid_t pid, struct err *e)
     o->observer.faults = rc ? NULL : observe_faults;
     if (rc)
         return 0;
-    model_on_event(o->model, keep_fault, o);
+    model_on_event(o->model, NULL, keep_fault, o);
     rc = tell_engine(o, pid);
     return rc ? err_set(e, rc, "out of memory") : 0;
 }
@@ -228,8 +252,20 @@ static int observe_follow(void *ctx, pid_t pid, struct err *e)
 static bool observe_evidence(void *ctx, char *why, size_t cap)
 {
     const struct observe *o = ctx;
-    snprintf(why, cap, "%s", o->engine ? "kernel call chains are not taken" : o->why);
-    return false;
+    struct engine_stats stats = {0};
+    if (o->engine)
+        o->ops->stats(o->engine, &stats);
+    snprintf(why, cap, "%s", !o->engine         ? o->why
+                             : stats.evidence_why ? stats.evidence_why
+                                                  : "kernel call chains need the bpf engine");
+    return stats.evidence;
+}
+
+static const char *observe_stack(void *ctx, uint32_t number)
+{
+    const struct observe *o = ctx;
+    const struct fault_log *log = model_faults(o->model);
+    return log ? fault_log_stack(log, number) : NULL;
 }
 
 /* --- life --- */
@@ -242,7 +278,8 @@ struct observe *observe_create(const char *engine)
     o->name = engine && strcmp(engine, "auto") ? engine : NULL;
     o->observer = (struct observer){.ctx = o, .picture = observe_picture,
                                     .follow = observe_follow, .faults = observe_faults,
-                                    .evidence = observe_evidence, .why = o->why};
+                                    .evidence = observe_evidence, .stack = observe_stack,
+                                    .why = o->why};
     o->model = model_create();
     if (o->model)
         return o;

@@ -26,6 +26,8 @@ const char options_help[] =
     "      --engine ENGINE    how to follow faults: auto, bpf, perf or poll (on a screen:\n"
     "                         follow them at all)\n"
     "      --no-follow        leave children out\n"
+    "      --evidence         the kernel's own call chains beside the predicted paths (as root)\n"
+    "      --disagreements    faults: only those whose evidence disagrees\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
     "      --pages            snap: every run of equal pages too\n"
@@ -49,7 +51,7 @@ const char options_help[] =
 enum {
     OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
     OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
-    OPT_NO_FOLLOW, OPT_REPEAT, OPT_LIMIT, OPT_JUNIT
+    OPT_NO_FOLLOW, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_REPEAT, OPT_LIMIT, OPT_JUNIT
 };
 
 static const struct option long_options[] = {
@@ -75,6 +77,8 @@ static const struct option long_options[] = {
     {"repeat", required_argument, NULL, OPT_REPEAT},
     {"limit", required_argument, NULL, OPT_LIMIT},
     {"junit", required_argument, NULL, OPT_JUNIT},
+    {"evidence", no_argument, NULL, OPT_EVIDENCE},
+    {"disagreements", no_argument, NULL, OPT_DISAGREEMENTS},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -178,6 +182,12 @@ static int parse_flag(int opt, struct options *o)
         return 0;
     case OPT_NO_FOLLOW:
         o->no_follow = true;
+        return 0;
+    case OPT_EVIDENCE:
+        o->evidence = true;
+        return 0;
+    case OPT_DISAGREEMENTS:
+        o->evidence = o->disagreements = true;
         return 0;
     case OPT_ASCII:
         o->ui.ascii = true;

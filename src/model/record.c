@@ -37,6 +37,9 @@ void record_destroy(struct record *r)
     case RECORD_EVENTS:
         free(r->events.v);
         break;
+    case RECORD_STACK:
+        free(r->stack.text);
+        break;
     case RECORD_ENGINE:
         free(r->engine);
         break;

@@ -75,6 +75,9 @@ struct engine_state {
     char why[400];    /* why it is not a better one; "" if there is none; safe to show */
     uint64_t events, faults, lost, heat_faults; /* so far */
     bool heat;        /* it only counts, now */
+    bool evidence;    /* kernel call chains are taken */
+    char evidence_why[CAN_REASON_MAX]; /* why not, if they were asked for; safe to show */
+    uint64_t samples, samples_lost;
 };
 
 enum { PAGE_DETAIL_TEXT_MAX = 256 };
@@ -112,6 +115,7 @@ enum record_type {
     RECORD_THP,     /* the machine's settings for huge pages */
     RECORD_DETAIL,  /* the answer to a question about one page */
     RECORD_EVENTS,  /* faults, calls and lives of processes, in kernel order */
+    RECORD_STACK,   /* a call chain of the kernel, before the first event that names it */
     RECORD_ENGINE,  /* the state of the engine that follows them */
     RECORD_SYMBOL,  /* the answer to a question about an instruction */
     RECORD_GONE     /* the target has ended or can no longer be watched */
@@ -139,6 +143,10 @@ struct record {
             struct event *v;           /* owned */
             size_t count;
         } events;
+        struct {
+            uint32_t number;           /* from 1 on, without gaps */
+            char *text;                /* owned: functions, outermost first, separated by ";" */
+        } stack;
         struct engine_state *engine;   /* owned */
         struct site_answer *site;      /* owned */
         struct {

@@ -178,15 +178,25 @@ int expect_path(struct judging *j, struct err *e)
 
 /* --- evidence --- */
 
-static bool shows(const struct fault_entry *f, const struct expect *x)
+static bool names(const char *chain, const char *function)
+{
+    size_t n = strlen(function);
+    for (const char *at = chain; at; at = *at ? strchr(at, ';') : NULL) {
+        at += *at == ';';
+        if (!strncmp(at, function, n) && (at[n] == ';' || !at[n]))
+            return true;
+    }
+    return false;
+}
+
+/* A path, or any function of the kernel by its name. */
+static bool shows(const struct observer *w, const struct fault_entry *f, const struct expect *x)
 {
     const struct observation *o = &f->observed;
     if (x->path != PATH_UNKNOWN)
         return observation_shows(o, x->path) && (!x->how || o->how == x->how);
-    for (unsigned i = 0; i < o->count; i++)
-        if (x->text && !strcmp(observed_name(o->seen[i]), x->text))
-            return true;
-    return false;
+    const char *chain = w->stack && o->stack ? w->stack(w->ctx, o->stack) : NULL;
+    return chain && x->text && names(chain, x->text);
 }
 
 static void list_observed(const struct last_action *a, char *out, size_t cap)
@@ -219,8 +229,8 @@ int expect_observed(struct judging *j, struct err *e)
         return expect_unknown(j, "%s", text);
     uint64_t matching = 0, wrong = 0;
     for (size_t i = 0; i < a->fault_count; i++) {
-        matching += shows(&a->faults[i], j->ex);
-        wrong += !shows(&a->faults[i], j->ex) && a->faults[i].observed.count;
+        matching += shows(w, &a->faults[i], j->ex);
+        wrong += !shows(w, &a->faults[i], j->ex) && a->faults[i].observed.count;
         if (a->faults[i].observed.agreement == AGREEMENT_LOST)
             return expect_unknown(j, "samples of the kernel's call chains were lost");
     }
