@@ -75,7 +75,7 @@ _vmscope()
     esac
 
     if [[ $cur == -* ]]; then
-        [[ $command == snap ]] && options+=' --pages --huge --residency --stats'
+        [[ $command == snap ]] && options+=' --family --pages --huge --residency --stats'
         [[ $command == check ]] && options+=' --repeat --limit --junit'
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
     elif [[ -z $command ]]; then

@@ -30,6 +30,7 @@ const char options_help[] =
     "      --disagreements    faults: only those whose evidence disagrees\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
+    "      --family           snap: the process and all its descendants, and what they share\n"
     "      --pages            snap: every run of equal pages too\n"
     "      --huge             snap: huge pages: where, of which size, and why not\n"
     "      --residency        snap: only what is present, the cheapest picture\n"
@@ -51,7 +52,7 @@ const char options_help[] =
 enum {
     OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
     OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
-    OPT_NO_FOLLOW, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_REPEAT, OPT_LIMIT, OPT_JUNIT
+    OPT_NO_FOLLOW, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_FAMILY, OPT_REPEAT, OPT_LIMIT, OPT_JUNIT
 };
 
 static const struct option long_options[] = {
@@ -62,6 +63,7 @@ static const struct option long_options[] = {
     {"delay", required_argument, NULL, 'd'},
     {"count", required_argument, NULL, 'n'},
     {"pages", no_argument, NULL, OPT_PAGES},
+    {"family", no_argument, NULL, OPT_FAMILY},
     {"huge", no_argument, NULL, OPT_HUGE},
     {"residency", no_argument, NULL, OPT_RESIDENCY},
     {"stats", no_argument, NULL, OPT_STATS},
@@ -170,6 +172,9 @@ static int parse_flag(int opt, struct options *o)
     switch (opt) {
     case OPT_PAGES:
         o->pages = true;
+        return 0;
+    case OPT_FAMILY:
+        o->family = true;
         return 0;
     case OPT_HUGE:
         o->huge = true;
@@ -343,6 +348,10 @@ static int check(struct options *o, struct err *e)
     if (!has_format(o))
         return err_set(e, -EINVAL, "this command has no such format: snap has table, json and csv; "
                                    "doctor table and json; faults table, jsonl, csv and folded");
+    if (o->family && o->command != COMMAND_SNAP)
+        return err_set(e, -EINVAL, "--family goes with snap");
+    if (o->family && o->residency)
+        return err_set(e, -EINVAL, "--family needs more than --residency reads");
     if (o->user && !o->argv)
         return err_set(e, -EINVAL, "-u goes with a command to start");
     if (o->keys && !o->cols)

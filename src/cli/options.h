@@ -35,6 +35,7 @@ struct options {
     unsigned cpu_permille;   /* --cpu-limit */
     const char *engine;      /* --engine; NULL: not given */
     bool no_follow;          /* leave children out */
+    bool family;             /* the descendants too */
     bool evidence;           /* --evidence: kernel call chains beside predicted paths */
     bool disagreements;      /* --disagreements: only faults whose evidence disagrees */
     const char *proc_root;   /* NULL: /proc */
