@@ -221,6 +221,8 @@ bool spaces_beyond_file(const struct spaces *s, const struct region *r, const st
     uint64_t page = (uint64_t)1 << s->g.page_shift;
     uint64_t at = r->offset + (e->fault.address & ~(page - 1)) - r->start;
     bool beyond = at >= f->size, before = at >= f->before;
+    if (s->exact)
+        return beyond;
     if (beyond != before)
         *doubt = "the size of the file changed about then";
     else if (beyond && f->t_ns < e->t_ns)
