@@ -54,7 +54,7 @@ $(B)/flags: FORCE
 	@echo '$(subst ','\'',$(CC) $(ALL_CFLAGS))' | cmp -s - $@ || \
 	    echo '$(subst ','\'',$(CC) $(ALL_CFLAGS))' > $@
 
-include mk/programs.mk mk/tests.mk
+include mk/scenario.mk mk/programs.mk mk/tests.mk
 
 -include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/*.d $(B)/tests/*/*.d $(B)/bench/*.d)
 

@@ -26,7 +26,7 @@ _vmscope()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command words
     local commands='run attach snap faults doctor'
-    local options='--engine --no-follow --pid --user --output --format --delay --count --color --ascii --no-mouse
+    local options='--engine --no-follow --evidence --disagreements --pid --user --output --format --delay --count --color --ascii --no-mouse
         --proc-root --screen --keys --cpu-limit --help --version'
     command=$(_vmscope_command)
     COMPREPLY=()
@@ -75,7 +75,7 @@ _vmscope()
     esac
 
     if [[ $cur == -* ]]; then
-        [[ $command == snap ]] && options+=' --pages --residency --stats'
+        [[ $command == snap ]] && options+=' --pages --huge --residency --stats'
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
     elif [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")

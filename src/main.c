@@ -4,9 +4,11 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "scenario/stage.h"
 
 int main(int argc, char **argv)
 {
+    stage_main_if_asked(argc, argv);
     struct options o;
     struct err e = {0};
     if (options_parse(argc, argv, &o, &e)) {

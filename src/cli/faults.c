@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -31,6 +32,8 @@ struct faults {
     struct buf out;
     int fd, write_error;
     struct fault_counts before;
+    const struct site **found; /* of entry n of the log: found[n % FAULT_LOG_KEEP] */
+    bool told;                 /* why there is no evidence */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -50,13 +53,27 @@ static void flush(struct faults *f)
     buf_clear(&f->out);
 }
 
+/* The instruction is looked up at once, while its program and library are mapped. */
+static void find_site(void *ctx, const struct fault_entry *e)
+{
+    struct faults *f = ctx;
+    if (e->event.type == EVENT_FAULT)
+        f->found[(model_faults(f->model)->entries - 1) % FAULT_LOG_KEEP] =
+            sites_find(f->sites, f->options->proc_root, e,
+                       spaces_regions(model_spaces(f->model), e->event.pid));
+}
+
 static void print_entry(void *ctx, const struct fault_entry *e)
 {
     struct faults *f = ctx;
-    struct fault_site site = {"", ""};
-    if (e->event.type == EVENT_FAULT)
-        sites_find(f->sites, f->options->proc_root, e,
-                   spaces_regions(model_spaces(f->model), e->event.pid), &site);
+    const struct fault_log *log = model_faults(f->model);
+    struct fault_site site = {"", "", NULL};
+    if (f->options->disagreements && e->observed.agreement != DISAGREES)
+        return;
+    if (e->event.type == EVENT_FAULT) {
+        sites_text(f->found[(log->settled - 1) % FAULT_LOG_KEEP], e, &site);
+        site.stack = fault_log_stack(log, e->observed.stack);
+    }
     switch (f->options->format) {
     case FORMAT_JSONL:
         faults_jsonl_line(e, &site, &f->out);
@@ -65,7 +82,7 @@ static void print_entry(void *ctx, const struct fault_entry *e)
         faults_csv_line(e, &site, &f->out);
         break;
     case FORMAT_TABLE:
-        faults_table_line(e, &site, &f->out);
+        faults_table_line(e, &site, f->options->evidence, &f->out);
         break;
     default:
         break;
@@ -116,20 +133,16 @@ static bool is_whole(const struct region_table *t)
     return false;
 }
 
-/* An exec begins a new address space: what is mapped in it is read as soon as it is known of; its
- * pages begin absent. Mappings that come and go later arrive as calls. */
+/* An exec begins a new address space: what is mapped in it is read as soon as it is known of.
+ * Mappings that come and go later arrive as calls. */
 static void read_new_program(struct faults *f, pid_t pid, const struct event *later, size_t count)
 {
-    const struct moment *now = model_now(f->model);
-    struct pagetree *tree = pagetree_create(now->target.geometry.levels);
     struct region_table *regions = read_mappings(f, pid);
-    if (tree && regions && is_whole(regions)) {
+    if (regions && is_whole(regions)) {
         undo_protections(regions, pid, later, count);
-        spaces_sampled(model_spaces(f->model), pid, regions, tree);
-        spaces_incomplete(model_spaces(f->model), pid);
+        spaces_begun(model_spaces(f->model), pid, regions);
     }
     region_table_unref(regions);
-    pagetree_unref(tree);
 }
 
 /* The process that maps files in these events, if one does: 0 else. */
@@ -183,6 +196,15 @@ static int fold_events(struct faults *f, const struct record *r)
     return rc;
 }
 
+static void tell_evidence(struct faults *f)
+{
+    const struct engine_state *engine = model_engine(f->model);
+    if (f->told || !engine->evidence_why[0])
+        return;
+    fprintf(stderr, "vmscope: no evidence: %s\n", engine->evidence_why);
+    f->told = true;
+}
+
 static int fold_waiting(struct faults *f)
 {
     struct record *r;
@@ -196,6 +218,7 @@ static int fold_waiting(struct faults *f)
         }
     }
     flush(f);
+    tell_evidence(f);
     return rc;
 }
 
@@ -259,7 +282,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
 {
     struct sampler_options sampling = source_sampler_options(f->options);
     const struct engine_options engine = {.pid = pid, .follow = !f->options->no_follow,
-                                          .kernel = true};
+                                          .kernel = true, .evidence = f->options->evidence};
     struct sampler *s = NULL;
     int rc = follow_start(f->options->engine, &engine, f->queue, &f->follow, e);
     if (rc)
@@ -275,9 +298,9 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     f->before = read_counts(&f->dir);
     if (!model_now(f->model))
         return err_set(e, -ESRCH, "process %d ended before it could be followed", pid);
-    model_on_event(f->model, print_entry, f);
+    model_on_event(f->model, find_site, print_entry, f);
     if (f->options->format == FORMAT_TABLE)
-        faults_table_head(&f->out);
+        faults_table_head(f->options->evidence, &f->out);
     else if (f->options->format == FORMAT_CSV)
         faults_csv_head(&f->out);
     return 0;
@@ -347,6 +370,8 @@ static int run(struct faults *f, struct err *e, int *status)
     if (f->follow) {
         follow_stop(f->follow);
         fold_waiting(f);
+        model_settle(f->model);
+        flush(f);
     }
     return rc ? rc : engine_failed(f, e);
 }
@@ -370,9 +395,10 @@ int command_faults(const struct options *o)
     struct err e = {0};
     int status = EXIT_FAILED;
     struct faults f = {.options = o, .model = model_create(), .queue = queue_create(),
-                       .sites = sites_create(), .dir = {-1, -1, -1, 0, false}};
+                       .sites = sites_create(),
+                       .found = calloc(FAULT_LOG_KEEP, sizeof *f.found), .dir = {-1, -1, -1, 0, false}};
     int rc = f.fd = open_output(o, &e);
-    if (rc >= 0 && (!f.model || !f.queue || !f.sites))
+    if (rc >= 0 && (!f.model || !f.queue || !f.sites || !f.found))
         rc = err_set(&e, -ENOMEM, "out of memory");
     if (rc >= 0) {
         catch_interrupts();
@@ -386,6 +412,7 @@ int command_faults(const struct options *o)
         spawn_deinit(&f.child);
     procdir_close(&f.dir);
     sites_destroy(f.sites);
+    free(f.found);
     queue_unref(f.queue);
     model_destroy(f.model);
     buf_deinit(&f.out);

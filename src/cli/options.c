@@ -25,9 +25,12 @@ const char options_help[] =
     "      --engine ENGINE    how to follow faults: auto, bpf, perf or poll (on a screen:\n"
     "                         follow them at all)\n"
     "      --no-follow        leave children out\n"
+    "      --evidence         the kernel's own call chains beside the predicted paths (as root)\n"
+    "      --disagreements    faults: only those whose evidence disagrees\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
     "      --pages            snap: every run of equal pages too\n"
+    "      --huge             snap: huge pages: where, of which size, and why not\n"
     "      --residency        snap: only what is present, the cheapest picture\n"
     "      --stats            snap: what the picture cost, on standard error\n"
     "      --cpu-limit PCT    share of one core for watching live (default 2)\n"
@@ -42,8 +45,9 @@ const char options_help[] =
     "Watching changes nothing in the target and never stops it. See vmscope(1).\n";
 
 enum {
-    OPT_PAGES = 256, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII, OPT_NO_MOUSE,
-    OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE, OPT_NO_FOLLOW
+    OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
+    OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
+    OPT_NO_FOLLOW, OPT_EVIDENCE, OPT_DISAGREEMENTS
 };
 
 static const struct option long_options[] = {
@@ -54,6 +58,7 @@ static const struct option long_options[] = {
     {"delay", required_argument, NULL, 'd'},
     {"count", required_argument, NULL, 'n'},
     {"pages", no_argument, NULL, OPT_PAGES},
+    {"huge", no_argument, NULL, OPT_HUGE},
     {"residency", no_argument, NULL, OPT_RESIDENCY},
     {"stats", no_argument, NULL, OPT_STATS},
     {"cpu-limit", required_argument, NULL, OPT_CPU_LIMIT},
@@ -65,6 +70,8 @@ static const struct option long_options[] = {
     {"keys", required_argument, NULL, OPT_KEYS},
     {"engine", required_argument, NULL, OPT_ENGINE},
     {"no-follow", no_argument, NULL, OPT_NO_FOLLOW},
+    {"evidence", no_argument, NULL, OPT_EVIDENCE},
+    {"disagreements", no_argument, NULL, OPT_DISAGREEMENTS},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -157,6 +164,9 @@ static int parse_flag(int opt, struct options *o)
     case OPT_PAGES:
         o->pages = true;
         return 0;
+    case OPT_HUGE:
+        o->huge = true;
+        return 0;
     case OPT_RESIDENCY:
         o->residency = true;
         return 0;
@@ -165,6 +175,12 @@ static int parse_flag(int opt, struct options *o)
         return 0;
     case OPT_NO_FOLLOW:
         o->no_follow = true;
+        return 0;
+    case OPT_EVIDENCE:
+        o->evidence = true;
+        return 0;
+    case OPT_DISAGREEMENTS:
+        o->evidence = o->disagreements = true;
         return 0;
     case OPT_ASCII:
         o->ui.ascii = true;

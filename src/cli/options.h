@@ -34,8 +34,10 @@ struct options {
     unsigned cpu_permille;   /* --cpu-limit */
     const char *engine;      /* --engine; NULL: not given */
     bool no_follow;          /* leave children out */
+    bool evidence;           /* --evidence: kernel call chains beside predicted paths */
+    bool disagreements;      /* --disagreements: only faults whose evidence disagrees */
     const char *proc_root;   /* NULL: /proc */
-    bool pages, residency, stats;
+    bool pages, residency, stats, huge;
     unsigned cols, rows;     /* --screen; 0: none */
     const char *keys;
     struct ui_options ui;

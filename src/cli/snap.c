@@ -11,6 +11,7 @@
 #include "model/model.h"
 #include "probe/spawn.h"
 #include "probe/stat.h"
+#include "report/huge.h"
 #include "report/snapshot.h"
 
 static int fold(void *ctx, struct record *r)
@@ -23,23 +24,27 @@ static struct sampler_options snap_options(const struct options *o, pid_t pid)
     struct sampler_options s = source_sampler_options(o);
     s.pid = pid;
     s.once = true;
-    s.smaps = o->format == FORMAT_JSON && !o->residency;
+    s.smaps = (o->format == FORMAT_JSON || o->huge) && !o->residency;
     if (o->residency)
         s.want = 0;
     if (o->pages)
         s.want |= PAGES_NOISY | PAGES_ORDERS | PAGES_ALL_COUNTS;
+    if (o->huge)
+        s.want |= PAGES_ORDERS;
     return s;
 }
 
-static int write_picture(const struct options *o, const struct moment *m, struct buf *out)
+static int write_picture(const struct options *o, const struct model *model, struct buf *out)
 {
+    const struct moment *m = model_now(model);
+    const struct thp_settings *thp = o->huge ? model_thp(model) : NULL;
     switch (o->format) {
     case FORMAT_JSON:
-        return snapshot_json(m, o->pages, out);
+        return snapshot_json(m, o->pages, thp, out);
     case FORMAT_CSV:
         return snapshot_csv(m, o->pages, out);
     default:
-        return snapshot_table(m, o->pages, out);
+        return thp ? huge_table(m, thp, out) : snapshot_table(m, o->pages, out);
     }
 }
 
@@ -68,7 +73,7 @@ static int picture(const struct options *o, pid_t pid)
     const struct moment *now = rc ? NULL : model_now(m);
     if (!rc && model_gone(m))
         rc = err_set(&e, -ESRCH, "%s before the picture was complete", model_gone(m));
-    if (!rc && write_picture(o, now, &out))
+    if (!rc && write_picture(o, m, &out))
         rc = err_set(&e, -ENOMEM, "out of memory");
     if (rc) {
         command_fail(&e, EXIT_FAILED);

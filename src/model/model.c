@@ -9,13 +9,14 @@ struct model {
     struct moment next; /* grows with each record; regions and tree NULL before a target */
     struct moment now, before;
     bool has_now, has_before;
+    bool whole;            /* the next sample is the first that is worth something to the spaces */
+    uint64_t engine_ns;    /* since when events come */
     struct spaces *spaces;
     struct fault_log log;
     struct symbols *symbols;
     struct engine_state engine;
-    model_event_fn *on_event;
-    void *on_event_ctx;
     struct page_detail *detail;
+    struct thp_settings *thp;
     bool gone;
     char gone_text[CAN_REASON_MAX];
 };
@@ -51,7 +52,17 @@ void model_destroy(struct model *m)
     fault_log_deinit(&m->log);
     symbols_destroy(m->symbols);
     free(m->detail);
+    free(m->thp);
     free(m);
+}
+
+static int ready_log(struct model *m)
+{
+    if (m->log.ring)
+        return 0;
+    int rc = fault_log_init(&m->log);
+    m->log.evidence = m->engine.evidence;
+    return rc;
 }
 
 /* The spaces and the log outlive an exec: the engine goes on. */
@@ -59,13 +70,13 @@ static int follow_target(struct model *m, const struct target_info *info)
 {
     if (m->spaces)
         return 0;
-    if (fault_log_init(&m->log))
-        return -ENOMEM;
+    int rc = ready_log(m);
+    if (rc)
+        return rc;
     m->symbols = symbols_create();
     m->spaces = spaces_create(&info->geometry, info->thp_always, info->thp_madvise);
     if (m->symbols && m->spaces)
         return 0;
-    fault_log_deinit(&m->log);
     symbols_destroy(m->symbols);
     spaces_destroy(m->spaces);
     m->symbols = NULL;
@@ -78,6 +89,8 @@ static int fold_target(struct model *m, const struct target_info *info)
     int rc = follow_target(m, info);
     if (rc)
         return rc;
+    spaces_target(m->spaces, info->pid);
+    m->whole = true;
     struct region_table *regions = region_table_create();
     struct pagetree *tree = pagetree_create(info->geometry.levels);
     if (!regions || !tree) {
@@ -105,42 +118,71 @@ static int fold_pages(struct model *m, const struct record *r)
     return 0;
 }
 
+static void fold_event(struct model *m, const struct event *e)
+{
+    struct fault_entry entry = {.event = *e};
+    if (e->type == EVENT_SAMPLE || e->type == EVENT_GAP) {
+        fault_log_evidence(&m->log, e);
+        return;
+    }
+    fault_log_passed(&m->log, e->tid);
+    if (spaces_fold(m->spaces, e, &entry) || e->type == EVENT_CALL)
+        fault_log_add(&m->log, &entry);
+}
+
 static void fold_events(struct model *m, const struct record *r)
 {
-    for (size_t i = 0; i < r->events.count; i++) {
-        const struct event *e = &r->events.v[i];
-        struct fault_entry entry = {.event = *e};
-        bool fault = spaces_fold(m->spaces, e, &entry);
-        if (!fault && e->type != EVENT_CALL)
-            continue;
-        fault_log_add(&m->log, &entry);
-        if (m->on_event)
-            m->on_event(m->on_event_ctx, &entry);
-    }
+    for (size_t i = 0; i < r->events.count; i++)
+        fold_event(m, &r->events.v[i]);
+    if (r->events.count)
+        fault_log_settle_until(&m->log, r->events.v[r->events.count - 1].t_ns);
 }
 
 /* What a sample found is where predictions start from, if events are followed at all. */
-static int start_from(struct model *m, const struct moment *sampled)
+static int start_from(struct model *m, const struct moment *found)
 {
+    const struct sample_info *info = &found->sample;
+    bool early = info->start_ns < m->engine_ns;
+    const struct sampled sampled = {.regions = found->regions, .tree = found->tree,
+                                    .start_ns = info->start_ns,
+                                    .end_ns = info->start_ns + info->span_ns,
+                                    .whole = m->whole, .gaps = early};
     if (!m->engine.name[0])
         return 0;
-    return spaces_sampled(m->spaces, sampled->target.pid, sampled->regions, sampled->tree);
+    m->whole = early;
+    return spaces_sampled(m->spaces, found->target.pid, &sampled);
 }
 
-static int fold_engine(struct model *m, const struct engine_state *state)
+static int fold_engine(struct model *m, const struct record *r)
 {
-    bool new = !m->engine.name[0] && state->name[0];
-    m->engine = *state;
-    return new && m->has_now ? start_from(m, &m->now) : 0;
+    bool new = !m->engine.name[0] && r->engine->name[0];
+    m->engine = *r->engine;
+    m->log.evidence = m->engine.evidence;
+    if (m->spaces)
+        fault_log_settle_until(&m->log, r->t_ns);
+    if (!new)
+        return 0;
+    m->engine_ns = r->t_ns;
+    return m->has_now ? start_from(m, &m->now) : 0;
+}
+
+static int fold_stack(struct model *m, struct record *r)
+{
+    int rc = ready_log(m);
+    if (!rc)
+        rc = fault_log_chain(&m->log, r->stack.number, r->stack.text);
+    if (!rc)
+        r->stack.text = NULL;
+    return rc;
 }
 
 static int fold_sample(struct model *m, const struct record *r)
 {
     m->next.engine = m->engine;
+    m->next.sample = r->sample.info;
     int rc = start_from(m, &m->next);
     if (rc)
         return rc;
-    m->next.sample = r->sample.info;
     m->next.counters = r->sample.counters;
     moment_deinit(&m->before);
     m->before = m->now;
@@ -161,7 +203,15 @@ static int fold_one(struct model *m, struct record *r)
         return 0;
     }
     if (r->type == RECORD_ENGINE)
-        return fold_engine(m, r->engine);
+        return fold_engine(m, r);
+    if (r->type == RECORD_STACK)
+        return fold_stack(m, r);
+    if (r->type == RECORD_THP) {
+        free(m->thp);
+        m->thp = r->thp;
+        r->thp = NULL;
+        return 0;
+    }
     if (!m->next.tree)
         return -EINVAL;
     switch (r->type) {
@@ -205,6 +255,11 @@ const struct moment *model_before(const struct model *m)
     return m->has_before ? &m->before : NULL;
 }
 
+const struct thp_settings *model_thp(const struct model *m)
+{
+    return m->thp;
+}
+
 const struct page_detail *model_detail(const struct model *m)
 {
     return m->detail;
@@ -225,10 +280,11 @@ const struct engine_state *model_engine(const struct model *m)
     return &m->engine;
 }
 
-void model_on_event(struct model *m, model_event_fn *each, void *ctx)
+void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled, void *ctx)
 {
-    m->on_event = each;
-    m->on_event_ctx = ctx;
+    m->log.on_added = added;
+    m->log.on_settled = settled;
+    m->log.ctx = ctx;
 }
 
 void model_settle(struct model *m)

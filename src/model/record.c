@@ -28,11 +28,17 @@ void record_destroy(struct record *r)
     case RECORD_PAGES:
         free(r->pages.runs);
         break;
+    case RECORD_THP:
+        free(r->thp);
+        break;
     case RECORD_DETAIL:
         free(r->detail);
         break;
     case RECORD_EVENTS:
         free(r->events.v);
+        break;
+    case RECORD_STACK:
+        free(r->stack.text);
         break;
     case RECORD_ENGINE:
         free(r->engine);

@@ -27,6 +27,7 @@ static void space_release(struct space *sp)
     vmas_unref(sp->vmas);
     vmas_unref(sp->prior);
     pagetree_unref(sp->tree);
+    space_forget_samples(sp);
 }
 
 void spaces_destroy(struct spaces *s)
@@ -43,13 +44,6 @@ void spaces_destroy(struct spaces *s)
     free(s->runs.v);
     free(s->files);
     free(s);
-}
-
-void spaces_incomplete(struct spaces *s, pid_t pid)
-{
-    struct space *sp = spaces_find(s, pid);
-    if (sp)
-        sp->complete = false;
 }
 
 void spaces_set_numa(struct spaces *s, bool balancing)
@@ -143,30 +137,6 @@ int space_edit(struct space *sp)
     return sp->vmas ? 0 : -ENOMEM;
 }
 
-int spaces_sampled(struct spaces *s, pid_t pid, struct region_table *regions,
-                   struct pagetree *tree)
-{
-    struct space *sp = spaces_get(s, pid);
-    if (!sp)
-        return -ENOMEM;
-    region_table_ref(regions);
-    region_table_unref(sp->table);
-    sp->table = regions;
-    pagetree_ref(tree);
-    pagetree_unref(sp->tree);
-    sp->tree = tree;
-    if (sp->vmas) {
-        vmas_unref(sp->prior);
-        sp->prior = sp->vmas;
-        sp->vmas = NULL;
-    }
-    region_table_unref(sp->made);
-    sp->made = NULL;
-    sp->complete = true;
-    sp->lost = false;
-    return 0;
-}
-
 const struct region_table *spaces_regions(const struct spaces *s, pid_t pid)
 {
     struct space *sp = spaces_find(s, pid);
@@ -252,7 +222,7 @@ static int fork_returned(struct spaces *s, struct space *sp, const struct event 
     return 0;
 }
 
-static int fold_call(struct spaces *s, struct space *sp, const struct event *e)
+int space_returned(struct spaces *s, struct space *sp, const struct event *e)
 {
     switch (e->call.call) {
     case CALL_FORK:
@@ -270,7 +240,7 @@ static void fold_change(struct spaces *s, struct space *sp, const struct event *
     int rc = 0;
     switch (e->type) {
     case EVENT_CALL:
-        rc = sp->lost ? 0 : fold_call(s, sp, e);
+        rc = sp->lost ? 0 : space_returned(s, sp, e);
         break;
     case EVENT_FORK:
         if (e->fork.child_pid != e->pid)
@@ -279,12 +249,15 @@ static void fold_change(struct spaces *s, struct space *sp, const struct event *
     case EVENT_EXEC:
         rc = space_reset(s, sp);
         sp->execed = true;
+        sp->began_ns = e->t_ns;
         break;
     default:
         break;
     }
     if (rc)
         sp->lost = true;
+    else
+        space_keep(s, sp, e);
 }
 
 bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *out)
@@ -295,10 +268,16 @@ bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *ou
         return false;
     }
     struct space *sp = spaces_get(s, e->pid);
-    if (sp)
+    if (e->t_ns > s->now_ns)
+        s->now_ns = e->t_ns;
+    if (sp) {
         sp->heard = true;
+        sp->lost |= space_arrive(s, sp, e->t_ns) != 0;
+    }
     if (e->type == EVENT_FAULT) {
         space_fault(s, sp, e, out);
+        if (sp)
+            space_keep(s, sp, e);
         return true;
     }
     if (sp)

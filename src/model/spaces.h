@@ -17,13 +17,25 @@ struct spaces;
 struct spaces *spaces_create(const struct geometry *g, bool thp_always, bool thp_madvise);
 void spaces_destroy(struct spaces *s); /* NULL is fine */
 
-/* Takes over what a sample of this process found (references are taken). 0 or -ENOMEM. */
-int spaces_sampled(struct spaces *s, pid_t pid, struct region_table *regions,
-                   struct pagetree *tree);
+/* Samples of this process will come: its events are kept until one covers them. */
+void spaces_target(struct spaces *s, pid_t pid);
 
-/* What was sampled last of this process may lack mappings (it was read while a program began): where
- * none is known, verdicts are unsure until the next sample. */
-void spaces_incomplete(struct spaces *s, pid_t pid);
+/* What a sample of a process found. */
+struct sampled {
+    struct region_table *regions; /* references are taken */
+    struct pagetree *tree;
+    uint64_t start_ns, end_ns;    /* CLOCK_MONOTONIC; all of it was read between these */
+    bool whole; /* take all of it, not only what differs from the sample before */
+    bool gaps;  /* not all since then was followed: there may be other mappings */
+};
+
+/* Takes over a sample at its place in time among the events, those to come included. 0 or
+ * -ENOMEM. */
+int spaces_sampled(struct spaces *s, pid_t pid, const struct sampled *found);
+
+/* Mappings of a program that has just begun, read later than the next events to come: some may
+ * lack, so where none is known, verdicts are unsure until the next sample. 0 or -ENOMEM. */
+int spaces_begun(struct spaces *s, pid_t pid, struct region_table *regions);
 
 /* Whether the kernel balances pages between NUMA nodes (kernel.numa_balancing); no, at first. */
 void spaces_set_numa(struct spaces *s, bool balancing);

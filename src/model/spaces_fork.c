@@ -128,25 +128,38 @@ static int inherit_vmas(struct space *child, struct space *parent)
     return rc;
 }
 
-static int fork_pages(struct fork *f, struct space *child)
+/* What the fork makes of the pages of all mappings: lists for parent and child. */
+static int fork_vmas(struct fork *f)
 {
     int rc = 0;
     f->child->count = 0;
     for (struct vma_pos p = {0, 0}; !rc && vmas_at(f->parent->vmas, p);
          p = vmas_next(f->parent->vmas, p))
         rc = fork_vma(f, vmas_at(f->parent->vmas, p));
+    return rc;
+}
+
+static int put_shared(struct fork *f)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < f->shared.count; i++)
+        rc = pagetree_put(&f->parent->tree, f->shared.v[i].page, f->shared.v[i].n,
+                          &f->shared.v[i].first);
+    return rc;
+}
+
+static int fork_pages(struct fork *f, struct space *child)
+{
     uint64_t all = (uint64_t)1 << (PAGETREE_FANOUT_BITS * f->s->g.levels);
     struct pagetree *tree;
+    int rc = fork_vmas(f);
     if (!rc)
         rc = pagetree_replace(child->tree, 0, all, f->child->v, f->child->count, &tree);
     if (rc)
         return rc;
     pagetree_unref(child->tree);
     child->tree = tree;
-    for (size_t i = 0; !rc && i < f->shared.count; i++)
-        rc = pagetree_put(&f->parent->tree, f->shared.v[i].page, f->shared.v[i].n,
-                          &f->shared.v[i].first);
-    return rc;
+    return put_shared(f);
 }
 
 int space_fork(struct spaces *s, struct space *parent, pid_t pid)
@@ -168,8 +181,23 @@ int space_fork(struct spaces *s, struct space *parent, pid_t pid)
     child->lost = parent->lost || rc;
     child->heard = false;
     child->brk = parent->brk;
+    child->began_ns = s->now_ns;
     parent->last_fork = s->forks;
     parent->last_child = pid;
+    return rc;
+}
+
+int space_fork_again(struct spaces *s, struct space *parent, pid_t child, uint32_t number)
+{
+    struct fork f = {.s = s, .parent = parent, .number = number, .child = &s->runs};
+    int rc = space_edit(parent);
+    if (!rc)
+        rc = fork_vmas(&f);
+    if (!rc)
+        rc = put_shared(&f);
+    free(f.shared.v);
+    parent->last_fork = number;
+    parent->last_child = child;
     return rc;
 }
 

@@ -1,4 +1,5 @@
-/* The insides of spaces, shared by its files: spaces.c (lives of processes), spaces_pages.c
+/* The insides of spaces, shared by its files: spaces.c (lives of processes),
+ * spaces_sample.c (samples among events), spaces_pages.c
  * (changes to the pages of a range), spaces_fork.c, spaces_call.c and spaces_advice.c (system
  * calls), spaces_fault.c (faults).
  *
@@ -16,6 +17,27 @@
 
 enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256 };
 
+/* An event kept for a sample to come; with the number of the last fork, its own if it is one. */
+struct kept {
+    struct event event;
+    uint32_t fork;
+};
+
+/* The latest events of a process, a ring. */
+struct kept_events {
+    struct kept *v;
+    size_t first, count, cap;
+    uint64_t dropped_ns; /* when the last one was that found no room; 0: none */
+};
+
+/* A sample that ended later than the events folded so far. */
+struct sample_waiting {
+    struct region_table *regions;
+    struct pagetree *tree; /* NULL: there is none */
+    uint64_t start_ns, end_ns;
+    bool whole, gaps;
+};
+
 struct space {
     struct space *next;   /* in its bucket */
     pid_t pid;
@@ -30,6 +52,10 @@ struct space {
     struct vmas *prior;   /* what events told of flags before that sample, or NULL */
     struct region_table *made; /* vmas as a table, or NULL */
     struct pagetree *tree; /* never NULL */
+    struct pagetree *seen; /* of the last sample taken over, or NULL */
+    struct sample_waiting waiting;
+    struct kept_events kept;
+    uint64_t began_ns;    /* when it was born, or ran another program; 0 not seen */
     uint64_t brk;         /* where the heap begins or ends, while it is empty; 0 not known */
     uint32_t last_fork;   /* number of its last fork, and the child */
     pid_t last_child;
@@ -51,6 +77,8 @@ struct spaces {
     bool thp_always, thp_madvise, numa_balancing;
     struct space *bucket[SPACE_BUCKETS];
     uint32_t forks;
+    pid_t target;            /* its events are kept for samples */
+    uint64_t now_ns;         /* of the last event */
     uint64_t programs;       /* so far */
     struct file_size *files; /* sorted */
     size_t file_count, file_cap;
@@ -76,8 +104,19 @@ void space_flags_of(const struct vmas *prior, const struct region *r, struct vma
 /* Makes sp->vmas a list of its own; the made table is given up. 0 or -ENOMEM. */
 int space_edit(struct space *sp);
 
+/* A call has returned. */
+int space_returned(struct spaces *s, struct space *sp, const struct event *e);
+
 /* The address lies beyond the end of the file that r maps there, which is known. */
 bool spaces_beyond_file(const struct spaces *s, const struct region *r, uint64_t address);
+
+/* --- spaces_sample.c --- */
+
+/* Keeps an event that was folded, if samples of its process are to come. */
+void space_keep(const struct spaces *s, struct space *sp, const struct event *e);
+/* Events have reached this time: a sample that waited for it is taken over. 0 or -ENOMEM. */
+int space_arrive(struct spaces *s, struct space *sp, uint64_t t_ns);
+void space_forget_samples(struct space *sp);
 
 /* --- spaces_hint.c --- */
 
@@ -123,6 +162,8 @@ enum known_bool huge_wanted(const struct spaces *s, uint64_t vmflags, uint64_t k
 /* --- the events --- */
 
 int space_fork(struct spaces *s, struct space *parent, pid_t child);
+/* The same fork over a later sample of the parent: the child has its own already. */
+int space_fork_again(struct spaces *s, struct space *parent, pid_t child, uint32_t number);
 /* The last fork turned out to share the address space (vfork), or its child has left it. */
 int space_unfork(struct spaces *s, struct space *sp, bool shared);
 int space_call(struct spaces *s, struct space *sp, const struct event *e);

@@ -57,6 +57,8 @@ void status_parse(const char *bytes, size_t len, struct counters *out, uid_t *ui
     }
     if (!text_field(bytes, len, "Threads:", &out->threads))
         out->threads = UINT64_MAX;
+    if (!text_field(bytes, len, "THP_enabled:", &out->thp_enabled))
+        out->thp_enabled = UINT64_MAX;
     uint64_t owner;
     *uid = text_field(bytes, len, "Uid:", &owner) ? (uid_t)owner : (uid_t)-1;
 }

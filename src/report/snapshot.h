@@ -9,7 +9,9 @@
 
 /* Each appends to *out; with `pages` also every run of equal pages. 0 or -ENOMEM. */
 int snapshot_table(const struct moment *m, bool pages, struct buf *out);
-int snapshot_json(const struct moment *m, bool pages, struct buf *out);
+/* With `thp` also what is huge. */
+int snapshot_json(const struct moment *m, bool pages, const struct thp_settings *thp,
+                  struct buf *out);
 int snapshot_csv(const struct moment *m, bool pages, struct buf *out);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "report/huge.h"
 #include "report/snapshot.h"
 #include "report/totals_fields.h"
 
@@ -75,7 +76,21 @@ static int put_run(void *ctx, const struct page_run *run)
     return j->error;
 }
 
-static void put_region(struct json *j, const struct moment *m, const struct region *r, bool pages)
+static void put_huge(struct json *j, const struct moment *m, const struct region *r,
+                     const struct thp_settings *thp)
+{
+    struct huge_sum sum;
+    if (!thp)
+        return;
+    if (r)
+        huge_of_region(m, r, thp, &sum);
+    else
+        huge_of_all(m, thp, &sum);
+    huge_json(j, &sum);
+}
+
+static void put_region(struct json *j, const struct moment *m, const struct region *r, bool pages,
+                       const struct thp_settings *thp)
 {
     char text[32];
     struct totals t;
@@ -94,6 +109,7 @@ static void put_region(struct json *j, const struct moment *m, const struct regi
     put_vmflags(j, r->smaps);
     totals_of_region(m, r, &t);
     put_totals(j, &t);
+    put_huge(j, m, r, thp);
     if (pages) {
         struct runs_ctx ctx = {j, m};
         json_open_array(json_key(j, "runs"));
@@ -114,7 +130,8 @@ static void put_can(struct json *j, const struct target_info *t)
     json_close_object(j);
 }
 
-int snapshot_json(const struct moment *m, bool pages, struct buf *out)
+int snapshot_json(const struct moment *m, bool pages, const struct thp_settings *thp,
+                  struct buf *out)
 {
     struct json j;
     struct totals t;
@@ -135,10 +152,13 @@ int snapshot_json(const struct moment *m, bool pages, struct buf *out)
     totals_of_all(m, &t);
     json_open_object(json_key(&j, "totals"));
     put_totals(&j, &t);
+    put_huge(&j, m, NULL, thp);
     json_close_object(&j);
+    if (thp)
+        huge_json_settings(&j, thp, m->target.geometry.page_shift);
     json_open_array(json_key(&j, "regions"));
     for (size_t i = 0; i < m->regions->count; i++)
-        put_region(&j, m, &m->regions->v[i], pages);
+        put_region(&j, m, &m->regions->v[i], pages, thp);
     json_close_array(&j);
     json_close_object(&j);
     int rc = json_end(&j);

@@ -13,6 +13,7 @@
 #include "probe/detail.h"
 #include "probe/maps.h"
 #include "probe/sysinfo.h"
+#include "probe/thp.h"
 #include "sampler/sampler_state.h"
 #include "sampler/split.h"
 
@@ -263,12 +264,25 @@ int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, struct r
     return changed ? send_runs(s, page, stop - page, runs, sink, ctx) : 0;
 }
 
+/* A stand-in for /proc may have the settings beside it. */
+static int send_thp(struct sampler *s, sampler_sink *sink, void *ctx)
+{
+    struct record *r = sampler_record(s, RECORD_THP);
+    if (!r || !(r->thp = malloc(sizeof *r->thp))) {
+        record_destroy(r);
+        return -ENOMEM;
+    }
+    thp_read(s->options.proc_root, s->target.geometry.page_shift, r->thp);
+    return sink(ctx, r);
+}
+
 int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, bool complete,
                         uint64_t sweep_ns, sampler_sink *sink, void *ctx)
 {
-    struct record *r = sampler_record(s, RECORD_SAMPLE);
+    int rc = s->options.want & PAGES_ORDERS ? send_thp(s, sink, ctx) : 0;
+    struct record *r = rc ? NULL : sampler_record(s, RECORD_SAMPLE);
     if (!r)
-        return -ENOMEM;
+        return rc ? rc : -ENOMEM;
     r->sample.info = (struct sample_info){
         .number = ++s->number, .start_ns = start_ns, .span_ns = r->t_ns - start_ns,
         .cpu_ns = cpu_ns, .sweep_ns = sweep_ns, .pages_read = s->reader.pages_read,
@@ -513,6 +527,8 @@ static int full_once(struct sampler *s, sampler_sink *sink, void *ctx)
         rc = sampler_read_counters(s);
     if (!rc)
         rc = sampler_send_target(s, sink, ctx);
+    if (!rc && s->flags_asked)
+        rc = sampler_read_flags(s);
     if (!rc)
         rc = sampler_read_regions(s, sink, ctx);
     if (!rc)
@@ -559,6 +575,13 @@ int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void
 void sampler_ask_flags(struct sampler *s)
 {
     s->flags_asked = true;
+}
+
+void sampler_ask_huge(struct sampler *s)
+{
+    if (!(s->options.want & PAGES_ORDERS))
+        s->flags_asked = true;
+    s->options.want |= PAGES_ORDERS;
 }
 
 void sampler_look(struct sampler *s, uint64_t start, uint64_t end)

@@ -49,6 +49,10 @@ void sampler_look(struct sampler *s, uint64_t start, uint64_t end);
  * it, so large targets are not asked unless someone wants it). */
 void sampler_ask_flags(struct sampler *s);
 
+/* From the next sample on: the orders of large folios, the machine's settings for huge pages
+ * (RECORD_THP) with each sample, and VmFlags once. Dearer: frame flags of whole folios are read. */
+void sampler_ask_huge(struct sampler *s);
+
 /* Asks everything about the page at address and sends a RECORD_DETAIL. */
 int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void *ctx);
 

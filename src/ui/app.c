@@ -14,7 +14,7 @@ enum { FOLD_BATCH = 64 };
 const struct view_ops *const app_views[APP_VIEWS] = {
     [APP_MAP] = &view_map,       [APP_REGIONS] = &view_regions, [APP_PAGE] = &view_page,
     [APP_FAULTS] = &view_faults, [APP_EXPLAIN] = &view_explain, [APP_PICKER] = &view_picker,
-    [APP_HELP] = &view_help,
+    [APP_HELP] = &view_help,     [APP_HUGE] = &view_huge,
 };
 
 enum action {
@@ -147,6 +147,7 @@ static void show_moment(struct app *a)
     a->ui.now = a->held ? &a->held_now : model_now(a->model);
     a->ui.before = a->held ? (a->held_a_before ? &a->held_before : NULL) : model_before(a->model);
     a->ui.detail = model_detail(a->model);
+    a->ui.thp = model_thp(a->model);
     a->ui.gone = model_gone(a->model);
     if (a->ui.now)
         meet_target(a, a->ui.now);

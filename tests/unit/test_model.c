@@ -219,6 +219,78 @@ static void test_the_last_answer_and_the_end(void **state)
     model_destroy(m);
 }
 
+static struct record *engine(uint64_t t_ns)
+{
+    struct record *r = record_create(RECORD_ENGINE, PID, t_ns);
+    r->engine = calloc(1, sizeof *r->engine);
+    strcpy(r->engine->name, "bpf");
+    return r;
+}
+
+static struct record *one_event(const struct event *e)
+{
+    struct record *r = record_create(RECORD_EVENTS, PID, e->t_ns);
+    r->events.v = malloc(sizeof *e);
+    *r->events.v = *e;
+    r->events.count = 1;
+    return r;
+}
+
+static void keep_entry(void *ctx, const struct fault_entry *e)
+{
+    *(struct fault_entry *)ctx = *e;
+}
+
+/* A picture of the program before an exec says nothing of the one after it, however late the engine
+ * tells of itself. */
+static void test_an_old_sample_and_a_new_program(void **state)
+{
+    (void)state;
+    struct model *m = model_create();
+    struct fault_entry seen = {0};
+    struct event exec = {.t_ns = 100, .pid = PID, .tid = PID, .type = EVENT_EXEC};
+    struct event fault = {.t_ns = 110, .pid = PID, .tid = PID, .type = EVENT_FAULT};
+    fault.fault.address = 0x1000;
+    fault.fault.access = ACCESS_WRITE;
+    model_on_event(m, keep_entry, &seen);
+    model_fold(m, target(1, 4));
+    model_fold(m, regions(0));
+    model_fold(m, sample(1));
+    model_fold(m, one_event(&exec));
+    model_fold(m, engine(90));
+    model_fold(m, one_event(&fault));
+    assert_int_equal(seen.event.fault.address, 0x1000);
+    assert_int_equal(seen.verdict.path, PATH_UNKNOWN);
+    assert_false(seen.verdict.sure);
+    model_destroy(m);
+}
+
+/* What happened between a picture and the engine nobody saw: a mapping may be new. The next picture
+ * has it. */
+static void test_an_engine_after_a_sample(void **state)
+{
+    (void)state;
+    struct model *m = model_create();
+    struct fault_entry seen = {0};
+    struct event fault = {.t_ns = 110, .pid = PID, .tid = PID, .type = EVENT_FAULT};
+    fault.fault.address = 0x1000;
+    model_on_event(m, keep_entry, &seen);
+    model_fold(m, target(1, 4));
+    model_fold(m, regions(0));
+    model_fold(m, sample(1));
+    model_fold(m, engine(90));
+    model_fold(m, one_event(&fault));
+    assert_int_equal(seen.verdict.path, PATH_UNKNOWN);
+    struct record *later = sample(2);
+    later->sample.info.start_ns = 120;
+    model_fold(m, later);
+    fault.t_ns = 130;
+    model_fold(m, one_event(&fault));
+    assert_int_equal(seen.verdict.path, PATH_BAD_AREA);
+    assert_true(seen.verdict.sure);
+    model_destroy(m);
+}
+
 static void test_addresses_and_pages(void **state)
 {
     (void)state;
@@ -254,6 +326,8 @@ int main(void)
         cmocka_unit_test(test_nothing_before_a_target),
         cmocka_unit_test(test_bad_records_change_nothing),
         cmocka_unit_test(test_the_last_answer_and_the_end),
+        cmocka_unit_test(test_an_old_sample_and_a_new_program),
+        cmocka_unit_test(test_an_engine_after_a_sample),
         cmocka_unit_test(test_addresses_and_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
