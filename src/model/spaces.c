@@ -51,6 +51,21 @@ void spaces_set_numa(struct spaces *s, bool balancing)
     s->numa_balancing = balancing;
 }
 
+void spaces_set_exact(struct spaces *s)
+{
+    s->exact = true;
+}
+
+int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes)
+{
+    struct space *sp = spaces_get(s, pid);
+    if (!sp)
+        return -ENOMEM;
+    sp->has_stack_limit = true;
+    sp->stack_limit = bytes;
+    return 0;
+}
+
 struct space *spaces_find(const struct spaces *s, pid_t pid)
 {
     struct space *sp = s->bucket[(unsigned)pid % SPACE_BUCKETS];

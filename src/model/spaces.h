@@ -37,6 +37,14 @@ int spaces_sampled(struct spaces *s, pid_t pid, const struct sampled *found);
  * lack, so where none is known, verdicts are unsure until the next sample. 0 or -ENOMEM. */
 int spaces_begun(struct spaces *s, pid_t pid, struct region_table *regions);
 
+/* From now on nothing changes the pages of the processes but what events tell of, and samples are
+ * taken while they rest: what a sample found of sharing still holds at the next fault. */
+void spaces_set_exact(struct spaces *s);
+
+/* The limit of a process's stack in bytes (RLIMIT_STACK), for predicting where it ends. Forgotten at
+ * exec. 0 or -ENOMEM. */
+int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes);
+
 /* Whether the kernel balances pages between NUMA nodes (kernel.numa_balancing); no, at first. */
 void spaces_set_numa(struct spaces *s, bool balancing);
 

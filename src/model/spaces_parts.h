@@ -52,6 +52,8 @@ struct space {
     struct vmas *prior;   /* what events told of flags before that sample, or NULL */
     struct region_table *made; /* vmas as a table, or NULL */
     struct pagetree *tree; /* never NULL */
+    bool has_stack_limit;
+    uint64_t stack_limit; /* bytes */
     struct pagetree *seen; /* of the last sample taken over, or NULL */
     struct sample_waiting waiting;
     struct kept_events kept;
@@ -75,6 +77,7 @@ struct run_list {
 struct spaces {
     struct geometry g;
     bool thp_always, thp_madvise, numa_balancing;
+    bool exact;              /* samples are (spaces_set_exact) */
     struct space *bucket[SPACE_BUCKETS];
     uint32_t forks;
     pid_t target;            /* its events are kept for samples */
