@@ -79,15 +79,6 @@ static void format_states(const struct expect *x, struct buf *out)
     }
 }
 
-static void format_byte_of(const struct expect *x, struct buf *out)
-{
-    if (x->kind == EX_FILE_BYTE)
-        buf_puts(out, " byte");
-    format_op(x->op, out);
-    buf_putc(out, ' ');
-    format_byte(x->n, out);
-}
-
 /* What stands behind the word of its kind. */
 static void format_rest(const struct expect *x, struct buf *out)
 {
@@ -105,6 +96,7 @@ static void format_rest(const struct expect *x, struct buf *out)
     case EX_REGIONS:
     case EX_MAPCOUNT:
     case EX_ORDER:
+    case EX_BYTE:
         format_count(x, out);
         break;
     case EX_PATH:
@@ -135,9 +127,9 @@ static void format_rest(const struct expect *x, struct buf *out)
         buf_puts(out, " size");
         format_bytes(x, out);
         break;
-    case EX_BYTE:
     case EX_FILE_BYTE:
-        format_byte_of(x, out);
+        buf_puts(out, " byte");
+        format_count(x, out);
         break;
     case EX_HUGEPAGES:
         buf_printf(out, " %s", words_name(&words_hugepages, x->which));

@@ -333,19 +333,27 @@ static int make_region(const struct check *c, struct name_process *p)
     return rc;
 }
 
+/* A file of huge pages grows when it is mapped. */
+static int check_file_page(const struct check *c, const struct target *t)
+{
+    struct name_file *f;
+    int rc = need_file(c, t->name, &c->at->target, &f);
+    if (rc || !t->ranged || f->kind == FILE_HUGETLBFS)
+        return rc;
+    uint64_t pages = pages_of(f->size, page_size());
+    if (t->end > pages)
+        return wrong(c, &c->at->target, "\"%s\" has %llu page%s, numbered from 0", f->name,
+                     (unsigned long long)pages, pages == 1 ? "" : "s");
+    return 0;
+}
+
 static int check_expect(const struct check *c)
 {
     const struct expect *x = &c->st->expect;
-    struct name_file *f;
     if (x->kind == EX_ERRNO && c->st->kind == ST_EXPECT)
         undo(c->n);
-    if (x->kind == EX_FILE_BYTE || x->kind == EX_FILE_SIZE) {
-        int rc = need_file(c, x->a.name, &c->at->target, &f);
-        if (!rc && x->a.ranged && x->a.end > pages_of(f->size, page_size()))
-            return wrong(c, &c->at->target, "\"%s\" has %llu pages, numbered from 0", f->name,
-                         (unsigned long long)pages_of(f->size, page_size()));
-        return rc;
-    }
+    if (x->kind == EX_FILE_BYTE || x->kind == EX_FILE_SIZE)
+        return check_file_page(c, &x->a);
     int rc = x->a.name[0] ? check_target(c, &x->a, &c->at->target) : 0;
     return rc || !x->b.name[0] ? rc : check_target(c, &x->b, &c->at->second);
 }

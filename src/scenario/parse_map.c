@@ -51,17 +51,14 @@ static int parse_fd(struct parser *p, struct map_args *m)
     return rc;
 }
 
+/* Up to the last one that has 64 bits: what is too far is for the kernel to say. */
 static int parse_offset(struct parser *p, int64_t *out)
 {
-    struct token at = p->token;
     uint64_t n;
     int rc = parse_size(p, "an offset", &n);
-    if (rc)
-        return rc;
-    if (n > INT64_MAX)
-        return parse_fail(p, &at, "an offset has at most 63 bits");
-    *out = (int64_t)n;
-    return 0;
+    if (!rc)
+        *out = (int64_t)n;
+    return rc;
 }
 
 static int parse_huge(struct parser *p, struct map_args *m)

@@ -57,18 +57,18 @@ void format_protect(const struct statement *st, struct buf *out)
     buf_printf(out, " %s", words_name(&words_prot, st->prot));
 }
 
-/* "dontneed", and as madvise(2) writes it: "MADV_DONTNEED". */
+/* "populate-read", and as madvise(2) writes it: "MADV_POPULATE_READ". */
 static int parse_advice(struct parser *p, int *out)
 {
-    enum { PREFIX = 5, LETTERS = 32 };
+    static const char prefix[] = "MADV_";
     const struct token *t = &p->token;
-    char word[LETTERS];
-    if (t->kind != TOKEN_WORD || t->len <= PREFIX || t->len - PREFIX > LETTERS ||
-        memcmp(t->at, "MADV_", PREFIX))
-        return parse_choice(p, &words_advice, out);
-    for (size_t i = 0; i < t->len - PREFIX; i++)
-        word[i] = (char)tolower((unsigned char)t->at[PREFIX + i]);
-    if (!words_find(&words_advice, word, t->len - PREFIX, out))
+    char word[32];
+    size_t skip = t->len > 5 && !memcmp(t->at, prefix, 5) ? 5 : 0, len = t->len - skip;
+    for (size_t i = 0; i < len && len <= sizeof word; i++) {
+        char c = t->at[skip + i];
+        word[i] = c == '_' ? '-' : skip ? (char)tolower((unsigned char)c) : c;
+    }
+    if (t->kind != TOKEN_WORD || len > sizeof word || !words_find(&words_advice, word, len, out))
         return parse_choice(p, &words_advice, out);
     parse_take(p);
     return 0;
@@ -165,10 +165,8 @@ int parse_write(struct parser *p, struct statement *st)
 void format_write(const struct statement *st, struct buf *out)
 {
     format_target(&st->target, out);
-    if (st->number >= 0) {
-        buf_putc(out, ' ');
-        format_byte(st->number, out);
-    }
+    if (st->number >= 0)
+        buf_printf(out, " %d", st->number);
 }
 
 int parse_uffd(struct parser *p, struct statement *st)

@@ -47,9 +47,9 @@ static const struct word advices[] = {
     {"dontneed", 4},        {"free", 8},          {"remove", 9},        {"dontfork", 10},
     {"dofork", 11},         {"mergeable", 12},    {"unmergeable", 13},  {"hugepage", 14},
     {"nohugepage", 15},     {"dontdump", 16},     {"dodump", 17},       {"wipeonfork", 18},
-    {"keeponfork", 19},     {"cold", 20},         {"pageout", 21},      {"populate_read", 22},
-    {"populate_write", 23}, {"dontneed_locked", 24}, {"collapse", 25},  {"hwpoison", 100},
-    {"soft_offline", 101},  {"guard_install", 102}, {"guard_remove", 103},
+    {"keeponfork", 19},     {"cold", 20},         {"pageout", 21},      {"populate-read", 22},
+    {"populate-write", 23}, {"dontneed-locked", 24}, {"collapse", 25},  {"hwpoison", 100},
+    {"soft-offline", 101},  {"guard-install", 102}, {"guard-remove", 103},
 };
 TABLE(words_advice, "an advice of madvise(2)", advices);
 
