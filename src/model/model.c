@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/family.h"
+
 struct model {
     struct moment next; /* grows with each record; regions and tree NULL before a target */
     struct moment now, before;
@@ -16,6 +18,7 @@ struct model {
     struct symbols *symbols;
     struct engine_state engine;
     struct page_detail *detail;
+    struct family *family; /* or NULL */
     struct thp_settings *thp;
     bool gone;
     char gone_text[CAN_REASON_MAX];
@@ -52,6 +55,7 @@ void model_destroy(struct model *m)
     fault_log_deinit(&m->log);
     symbols_destroy(m->symbols);
     free(m->detail);
+    family_unref(m->family);
     free(m->thp);
     free(m);
 }
@@ -94,6 +98,7 @@ static int fold_target(struct model *m, const struct target_info *info)
     if (rc)
         return rc;
     spaces_target(m->spaces, info->pid);
+    spaces_set_numa(m->spaces, info->numa_balancing);
     m->whole = true;
     struct region_table *regions = region_table_create();
     struct pagetree *tree = pagetree_create(info->geometry.levels);
@@ -197,6 +202,16 @@ static int fold_sample(struct model *m, const struct record *r)
     return 0;
 }
 
+static int fold_family(struct model *m, const struct record *r)
+{
+    struct family *f = family_create(r->family);
+    if (!f)
+        return -ENOMEM;
+    family_unref(m->family);
+    m->family = f;
+    return 0;
+}
+
 static int fold_one(struct model *m, struct record *r)
 {
     if (r->type == RECORD_TARGET)
@@ -208,6 +223,8 @@ static int fold_one(struct model *m, struct record *r)
     }
     if (r->type == RECORD_ENGINE)
         return fold_engine(m, r);
+    if (r->type == RECORD_FAMILY)
+        return fold_family(m, r);
     if (r->type == RECORD_STACK)
         return fold_stack(m, r);
     if (r->type == RECORD_THP) {
@@ -289,6 +306,11 @@ void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled,
     m->log.on_added = added;
     m->log.on_settled = settled;
     m->log.ctx = ctx;
+}
+
+struct family *model_family(const struct model *m)
+{
+    return m->family;
 }
 
 void model_settle(struct model *m)

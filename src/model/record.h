@@ -42,6 +42,7 @@ struct target_info {
     struct can kpagecount; /* map counts */
     bool ksm_in_use;       /* KSM holds merged pages on this machine, or that is not known */
     bool thp_always, thp_madvise; /* transparent_hugepage/enabled */
+    bool numa_balancing;          /* kernel.numa_balancing */
     char faults[32];       /* engine that follows faults: "bpf", "perf", "poll"; "none" */
 };
 
@@ -49,6 +50,7 @@ struct target_info {
 struct counters {
     uint64_t min_flt, maj_flt;                   /* /proc/PID/stat fields 10, 12 */
     uint64_t vm_size, rss, rss_anon, rss_file, rss_shmem, swap, pte; /* bytes; status */
+    uint64_t data, stack; /* bytes; VmData, VmStk of status */
     uint64_t threads;
     uint64_t thp_enabled; /* 0: the process switched huge pages off for itself (prctl) */
     char run_state; /* 'R', 'S', 'T', 'Z', ...; 0 unknown */
@@ -116,6 +118,7 @@ enum record_type {
     RECORD_EVENTS,  /* faults, calls and lives of processes, in kernel order */
     RECORD_STACK,   /* a call chain of the kernel, before the first event that names it */
     RECORD_ENGINE,  /* the state of the engine that follows them */
+    RECORD_FAMILY,  /* a process and all its descendants, each with its mappings and pages */
     RECORD_SYMBOL,  /* the answer to a question about an instruction */
     RECORD_GONE     /* the target has ended or can no longer be watched */
 };
@@ -147,6 +150,7 @@ struct record {
             char *text;                /* owned: functions, outermost first, separated by ";" */
         } stack;
         struct engine_state *engine;   /* owned */
+        struct family_picture *family; /* owned; model/family.h */
         struct site_answer *site;      /* owned */
         struct {
             int error;                 /* 0: it ended; otherwise negative errno */
