@@ -312,6 +312,8 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         in.thp_possible = huge_fits(s, sp, p, e->fault.address, &huge_doubt);
     path_predict(&in, &out->verdict);
     uint8_t path = out->verdict.path;
+    if (path == PATH_BAD_AREA && e->fault.mode == MODE_KERNEL && !s->exact)
+        path_doubt(&out->verdict, "execve may be writing into the new program already");
     if (page_doubt && path == PATH_WP)
         path_doubt(&out->verdict, page_doubt);
     if (size_doubt && path != PATH_BAD_ACCESS)
