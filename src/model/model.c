@@ -65,8 +65,12 @@ static int ready_log(struct model *m)
 {
     if (m->log.ring)
         return 0;
+    const struct fault_log before = m->log;
     int rc = fault_log_init(&m->log);
     m->log.evidence = m->engine.evidence;
+    m->log.on_added = before.on_added;
+    m->log.on_settled = before.on_settled;
+    m->log.ctx = before.ctx;
     return rc;
 }
 
@@ -95,6 +99,7 @@ static int fold_target(struct model *m, const struct target_info *info)
     if (rc)
         return rc;
     spaces_target(m->spaces, info->pid);
+    spaces_set_numa(m->spaces, info->numa_balancing);
     m->whole = true;
     struct region_table *regions = region_table_create();
     struct pagetree *tree = pagetree_create(info->geometry.levels);

@@ -42,6 +42,7 @@ struct target_info {
     struct can kpagecount; /* map counts */
     bool ksm_in_use;       /* KSM holds merged pages on this machine, or that is not known */
     bool thp_always, thp_madvise; /* transparent_hugepage/enabled */
+    bool numa_balancing;          /* kernel.numa_balancing */
     char faults[32];       /* engine that follows faults: "bpf", "perf", "poll"; "none" */
 };
 
@@ -49,6 +50,7 @@ struct target_info {
 struct counters {
     uint64_t min_flt, maj_flt;                   /* /proc/PID/stat fields 10, 12 */
     uint64_t vm_size, rss, rss_anon, rss_file, rss_shmem, swap, pte; /* bytes; status */
+    uint64_t data, stack; /* bytes; VmData, VmStk of status */
     uint64_t threads;
     uint64_t thp_enabled; /* 0: the process switched huge pages off for itself (prctl) */
     char run_state; /* 'R', 'S', 'T', 'Z', ...; 0 unknown */

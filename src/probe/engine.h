@@ -42,6 +42,7 @@ struct engine_ops {
     const char *name; /* "bpf", "perf", "poll" */
     const char *blind; /* what this rung cannot see, one clause; "" if nothing */
     bool family;       /* takes descendants that are there already */
+    uint64_t settle_ns; /* an event is delivered when it is so old; 0: as soon as it is there */
     /* Starts following. 0, or a negative errno with *e set to the reason why this rung cannot be
      * had here. Must be safe to give up by close at any moment; when the process dies nothing of
      * it stays in the kernel. */

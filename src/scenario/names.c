@@ -258,7 +258,8 @@ static int make_file(const struct check *c)
     struct name_file *f = &n->files[n->file_count++];
     strcpy(f->name, c->st->name);
     f->kind = c->st->file_kind;
-    f->size = c->st->size;
+    /* A mapping makes a file of huge pages longer. */
+    f->size = f->kind == FILE_HUGETLBFS ? INT64_MAX : c->st->size;
     return 0;
 }
 
