@@ -31,6 +31,8 @@ int main(int argc, char **argv)
         return command_doctor(&o);
     case COMMAND_FAULTS:
         return command_faults(&o);
+    case COMMAND_CHECK:
+        return command_check(&o);
     case COMMAND_RUN:
         setlocale(LC_ALL, "");
         return command_run(&o);

@@ -50,6 +50,13 @@ static void live_ask_flags(void *ctx)
         watch_ask_flags(s->watch);
 }
 
+static void live_ask_huge(void *ctx)
+{
+    struct live_source *s = ctx;
+    if (s->watch)
+        watch_ask_huge(s->watch);
+}
+
 /* The thread begins with the first question: without the views of faults there is none. */
 static bool live_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
                             const struct region *r)
@@ -79,8 +86,9 @@ void live_source_deinit(struct live_source *s)
 static int live_follow(struct live_source *s, pid_t pid, struct err *e)
 {
     const struct engine_options options = {.pid = pid, .follow = !s->options->no_follow,
-                                           .kernel = true};
-    if (!s->options->engine)
+                                           .kernel = true,
+                                           .evidence = s->options->evidence};
+    if (!s->options->engine && !s->options->evidence)
         return 0;
     return follow_start(s->options->engine, &options, s->queue, &s->follow, e);
 }
@@ -113,6 +121,7 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
     *s = (struct live_source){.options = o};
     s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = live_take, .look = live_look,
                                .ask_page = live_ask_page, .ask_flags = live_ask_flags,
+                               .ask_huge = live_ask_huge,
                                .ask_symbol = live_ask_symbol, .list = list_processes,
                                .attach = live_attach};
     return o->pid ? live_attach(s, o->pid, e) : 0;
@@ -177,6 +186,20 @@ static void step_ask_page(void *ctx, uint64_t address)
         sampler_detail(s->sampler, address, step_enqueue, s);
 }
 
+static void step_ask_flags(void *ctx)
+{
+    struct step_source *s = ctx;
+    if (s->sampler)
+        sampler_ask_flags(s->sampler);
+}
+
+static void step_ask_huge(void *ctx)
+{
+    struct step_source *s = ctx;
+    if (s->sampler)
+        sampler_ask_huge(s->sampler);
+}
+
 static int step_attach(void *ctx, pid_t pid, struct err *e)
 {
     struct step_source *s = ctx;
@@ -195,7 +218,8 @@ int step_source_init(struct step_source *s, const struct options *o, struct err 
 {
     *s = (struct step_source){.options = o};
     s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = step_take, .step = step_step,
-                               .look = step_look, .ask_page = step_ask_page,
+                               .look = step_look, .ask_page = step_ask_page, .ask_flags = step_ask_flags,
+                               .ask_huge = step_ask_huge,
                                .list = list_processes, .attach = step_attach};
     return o->pid ? step_attach(s, o->pid, e) : 0;
 }

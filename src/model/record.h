@@ -11,6 +11,7 @@
 #include "model/event.h"
 #include "model/pagetree.h"
 #include "model/region.h"
+#include "model/thp.h"
 
 /* The shape of page tables here, read at start. */
 struct geometry {
@@ -41,6 +42,7 @@ struct target_info {
     struct can kpagecount; /* map counts */
     bool ksm_in_use;       /* KSM holds merged pages on this machine, or that is not known */
     bool thp_always, thp_madvise; /* transparent_hugepage/enabled */
+    bool numa_balancing;          /* kernel.numa_balancing */
     char faults[32];       /* engine that follows faults: "bpf", "perf", "poll"; "none" */
 };
 
@@ -48,7 +50,9 @@ struct target_info {
 struct counters {
     uint64_t min_flt, maj_flt;                   /* /proc/PID/stat fields 10, 12 */
     uint64_t vm_size, rss, rss_anon, rss_file, rss_shmem, swap, pte; /* bytes; status */
+    uint64_t data, stack; /* bytes; VmData, VmStk of status */
     uint64_t threads;
+    uint64_t thp_enabled; /* 0: the process switched huge pages off for itself (prctl) */
     char run_state; /* 'R', 'S', 'T', 'Z', ...; 0 unknown */
 };
 
@@ -72,6 +76,9 @@ struct engine_state {
     char why[400];    /* why it is not a better one; "" if there is none; safe to show */
     uint64_t events, faults, lost, heat_faults; /* so far */
     bool heat;        /* it only counts, now */
+    bool evidence;    /* kernel call chains are taken */
+    char evidence_why[CAN_REASON_MAX]; /* why not, if they were asked for; safe to show */
+    uint64_t samples, samples_lost;
 };
 
 enum { PAGE_DETAIL_TEXT_MAX = 256 };
@@ -106,9 +113,12 @@ enum record_type {
     RECORD_REGIONS, /* all its mappings */
     RECORD_PAGES,   /* the pages of one range */
     RECORD_SAMPLE,  /* end of a sample: what came since the last one is now shown */
+    RECORD_THP,     /* the machine's settings for huge pages */
     RECORD_DETAIL,  /* the answer to a question about one page */
     RECORD_EVENTS,  /* faults, calls and lives of processes, in kernel order */
+    RECORD_STACK,   /* a call chain of the kernel, before the first event that names it */
     RECORD_ENGINE,  /* the state of the engine that follows them */
+    RECORD_FAMILY,  /* a process and all its descendants, each with its mappings and pages */
     RECORD_SYMBOL,  /* the answer to a question about an instruction */
     RECORD_GONE     /* the target has ended or can no longer be watched */
 };
@@ -129,12 +139,18 @@ struct record {
             struct sample_info info;
             struct counters counters;
         } sample;
+        struct thp_settings *thp;      /* owned */
         struct page_detail *detail;    /* owned */
         struct {
             struct event *v;           /* owned */
             size_t count;
         } events;
+        struct {
+            uint32_t number;           /* from 1 on, without gaps */
+            char *text;                /* owned: functions, outermost first, separated by ";" */
+        } stack;
         struct engine_state *engine;   /* owned */
+        struct family_picture *family; /* owned; model/family.h */
         struct site_answer *site;      /* owned */
         struct {
             int error;                 /* 0: it ended; otherwise negative errno */

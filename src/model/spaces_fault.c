@@ -71,6 +71,8 @@ static struct page page_before(const struct spaces *s, const struct space *sp,
             page = swap ? page_of(PAGE_PRESENT, 0) : page_of_backing(&p->v.r, p->v.marks);
     } else if (page.state == PAGE_COW && write && p->is == PLACE_INSIDE) {
         bool heard;
+        if (page.attrs & PAGE_A_COUNT && s->exact)
+            return page;
         if (page.attrs & PAGE_A_COUNT || !page.mapcount)
             *doubt = "who else still uses the page is not known";
         else if (alone(s, sp, number, page.mapcount, &heard))
@@ -254,25 +256,47 @@ static void name_region(const struct place *p, struct fault_entry *out)
     out->region[n] = '\0';
 }
 
+/* Whether the mapping above may be made longer down to here, as the kernel's acct_stack_growth
+ * decides: within the limit, and not nearer than 256 pages to a mapping that can be used. */
+static bool has_room(const struct spaces *s, const struct space *sp, const struct region *above,
+                     uint64_t address)
+{
+    enum { GUARD_PAGES = 256 };
+    uint64_t page = (uint64_t)1 << s->g.page_shift, at = address & ~(page - 1);
+    const struct region_table *t = spaces_regions(s, sp->pid);
+    size_t i = t ? region_table_find(t, at) : 0;
+    if (above->end - at > sp->stack_limit)
+        return false;
+    if (!i || !(t->v[i - 1].perms & (REGION_R | REGION_W | REGION_X)))
+        return true;
+    return at - t->v[i - 1].end >= GUARD_PAGES * page;
+}
+
 static void predict(struct spaces *s, struct space *sp, struct place *p, struct fault_entry *out)
 {
     const struct event *e = &out->event;
-    const char *page_doubt = NULL, *huge_doubt = NULL;
+    const char *page_doubt = NULL, *huge_doubt = NULL, *size_doubt = NULL;
     out->before = page_before(s, sp, p, e, &page_doubt);
     struct path_input in = {
         .region = p->is == PLACE_INSIDE ? &p->v.r : NULL,
         .above = p->is == PLACE_BELOW ? &p->v.r : NULL,
         .before = out->before,
         .fault = e,
-        .beyond_eof = p->is == PLACE_INSIDE && spaces_beyond_file(s, &p->v.r, e->fault.address),
+        .beyond_eof = p->is == PLACE_INSIDE && spaces_beyond_file(s, &p->v.r, e, &size_doubt),
         .numa_balancing = s->numa_balancing,
     };
+    if (in.above && s->exact && sp->has_stack_limit) {
+        in.room_known = true;
+        in.room = has_room(s, sp, in.above, e->fault.address);
+    }
     if (out->before.state == PAGE_ABSENT)
         in.thp_possible = huge_fits(s, sp, p, e->fault.address, &huge_doubt);
     path_predict(&in, &out->verdict);
     uint8_t path = out->verdict.path;
     if (page_doubt && path == PATH_WP)
         path_doubt(&out->verdict, page_doubt);
+    if (size_doubt && path != PATH_BAD_ACCESS)
+        path_doubt(&out->verdict, size_doubt);
     if (huge_doubt && (path == PATH_ANONYMOUS || path == PATH_HUGE_ANONYMOUS))
         path_doubt(&out->verdict, huge_doubt);
     if (p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING && path != PATH_BAD_ACCESS)

@@ -2,10 +2,12 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "report/huge.h"
 #include "report/snapshot.h"
+#include "report/snapshot_parts.h"
 #include "report/totals_fields.h"
 
-static void put_totals(struct json *j, const struct totals *t)
+void snapshot_put_totals(struct json *j, const struct totals *t)
 {
     struct totals_field f[TOTALS_FIELD_N];
     totals_fields(t, f);
@@ -31,7 +33,7 @@ static void put_vmflags(struct json *j, const struct region_smaps *s)
     json_close_array(j);
 }
 
-static void put_known(struct json *j, const char *key, bool known, uint64_t value)
+void snapshot_put_known(struct json *j, const char *key, bool known, uint64_t value)
 {
     json_key(j, key);
     if (known)
@@ -65,8 +67,8 @@ static int put_run(void *ctx, const struct page_run *run)
         json_put_hex(j, p->frame);
     else
         json_put_null(j);
-    put_known(j, "mapcount", !swap && p->attrs & PAGE_A_COUNT, p->mapcount);
-    put_known(j, "order", p->order != PAGE_ORDER_UNKNOWN, p->order);
+    snapshot_put_known(j, "mapcount", !swap && p->attrs & PAGE_A_COUNT, p->mapcount);
+    snapshot_put_known(j, "order", p->order != PAGE_ORDER_UNKNOWN, p->order);
     if (swap) {
         json_put_u64(json_key(j, "swap_type"), p->mapcount);
         json_put_u64(json_key(j, "swap_offset"), p->frame);
@@ -75,7 +77,21 @@ static int put_run(void *ctx, const struct page_run *run)
     return j->error;
 }
 
-static void put_region(struct json *j, const struct moment *m, const struct region *r, bool pages)
+static void put_huge(struct json *j, const struct moment *m, const struct region *r,
+                     const struct thp_settings *thp)
+{
+    struct huge_sum sum;
+    if (!thp)
+        return;
+    if (r)
+        huge_of_region(m, r, thp, &sum);
+    else
+        huge_of_all(m, thp, &sum);
+    huge_json(j, &sum);
+}
+
+static void put_region(struct json *j, const struct moment *m, const struct region *r, bool pages,
+                       const struct thp_settings *thp)
 {
     char text[32];
     struct totals t;
@@ -93,7 +109,8 @@ static void put_region(struct json *j, const struct moment *m, const struct regi
     json_key(j, "vmflags");
     put_vmflags(j, r->smaps);
     totals_of_region(m, r, &t);
-    put_totals(j, &t);
+    snapshot_put_totals(j, &t);
+    put_huge(j, m, r, thp);
     if (pages) {
         struct runs_ctx ctx = {j, m};
         json_open_array(json_key(j, "runs"));
@@ -114,7 +131,8 @@ static void put_can(struct json *j, const struct target_info *t)
     json_close_object(j);
 }
 
-int snapshot_json(const struct moment *m, bool pages, struct buf *out)
+static int put_snapshot(const struct moment *m, bool pages, const struct thp_settings *thp,
+                        const struct family *f, struct buf *out)
 {
     struct json j;
     struct totals t;
@@ -134,13 +152,30 @@ int snapshot_json(const struct moment *m, bool pages, struct buf *out)
     put_can(&j, &m->target);
     totals_of_all(m, &t);
     json_open_object(json_key(&j, "totals"));
-    put_totals(&j, &t);
+    snapshot_put_totals(&j, &t);
+    put_huge(&j, m, NULL, thp);
     json_close_object(&j);
+    if (thp)
+        huge_json_settings(&j, thp, m->target.geometry.page_shift);
     json_open_array(json_key(&j, "regions"));
     for (size_t i = 0; i < m->regions->count; i++)
-        put_region(&j, m, &m->regions->v[i], pages);
+        put_region(&j, m, &m->regions->v[i], pages, thp);
     json_close_array(&j);
+    if (f)
+        family_put_json(&j, f);
     json_close_object(&j);
     int rc = json_end(&j);
     return rc ? rc : buf_putc(out, '\n');
+}
+
+int snapshot_json(const struct moment *m, bool pages, const struct thp_settings *thp,
+                  struct buf *out)
+{
+    return put_snapshot(m, pages, thp, NULL, out);
+}
+
+int family_json(const struct family *f, const struct moment *root, bool pages,
+                const struct thp_settings *thp, struct buf *out)
+{
+    return put_snapshot(root, pages, thp, f, out);
 }

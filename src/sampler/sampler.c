@@ -13,6 +13,7 @@
 #include "probe/detail.h"
 #include "probe/maps.h"
 #include "probe/sysinfo.h"
+#include "probe/thp.h"
 #include "sampler/sampler_state.h"
 #include "sampler/split.h"
 
@@ -74,6 +75,13 @@ static void read_thp(struct target_info *info, struct buf *scratch)
     info->thp_madvise = info->thp_always || !strcmp(chosen, "madvise");
 }
 
+/* A kernel without it has no such file. */
+static bool numa_balances(struct buf *scratch)
+{
+    return !io_read_at(-1, "/proc/sys/kernel/numa_balancing", scratch) && scratch->len &&
+           scratch->data[0] != '0';
+}
+
 static int first_look(struct sampler *s, struct err *e)
 {
     int rc = sampler_read_counters(s);
@@ -121,6 +129,7 @@ int sampler_create(const struct sampler_options *options, struct sampler **out, 
     if (rc)
         err_set(e, rc, "cannot tell the shape of page tables here: %s", strerror(-rc));
     read_thp(&s->target, &s->text);
+    s->target.numa_balancing = numa_balances(&s->text);
     s->target.ksm_in_use = !s->dir.real || ksm_in_use(&s->text);
     if (!rc && s->dir.real)
         rc = first_look(s, e);
@@ -263,12 +272,25 @@ int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, struct r
     return changed ? send_runs(s, page, stop - page, runs, sink, ctx) : 0;
 }
 
+/* A stand-in for /proc may have the settings beside it. */
+static int send_thp(struct sampler *s, sampler_sink *sink, void *ctx)
+{
+    struct record *r = sampler_record(s, RECORD_THP);
+    if (!r || !(r->thp = malloc(sizeof *r->thp))) {
+        record_destroy(r);
+        return -ENOMEM;
+    }
+    thp_read(s->options.proc_root, s->target.geometry.page_shift, r->thp);
+    return sink(ctx, r);
+}
+
 int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, bool complete,
                         uint64_t sweep_ns, sampler_sink *sink, void *ctx)
 {
-    struct record *r = sampler_record(s, RECORD_SAMPLE);
+    int rc = s->options.want & PAGES_ORDERS ? send_thp(s, sink, ctx) : 0;
+    struct record *r = rc ? NULL : sampler_record(s, RECORD_SAMPLE);
     if (!r)
-        return -ENOMEM;
+        return rc ? rc : -ENOMEM;
     r->sample.info = (struct sample_info){
         .number = ++s->number, .start_ns = start_ns, .span_ns = r->t_ns - start_ns,
         .cpu_ns = cpu_ns, .sweep_ns = sweep_ns, .pages_read = s->reader.pages_read,
@@ -513,8 +535,11 @@ static int full_once(struct sampler *s, sampler_sink *sink, void *ctx)
         rc = sampler_read_counters(s);
     if (!rc)
         rc = sampler_send_target(s, sink, ctx);
+    if (!rc && s->flags_asked)
+        rc = sampler_read_flags(s);
     if (!rc)
-        rc = sampler_read_regions(s, sink, ctx);
+        rc = s->options.flags ? sampler_read_mappings(s, sink, ctx)
+                              : sampler_read_regions(s, sink, ctx);
     if (!rc)
         rc = read_everything(s, sink, ctx);
     s->cpu_ns = io_process_cpu_ns() - cpu;
@@ -559,6 +584,13 @@ int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void
 void sampler_ask_flags(struct sampler *s)
 {
     s->flags_asked = true;
+}
+
+void sampler_ask_huge(struct sampler *s)
+{
+    if (!(s->options.want & PAGES_ORDERS))
+        s->flags_asked = true;
+    s->options.want |= PAGES_ORDERS;
 }
 
 void sampler_look(struct sampler *s, uint64_t start, uint64_t end)

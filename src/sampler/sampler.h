@@ -17,6 +17,7 @@ struct sampler_options {
     pid_t pid;
     unsigned want;         /* enum pages_want */
     bool smaps;            /* read smaps instead of maps (VmFlags, PSS): dearer */
+    bool flags;            /* a complete sample has VmFlags too, where that costs next to nothing */
     bool once;             /* only one complete sample will be taken: nothing is remembered */
     unsigned cpu_permille; /* live: share of one core to use at the most */
     uint32_t pause_ns;     /* live: rest after each long hold of the target's mmap_lock */
@@ -48,6 +49,10 @@ void sampler_look(struct sampler *s, uint64_t start, uint64_t end);
 /* Live: reads the VmFlags of all mappings at the next tick (smaps: the kernel walks all pages for
  * it, so large targets are not asked unless someone wants it). */
 void sampler_ask_flags(struct sampler *s);
+
+/* From the next sample on: the orders of large folios, the machine's settings for huge pages
+ * (RECORD_THP) with each sample, and VmFlags once. Dearer: frame flags of whole folios are read. */
+void sampler_ask_huge(struct sampler *s);
 
 /* Asks everything about the page at address and sends a RECORD_DETAIL. */
 int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void *ctx);

@@ -17,7 +17,7 @@ struct watch {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a wish, or the end */
     bool stop, ended;
-    bool look_set, ask_set, flags_set;
+    bool look_set, ask_set, flags_set, huge_set;
     uint64_t look_start, look_end, ask_address;
     atomic_uint refs; /* the owner and the thread: the last one frees */
 };
@@ -64,6 +64,13 @@ void watch_ask_flags(struct watch *w)
     pthread_mutex_unlock(&w->lock);
 }
 
+void watch_ask_huge(struct watch *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->huge_set = true;
+    pthread_mutex_unlock(&w->lock);
+}
+
 /* Takes the wishes over; true if a page was asked for. */
 static bool take_wishes(struct watch *w, struct sampler *s, uint64_t *address)
 {
@@ -71,9 +78,11 @@ static bool take_wishes(struct watch *w, struct sampler *s, uint64_t *address)
         sampler_look(s, w->look_start, w->look_end);
     if (w->flags_set)
         sampler_ask_flags(s);
+    if (w->huge_set)
+        sampler_ask_huge(s);
     bool ask = w->ask_set;
     *address = w->ask_address;
-    w->look_set = w->ask_set = w->flags_set = false;
+    w->look_set = w->ask_set = w->flags_set = w->huge_set = false;
     return ask;
 }
 

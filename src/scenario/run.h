@@ -27,6 +27,9 @@ struct observer {
     int (*follow)(void *ctx, pid_t pid, struct err *e);
     int (*faults)(void *ctx, const struct fault_entry **v, size_t *count);
     bool (*evidence)(void *ctx, char *why, size_t cap); /* observed paths can be had */
+    /* The kernel's call chain of this number (struct observation), functions outermost first,
+     * separated by ";"; NULL if there is none. */
+    const char *(*stack)(void *ctx, uint32_t number);
     const char *why;
 };
 

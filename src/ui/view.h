@@ -30,10 +30,17 @@ struct look {
     bool ascii;      /* no characters beyond ASCII */
 };
 
-/* Events a second, between the last two samples. */
+/* Per second, between two samples; UINT64_MAX where not known. */
 struct event_rates {
-    uint64_t faults, calls;
-    bool known;
+    uint64_t faults, calls; /* as the engine saw them */
+    uint64_t minor, major;  /* as the kernel counted them */
+};
+
+/* The last rates, one a sample. */
+enum { RATES_KEEP = 256 };
+struct rate_history {
+    struct event_rates v[RATES_KEEP]; /* rate n is at v[n % RATES_KEEP] */
+    uint64_t count;                   /* ever added */
 };
 
 /* An instruction that the source was asked for. */
@@ -42,6 +49,9 @@ struct asked_site {
 };
 enum { ASKED_SITES_MAX = 1024 };
 
+/* How long something new stands out. */
+enum { UI_FLASH_NS = 700 * 1000 * 1000 };
+
 /* What every view sees and shares. */
 struct ui_state {
     const struct model *model;
@@ -49,13 +59,15 @@ struct ui_state {
     const struct moment *now;    /* the moment shown, live or frozen; NULL before the first */
     const struct moment *before; /* the one before it, or NULL */
     const struct page_detail *detail; /* of the page under the cursor, or NULL */
+    const struct thp_settings *thp;   /* the machine's, or NULL while nobody asked */
     const char *gone;            /* the target ended: a sentence; or NULL */
     const struct fault_log *faults;    /* NULL before the first target */
     const struct engine_state *engine; /* that follows them; name "" while there is none */
-    uint64_t entries;            /* of the log, those shown: while frozen no more than then */
+    uint64_t entries, marks;     /* of the log, those shown: while frozen no more than then */
     uint64_t first_event_ns;     /* times are shown from here */
     uint64_t fault;              /* selected entry of the log by its number, plus 1; 0: newest */
-    struct event_rates rates;
+    struct rate_history rates;
+    uint64_t now_ns;             /* CLOCK_MONOTONIC; without a terminal the time of the last event */
     uint64_t cursor;             /* selected address, shared by all views */
     bool frozen;
     bool flash;                  /* what differs between before and now shall stand out */
@@ -108,7 +120,7 @@ struct view_ops {
 };
 
 extern const struct view_ops view_map, view_regions, view_page, view_faults, view_explain,
-    view_picker, view_help;
+    view_picker, view_help, view_huge;
 
 /* Searches forward (or backward) from ui->cursor for an address ("7f3a40000000", "0x..." ), a
  * permission pattern of four characters ("rwxp", '?' matches any), or a part of a region's name;

@@ -167,6 +167,7 @@ static struct record *target_record(void)
     r->target->pid = 1;
     r->target->geometry.levels = 4;
     r->target->geometry.page_shift = 12;
+    r->target->geometry.pmd_shift = 21;
     return r;
 }
 
@@ -235,11 +236,17 @@ static int try_write(void *ctx)
     return rc;
 }
 
+static int write_json(const struct moment *m, bool pages, struct buf *out)
+{
+    const struct thp_settings thp = {.anon = THP_ALWAYS};
+    return snapshot_json(m, pages, pages ? &thp : NULL, out);
+}
+
 static void test_reports(void **state)
 {
     (void)state;
     int (*const writers[])(const struct moment *, bool, struct buf *) = {
-        snapshot_json, snapshot_table, snapshot_csv};
+        write_json, snapshot_table, snapshot_csv};
     struct model *m = filled_model();
     for (unsigned i = 0; i < 6; i++) {
         struct writer w = {model_now(m), writers[i / 2], i % 2, {0}};

@@ -60,7 +60,7 @@ static json_t *load(const struct moment *m, bool pages)
 {
     struct buf out = {0};
     json_error_t e;
-    assert_int_equal(snapshot_json(m, pages, &out), 0);
+    assert_int_equal(snapshot_json(m, pages, NULL, &out), 0);
     for (size_t i = 0; i + 1 < out.len; i++) /* one line that any terminal can be shown */
         assert_true((unsigned char)out.data[i] >= 0x20 && out.data[i] != 0x7f);
     assert_int_equal(out.data[out.len - 1], '\n');
