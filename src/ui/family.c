@@ -236,7 +236,7 @@ static void draw_pairs(const struct family *f, struct area a, size_t member)
             v[n++] = (struct relative){i, b.bytes};
     }
     if (!n) {
-        area_text(a, 1, 0, a.cols, f->count > 1 ? f->pairs.why : "it has no relatives",
+        area_text(a, 1, 0, a.cols, f->count > 1 ? f->pairs.why : "it has no descendants",
                   STYLE(COLOR_DIM));
         return;
     }
@@ -259,11 +259,11 @@ static void draw_diverged(const struct family *f, struct area a)
                     b->members == 1 ? "process" : "processes", b->start,
                     name[0] ? name : region_kind_name((enum region_kind)b->kind));
     }
+    const char *none = f->count == 1 ? "it has no descendants"
+                       : f->pairs.yes ? "no process has a copy of its own of what its parent has"
+                                      : f->pairs.why;
     if (!f->broken_count)
-        area_text(a, 1, 0, a.cols,
-                  f->pairs.yes ? "no process has a copy of its own of what its parent has"
-                               : f->pairs.why,
-                  STYLE(COLOR_DIM));
+        area_text(a, 1, 0, a.cols, none, STYLE(COLOR_DIM));
 }
 
 static void draw_panel(struct family_view *v, struct ui_state *ui, struct area a)
@@ -301,6 +301,10 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     }
     unsigned panel = a.rows >= 12 ? a.rows / 3 : 0;
     unsigned rows = a.rows > panel + HEAD_ROWS ? a.rows - panel - HEAD_ROWS : 0;
+    if (panel && rows > v->list.count + 1) { /* what the tree does not need is the panel's */
+        panel += rows - (unsigned)v->list.count - 1;
+        rows = (unsigned)v->list.count + 1;
+    }
     list_fit(&v->list, v->list.count, rows);
     draw_head(ui, area_part(a, 0, 0, a.cols, 1));
     choose_columns(a.cols, shown);

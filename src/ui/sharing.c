@@ -13,7 +13,7 @@
 
 enum {
     ADDRESS_COLS = 16, NAME_COLS = 18, NAME_LEAST = 100, ZOOM_BITS = 3, ZOOM_MAX = 10,
-    HEAD_ROWS = 1, FOOT_ROWS = 2, ROWS_MAX = 1 << 14, FIT_SCREENS = 3
+    LABEL_LEAST = 6, HEAD_ROWS = 1, FOOT_ROWS = 2, ROWS_MAX = 1 << 14, FIT_SCREENS = 3
 };
 
 enum shade { SHADE_NONE, SHADE_SAME, SHADE_OWN, SHADE_ONLY, SHADE_UNKNOWN, SHADE_N };
@@ -305,7 +305,7 @@ static void draw_row(const struct sharing_view *v, const struct ui_state *ui, st
     for (unsigned k = 0; k < v->members; k++)
         draw_cells(v, ui, area_part(line, column_of(v, k), 0, v->cells, 1), k, row);
     unsigned col = column_of(v, v->members);
-    if (!row->first || col >= line.cols)
+    if (!row->first || col + LABEL_LEAST > line.cols)
         return;
     const struct region *r = NULL;
     for (unsigned k = 0; k < v->members && !r; k++)
@@ -392,8 +392,8 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         return;
     }
     if (!prepare(v, ui, a, rows)) {
-        area_text(a, 1, a.rows / 2, a.cols, v->members < 2 ? "it has no relatives to compare with"
-                                                           : "needs a wider screen",
+        area_text(a, 1, a.rows / 2, a.cols, v->members < 2 ? "there is nobody to compare with"
+                                                           : "too narrow",
                   STYLE(COLOR_DIM));
         return;
     }
