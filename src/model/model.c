@@ -19,6 +19,9 @@ struct model {
     void *on_event_ctx;
     struct page_detail *detail;
     struct thp_settings *thp;
+    struct machine *machine;
+    struct frame_detail frame;
+    bool has_frame;
     bool gone;
     char gone_text[CAN_REASON_MAX];
 };
@@ -55,6 +58,7 @@ void model_destroy(struct model *m)
     symbols_destroy(m->symbols);
     free(m->detail);
     free(m->thp);
+    machine_destroy(m->machine);
     free(m);
 }
 
@@ -167,6 +171,20 @@ static int fold_sample(struct model *m, const struct record *r)
     return 0;
 }
 
+static int fold_machine(struct model *m, const struct record *r)
+{
+    if (r->type == RECORD_FRAME) {
+        m->frame = r->frame;
+        m->has_frame = true;
+        return 0;
+    }
+    if (r->type == RECORD_FRAMES)
+        return m->machine ? machine_add(m->machine, r->frames.v, r->frames.count) : -EINVAL;
+    if (!m->machine && !(m->machine = machine_create()))
+        return -ENOMEM;
+    return machine_set_info(m->machine, r->machine);
+}
+
 static int fold_one(struct model *m, struct record *r)
 {
     if (r->type == RECORD_TARGET)
@@ -178,6 +196,8 @@ static int fold_one(struct model *m, struct record *r)
     }
     if (r->type == RECORD_ENGINE)
         return fold_engine(m, r);
+    if (r->type == RECORD_MACHINE || r->type == RECORD_FRAMES || r->type == RECORD_FRAME)
+        return fold_machine(m, r);
     if (r->type == RECORD_THP) {
         free(m->thp);
         m->thp = r->thp;
@@ -230,6 +250,16 @@ const struct moment *model_before(const struct model *m)
 const struct thp_settings *model_thp(const struct model *m)
 {
     return m->thp;
+}
+
+const struct machine *model_machine(const struct model *m)
+{
+    return m->machine;
+}
+
+const struct frame_detail *model_frame(const struct model *m)
+{
+    return m->has_frame ? &m->frame : NULL;
 }
 
 const struct page_detail *model_detail(const struct model *m)
