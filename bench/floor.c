@@ -5,6 +5,7 @@
  *                what it found (one a huge page); frames sorted; kpageflags with small gaps read
  *                through; kpagecount only where pagemap says "not exclusive"
  *   scan PID     maps and PAGEMAP_SCAN: residency alone
+ *   family PID...    the same of several processes, each frame asked once for all of them
  *   smaps PID, rollup PID, maps PID    that file of /proc, to nowhere
  *
  * -n N repeats in one process and prints the median of each part; without it the parts are still
@@ -39,8 +40,9 @@ static struct {
 } opt = {256 << 10, 2, 100, 0, 1, false};
 
 struct frames {
-    uint64_t *v;
+    uint64_t *v, *marks; /* marks: of a family, a bit a frame */
     size_t n;
+    uint64_t last; /* marked */
 };
 
 static struct {
@@ -223,28 +225,91 @@ static void read_frames(int fd, const struct frames *a)
     }
 }
 
-static void full(void)
+/* Of many processes: frames gathered so far become marks, which sorts them and drops repetitions. */
+static void frames_mark(struct frames *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        a->marks[a->v[i] / 64] |= 1ull << (a->v[i] % 64);
+    for (size_t i = 0; i < a->n; i++)
+        if (a->v[i] > a->last)
+            a->last = a->v[i];
+    a->n = 0;
+}
+
+static void frames_from_marks(struct frames *a)
+{
+    for (uint64_t i = 0; i <= a->last / 64; i++)
+        for (uint64_t m = a->marks[i]; m; m &= m - 1)
+            frames_add(a, i * 64 + (uint64_t)__builtin_ctzll(m));
+}
+
+static void page_tables(void)
 {
     uint64_t t = bench_now_ns();
-    f.all.n = f.shared.n = 0;
     drain("maps");
     spent(PART_MAPS, &t);
     pages(true);
-    t = bench_now_ns();
-    frames_sort(&f.all);
-    frames_sort(&f.shared);
-    spent(PART_SORT, &t);
+}
+
+static void all_frames(void)
+{
+    uint64_t t = bench_now_ns();
     read_frames(f.flags, &f.all);
     spent(PART_FLAGS, &t);
     read_frames(f.count, &f.shared);
     spent(PART_COUNT, &t);
 }
 
-static void one_round(const char *mode)
+static void open_process(const char *pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%s", pid);
+    f.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (f.dir < 0)
+        bench_die(path);
+}
+
+static void family(char **pids)
+{
+    f.all.n = f.shared.n = 0;
+    for (; *pids; pids++) {
+        open_process(*pids);
+        f.pagemap = open_at(f.dir, "pagemap");
+        page_tables();
+        uint64_t t = bench_now_ns();
+        frames_mark(&f.all);
+        frames_mark(&f.shared);
+        spent(PART_SORT, &t);
+        close(f.pagemap);
+        close(f.dir);
+    }
+    uint64_t t = bench_now_ns();
+    frames_from_marks(&f.all);
+    frames_from_marks(&f.shared);
+    spent(PART_SORT, &t);
+    all_frames();
+    memset(f.all.marks, 0, f.all.last / 8 + 8);
+    memset(f.shared.marks, 0, f.shared.last / 8 + 8);
+}
+
+static void full(void)
+{
+    f.all.n = f.shared.n = 0;
+    page_tables();
+    uint64_t t = bench_now_ns();
+    frames_sort(&f.all);
+    frames_sort(&f.shared);
+    spent(PART_SORT, &t);
+    all_frames();
+}
+
+static void one_round(const char *mode, char **pids)
 {
     uint64_t t = bench_now_ns();
     if (!strcmp(mode, "full"))
         full();
+    else if (!strcmp(mode, "family"))
+        family(pids);
     else if (!strcmp(mode, "scan")) {
         drain("maps");
         spent(PART_MAPS, &t);
@@ -279,15 +344,12 @@ static void print_medians(void)
 
 static void open_all(const char *mode, const char *pid)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%s", pid);
-    f.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (f.dir < 0)
-        bench_die(path);
-    bool is_full = !strcmp(mode, "full");
+    bool is_family = !strcmp(mode, "family"), is_full = !strcmp(mode, "full");
+    if (!is_family)
+        open_process(pid);
     if (is_full || !strcmp(mode, "scan"))
         f.pagemap = open_at(f.dir, "pagemap");
-    if (!is_full)
+    if (!is_full && !is_family)
         return;
     f.flags = open_at(AT_FDCWD, "/proc/kpageflags");
     f.count = open_at(AT_FDCWD, "/proc/kpagecount");
@@ -295,11 +357,13 @@ static void open_all(const char *mode, const char *pid)
     f.shared.v = room(FRAMES_MAX * 8);
     f.spare.v = room(FRAMES_MAX * 8);
     f.entries = room(opt.buffer);
+    f.all.marks = room(FRAMES_MAX / 8);
+    f.shared.marks = room(FRAMES_MAX / 8);
 }
 
 static bool is_mode(const char *mode)
 {
-    static const char *const modes[] = {"full", "scan", "smaps", "rollup", "maps"};
+    static const char *const modes[] = {"full", "family", "scan", "smaps", "rollup", "maps"};
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
         if (!strcmp(mode, modes[i]))
             return true;
@@ -325,13 +389,14 @@ int main(int argc, char **argv)
         else
             return 2;
     }
-    if (argc - optind != 2 || !is_mode(argv[optind])) {
-        fprintf(stderr, "usage: floor [-n N] full|scan|smaps|rollup|maps PID\n");
+    bool one = argc - optind == 2, many = argc - optind > 2 && !strcmp(argv[optind], "family");
+    if ((!one && !many) || !is_mode(argv[optind])) {
+        fprintf(stderr, "usage: floor [-n N] full|scan|smaps|rollup|maps PID, or family PID...\n");
         return 2;
     }
     open_all(argv[optind], argv[optind + 1]);
     for (f.round = 0; f.round < opt.repeats; f.round++)
-        one_round(argv[optind]);
+        one_round(argv[optind], argv + optind + 1);
     print_medians();
     return 0;
 }

@@ -25,8 +25,8 @@ _vmscope_command()
 _vmscope()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command words
-    local commands='run attach snap faults doctor'
-    local options='--engine --no-follow --pid --user --output --format --delay --count --color --ascii --no-mouse
+    local commands='run attach snap faults check doctor'
+    local options='--engine --no-follow --evidence --disagreements --pid --user --output --format --delay --count --color --ascii --no-mouse
         --proc-root --screen --keys --cpu-limit --help --version'
     command=$(_vmscope_command)
     COMPREPLY=()
@@ -40,7 +40,7 @@ _vmscope()
         mapfile -t COMPREPLY < <(compgen -u -- "$cur")
         return
         ;;
-    -o|--output)
+    -o|--output|--junit)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
@@ -69,18 +69,22 @@ _vmscope()
         mapfile -t COMPREPLY < <(compgen -W '80x24 100x30 250x70' -- "$cur")
         return
         ;;
-    -d|--delay|-n|--count|--keys|--cpu-limit)
+    -d|--delay|-n|--count|--keys|--cpu-limit|--repeat|--limit)
         return
         ;;
     esac
 
     if [[ $cur == -* ]]; then
-        [[ $command == snap ]] && options+=' --pages --huge --residency --stats'
+        [[ $command == snap ]] && options+=' --family --pages --huge --residency --stats'
+        [[ $command == check ]] && options+=' --repeat --limit --junit'
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
     elif [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
     elif [[ $command == attach ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_vmscope_pids)" -- "$cur")
+    elif [[ $command == check ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -X '!*.vms' -- "$cur"; compgen -d -- "$cur")
     elif [[ $command == run || $prev == -- ]]; then
         mapfile -t COMPREPLY < <(compgen -c -- "$cur")
     fi

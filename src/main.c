@@ -4,9 +4,13 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "scenario/keeper.h"
+#include "scenario/stage.h"
 
 int main(int argc, char **argv)
 {
+    stage_main_if_asked(argc, argv);
+    keeper_main_if_asked(argc, argv);
     struct options o;
     struct err e = {0};
     if (options_parse(argc, argv, &o, &e)) {
@@ -27,6 +31,8 @@ int main(int argc, char **argv)
         return command_doctor(&o);
     case COMMAND_FAULTS:
         return command_faults(&o);
+    case COMMAND_CHECK:
+        return command_check(&o);
     case COMMAND_RUN:
         setlocale(LC_ALL, "");
         return command_run(&o);

@@ -12,6 +12,7 @@ int command_watch(const struct options *o, int *signal);
 int command_run(const struct options *o);
 int command_snap(const struct options *o);
 int command_faults(const struct options *o);
+int command_check(const struct options *o);
 int command_doctor(const struct options *o);
 
 /* Prints "vmscope: sentence" on standard error and returns the status given. */

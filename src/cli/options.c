@@ -15,6 +15,7 @@ const char options_help[] =
     "       vmscope attach [options] PID             watch a running process (also: -p PID)\n"
     "       vmscope snap [options] (-p PID | -- CMD) print one picture\n"
     "       vmscope faults [options] (-p PID | [--] CMD) follow page faults and mm calls\n"
+    "       vmscope check [options] SCENARIO...      run scenarios, and say what held\n"
     "       vmscope doctor [options]                 what can be seen here, and why not\n"
     "\n"
     "  -p, --pid PID          the process\n"
@@ -25,11 +26,17 @@ const char options_help[] =
     "      --engine ENGINE    how to follow faults: auto, bpf, perf or poll (on a screen:\n"
     "                         follow them at all)\n"
     "      --no-follow        leave children out\n"
+    "      --evidence         the kernel's own call chains beside the predicted paths (as root)\n"
+    "      --disagreements    faults: only those whose evidence disagrees\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
+    "      --family           snap: the process and all its descendants, and what they share\n"
     "      --pages            snap: every run of equal pages too\n"
     "      --huge             snap: huge pages: where, of which size, and why not\n"
     "      --residency        snap: only what is present, the cheapest picture\n"
+    "      --repeat N         check: N times\n"
+    "      --limit SECONDS    check: for a scenario (default 60)\n"
+    "      --junit FILE       check: what came of it as JUnit XML too\n"
     "      --stats            snap: what the picture cost, on standard error\n"
     "      --cpu-limit PCT    share of one core for watching live (default 2)\n"
     "      --color WHEN       auto, always or never (also NO_COLOR)\n"
@@ -43,8 +50,9 @@ const char options_help[] =
     "Watching changes nothing in the target and never stops it. See vmscope(1).\n";
 
 enum {
-    OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII, OPT_NO_MOUSE,
-    OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE, OPT_NO_FOLLOW
+    OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
+    OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
+    OPT_NO_FOLLOW, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_FAMILY, OPT_REPEAT, OPT_LIMIT, OPT_JUNIT
 };
 
 static const struct option long_options[] = {
@@ -55,6 +63,7 @@ static const struct option long_options[] = {
     {"delay", required_argument, NULL, 'd'},
     {"count", required_argument, NULL, 'n'},
     {"pages", no_argument, NULL, OPT_PAGES},
+    {"family", no_argument, NULL, OPT_FAMILY},
     {"huge", no_argument, NULL, OPT_HUGE},
     {"residency", no_argument, NULL, OPT_RESIDENCY},
     {"stats", no_argument, NULL, OPT_STATS},
@@ -67,6 +76,11 @@ static const struct option long_options[] = {
     {"keys", required_argument, NULL, OPT_KEYS},
     {"engine", required_argument, NULL, OPT_ENGINE},
     {"no-follow", no_argument, NULL, OPT_NO_FOLLOW},
+    {"repeat", required_argument, NULL, OPT_REPEAT},
+    {"limit", required_argument, NULL, OPT_LIMIT},
+    {"junit", required_argument, NULL, OPT_JUNIT},
+    {"evidence", no_argument, NULL, OPT_EVIDENCE},
+    {"disagreements", no_argument, NULL, OPT_DISAGREEMENTS},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -159,6 +173,9 @@ static int parse_flag(int opt, struct options *o)
     case OPT_PAGES:
         o->pages = true;
         return 0;
+    case OPT_FAMILY:
+        o->family = true;
+        return 0;
     case OPT_HUGE:
         o->huge = true;
         return 0;
@@ -170,6 +187,12 @@ static int parse_flag(int opt, struct options *o)
         return 0;
     case OPT_NO_FOLLOW:
         o->no_follow = true;
+        return 0;
+    case OPT_EVIDENCE:
+        o->evidence = true;
+        return 0;
+    case OPT_DISAGREEMENTS:
+        o->evidence = o->disagreements = true;
         return 0;
     case OPT_ASCII:
         o->ui.ascii = true;
@@ -202,6 +225,15 @@ static int parse_numbers(int opt, const char *arg, struct options *o, struct err
             return usage(e, "bad count", arg, "a positive number is needed");
         o->count = (unsigned long)v;
         return 0;
+    case OPT_REPEAT:
+        if (parse_number(arg, 100000, &v))
+            return usage(e, "bad count", arg, "use a number from 1 to 100000");
+        o->repeat = (unsigned long)v;
+        return 0;
+    case OPT_LIMIT:
+        if (parse_seconds(arg, 0.1, 86400, &o->limit))
+            return usage(e, "bad limit", arg, "use seconds from 0.1 to 86400");
+        return 0;
     default:
         if (parse_seconds(arg, 0.1, 100, &percent))
             return usage(e, "bad CPU limit", arg, "use a percentage from 0.1 to 100");
@@ -226,6 +258,8 @@ static int parse_option(int opt, const char *arg, struct options *o, struct err 
     case 'd':
     case 'n':
     case OPT_CPU_LIMIT:
+    case OPT_REPEAT:
+    case OPT_LIMIT:
         return parse_numbers(opt, arg, o, e);
     case OPT_COLOR:
         return parse_color(arg, o, e);
@@ -238,6 +272,9 @@ static int parse_option(int opt, const char *arg, struct options *o, struct err 
         return parse_screen(arg, o, e);
     case OPT_KEYS:
         o->keys = arg;
+        return 0;
+    case OPT_JUNIT:
+        o->junit = arg;
         return 0;
     default:
         return parse_flag(opt, o);
@@ -252,6 +289,7 @@ static bool parse_command(const char *word, enum command *out)
     } commands[] = {
         {"run", COMMAND_RUN},   {"attach", COMMAND_ATTACH}, {"snap", COMMAND_SNAP},
         {"doctor", COMMAND_DOCTOR}, {"help", COMMAND_HELP}, {"faults", COMMAND_FAULTS},
+        {"check", COMMAND_CHECK},
     };
     for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(word, commands[i].name)) {
@@ -266,7 +304,7 @@ static int parse_operands(int argc, char **argv, struct options *o, struct err *
 {
     bool starts = o->command == COMMAND_RUN ||
                   ((o->command == COMMAND_SNAP || o->command == COMMAND_FAULTS) && !o->pid);
-    if (starts && optind < argc)
+    if ((starts || o->command == COMMAND_CHECK) && optind < argc)
         o->argv = argv + optind;
     else if (o->command == COMMAND_ATTACH && !o->pid && optind + 1 == argc)
         return parse_pid(argv[optind], o, e);
@@ -305,9 +343,15 @@ static int check(struct options *o, struct err *e)
     if (o->command == COMMAND_FAULTS && !o->argv && !o->pid)
         return err_set(e, -EINVAL, "faults needs a target: vmscope faults -p PID, or vmscope faults "
                                    "-- CMD [ARG...]");
+    if (o->command == COMMAND_CHECK && !o->argv)
+        return err_set(e, -EINVAL, "check needs a scenario: vmscope check SCENARIO...");
     if (!has_format(o))
         return err_set(e, -EINVAL, "this command has no such format: snap has table, json and csv; "
                                    "doctor table and json; faults table, jsonl, csv and folded");
+    if (o->family && o->command != COMMAND_SNAP)
+        return err_set(e, -EINVAL, "--family goes with snap");
+    if (o->family && o->residency)
+        return err_set(e, -EINVAL, "--family needs more than --residency reads");
     if (o->user && !o->argv)
         return err_set(e, -EINVAL, "-u goes with a command to start");
     if (o->keys && !o->cols)
@@ -320,7 +364,7 @@ static int check(struct options *o, struct err *e)
 
 int options_parse(int argc, char **argv, struct options *out, struct err *e)
 {
-    struct options o = {.command = COMMAND_PICK, .cpu_permille = 20};
+    struct options o = {.command = COMMAND_PICK, .cpu_permille = 20, .limit = 60};
     if (argc > 1 && argv[1][0] != '-') {
         if (!parse_command(argv[1], &o.command))
             return usage(e, "unknown command", argv[1], "see vmscope --help");
@@ -331,7 +375,8 @@ int options_parse(int argc, char **argv, struct options *out, struct err *e)
     optind = 0; /* glibc: begin anew, also within a word */
     int opt, rc = 0;
     /* '+': options end at the first operand, so that CMD keeps its own. */
-    while (!rc && (opt = getopt_long(argc, argv, "+:p:u:o:f:d:n:", long_options, NULL)) != -1) {
+    const char *letters = o.command == COMMAND_CHECK ? ":p:u:o:f:d:n:" : "+:p:u:o:f:d:n:";
+    while (!rc && (opt = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
         const char *word = optind > 1 ? argv[optind - 1] : argv[0];
         const char letter[] = {'-', (char)optopt, '\0'};
         if (opt == '?') /* a letter may stand amid others; a long option leaves none */

@@ -15,6 +15,7 @@ enum command {
     COMMAND_ATTACH,
     COMMAND_SNAP,
     COMMAND_FAULTS,
+    COMMAND_CHECK,
     COMMAND_DOCTOR,
     COMMAND_HELP,
     COMMAND_VERSION
@@ -25,7 +26,7 @@ enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV, FORMAT_JSONL, FORMAT_FOLDED
 struct options {
     enum command command;
     pid_t pid;               /* 0: none given */
-    char **argv;             /* the command to start, NULL-ended, or NULL */
+    char **argv;             /* the command to start, or the scenarios, NULL-ended, or NULL */
     const char *user;        /* -u */
     const char *output;      /* -o; NULL: standard output */
     enum format format;
@@ -34,8 +35,14 @@ struct options {
     unsigned cpu_permille;   /* --cpu-limit */
     const char *engine;      /* --engine; NULL: not given */
     bool no_follow;          /* leave children out */
+    bool family;             /* the descendants too */
+    bool evidence;           /* --evidence: kernel call chains beside predicted paths */
+    bool disagreements;      /* --disagreements: only faults whose evidence disagrees */
     const char *proc_root;   /* NULL: /proc */
     bool pages, residency, stats, huge;
+    unsigned long repeat;    /* check: how often; 0: not given */
+    double limit;            /* check: seconds for a scenario */
+    const char *junit;       /* check: a file, or NULL */
     unsigned cols, rows;     /* --screen; 0: none */
     const char *keys;
     struct ui_options ui;

@@ -73,8 +73,8 @@ static void look_up(struct sites *s, const char *proc_root, struct site *t, pid_
     snprintf(t->source, sizeof t->source, "%.*s", TEXT_MAX - 1, answer.source);
 }
 
-void sites_find(struct sites *s, const char *proc_root, const struct fault_entry *e,
-                const struct region_table *regions, struct fault_site *out)
+const struct site *sites_find(struct sites *s, const char *proc_root, const struct fault_entry *e,
+                              const struct region_table *regions)
 {
     struct site *t = slot_of(s, e);
     if (!t->count) {
@@ -84,7 +84,15 @@ void sites_find(struct sites *s, const char *proc_root, const struct fault_entry
         look_up(s, proc_root, t, e->event.pid, regions);
     }
     t->count++;
-    *out = (struct fault_site){t->symbol, t->source};
+    return t;
+}
+
+void sites_text(const struct site *site, const struct fault_entry *e, struct fault_site *out)
+{
+    if (site->program == e->program && site->ip == e->event.fault.ip) {
+        out->symbol = site->symbol;
+        out->source = site->source;
+    }
 }
 
 /* A frame of a folded stack holds no separators. */

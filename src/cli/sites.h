@@ -11,9 +11,14 @@ struct sites;
 struct sites *sites_create(void); /* NULL when out of memory */
 void sites_destroy(struct sites *s); /* NULL is fine */
 
-/* What lies at the fault's instruction; counts it. The strings live until the next call. */
-void sites_find(struct sites *s, const char *proc_root, const struct fault_entry *e,
-                const struct region_table *regions, struct fault_site *out);
+struct site;
+
+/* Looks up what lies at the fault's instruction, and counts it. Valid as long as *s, but where very
+ * many are known already it may become that of another fault. */
+const struct site *sites_find(struct sites *s, const char *proc_root, const struct fault_entry *e,
+                              const struct region_table *regions);
+/* What was found for this fault; nothing, if the site is another one's by now. */
+void sites_text(const struct site *site, const struct fault_entry *e, struct fault_site *out);
 
 /* All counted sites as folded stacks: "region;path;symbol count", one a line. */
 void sites_folded(const struct sites *s, struct buf *out);

@@ -13,6 +13,7 @@
 #include "probe/stat.h"
 #include "report/huge.h"
 #include "report/snapshot.h"
+#include "sampler/family.h"
 
 static int fold(void *ctx, struct record *r)
 {
@@ -87,6 +88,72 @@ static int picture(const struct options *o, pid_t pid)
     return status;
 }
 
+/* --- a family --- */
+
+static int write_family(const struct options *o, const struct model *m, struct buf *out)
+{
+    const struct family *f = model_family(m);
+    switch (o->format) {
+    case FORMAT_JSON:
+        return family_json(f, model_now(m), o->pages, o->huge ? model_thp(m) : NULL, out);
+    case FORMAT_CSV:
+        return family_csv(f, out);
+    default:
+        return family_table(f, out);
+    }
+}
+
+/* The members, and for JSON the root's own picture before. */
+static int take_family(const struct options *o, pid_t pid, struct model *m, struct err *e)
+{
+    struct sampler_options options = snap_options(o, pid);
+    struct sampler *s;
+    int rc = 0;
+    if (o->format == FORMAT_JSON) {
+        rc = sampler_create(&options, &s, e);
+        if (rc)
+            return rc;
+        rc = sampler_full(s, fold, m, e);
+        sampler_destroy(s);
+    }
+    options.smaps = false;
+    struct family_sampler *f = rc ? NULL : family_sampler_create(&options);
+    if (f)
+        rc = family_sampler_take(f, fold, m, e);
+    else if (!rc)
+        rc = err_set(e, -ENOMEM, "out of memory");
+    if (f && !rc && o->stats) {
+        uint64_t cpu, wall;
+        family_sampler_cost(f, &cpu, &wall);
+        fprintf(stderr, "family: wall_ns=%" PRIu64 " cpu_ns=%" PRIu64 "\n", wall, cpu);
+    }
+    family_sampler_destroy(f);
+    return rc;
+}
+
+static int picture_of_family(const struct options *o, pid_t pid)
+{
+    struct err e = {0};
+    struct buf out = {0};
+    struct model *m = model_create();
+    int rc = m ? take_family(o, pid, m, &e) : err_set(&e, -ENOMEM, "out of memory");
+    if (!rc && model_gone(m))
+        rc = err_set(&e, -ESRCH, "%s before the picture was complete", model_gone(m));
+    if (!rc && write_family(o, m, &out))
+        rc = err_set(&e, -ENOMEM, "out of memory");
+    int status = rc ? command_fail(&e, EXIT_FAILED) : command_output(o, &out);
+    buf_deinit(&out);
+    model_destroy(m);
+    return status;
+}
+
+static int any_picture(const struct options *o, pid_t pid)
+{
+    return o->family ? picture_of_family(o, pid) : picture(o, pid);
+}
+
+/* --- a command --- */
+
 static char run_state(const struct procdir *d, struct buf *text)
 {
     struct stat_line line;
@@ -130,7 +197,7 @@ static int snap_command(const struct options *o)
     } else {
         settle(&child, &d, o->refresh);
         procdir_close(&d);
-        status = picture(o, child.pid);
+        status = any_picture(o, child.pid);
     }
     spawn_kill(&child);
     spawn_deinit(&child);
@@ -139,5 +206,5 @@ static int snap_command(const struct options *o)
 
 int command_snap(const struct options *o)
 {
-    return o->argv ? snap_command(o) : picture(o, o->pid);
+    return o->argv ? snap_command(o) : any_picture(o, o->pid);
 }

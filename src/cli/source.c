@@ -110,8 +110,9 @@ void live_source_deinit(struct live_source *s)
 static int live_follow(struct live_source *s, pid_t pid, struct err *e)
 {
     const struct engine_options options = {.pid = pid, .follow = !s->options->no_follow,
-                                           .kernel = true};
-    if (!s->options->engine)
+                                           .kernel = true,
+                                           .evidence = s->options->evidence};
+    if (!s->options->engine && !s->options->evidence)
         return 0;
     return follow_start(s->options->engine, &options, s->queue, &s->follow, e);
 }

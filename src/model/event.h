@@ -12,7 +12,17 @@ enum event_type {
     EVENT_FORK,  /* a new process or thread */
     EVENT_EXEC,  /* a new program: the address space is another one */
     EVENT_EXIT,  /* a thread has ended; the process too if tid == pid */
+    EVENT_SAMPLE, /* what the kernel did for the fault that this thread is in, with its call chain */
+    EVENT_GAP,   /* samples of any thread may be missing from here on, or were up to here */
     EVENT_TYPE_N
+};
+
+/* What a sample was taken of. */
+enum sample_kind {
+    SAMPLE_RSS_FILE, SAMPLE_RSS_ANON, SAMPLE_RSS_SWAP, SAMPLE_RSS_SHMEM, /* in the kernel's order */
+    SAMPLE_PAGE,   /* a page was allocated */
+    SAMPLE_SIGBUS, SAMPLE_MAPERR, SAMPLE_ACCERR, /* SIGBUS, SIGSEGV of two kinds were sent */
+    SAMPLE_KIND_N
 };
 
 enum fault_access { ACCESS_UNKNOWN, ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
@@ -59,6 +69,13 @@ struct event {
         struct {
             char comm[16];
         } exec;
+        struct {
+            uint32_t stack; /* number of the call chain (RECORD_STACK), from 1 */
+            uint8_t kind;   /* enum sample_kind */
+        } sample;
+        struct {
+            bool ends;
+        } gap;
     };
 };
 

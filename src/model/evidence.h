@@ -18,8 +18,10 @@ enum agreement {
     AGREEMENT_PENDING, /* more may come */
     AGREEMENT_NONE,    /* the kernel showed nothing, or nothing that tells */
     AGREEMENT_LOST,    /* samples were lost that may have belonged to it: nothing is known */
+    AGREEMENT_UNPREDICTED, /* something was seen, but nothing predicted (path unknown) */
+    AGREEMENT_CORRECTED, /* another path was seen, and the prediction had not been sure */
     AGREES,
-    DISAGREES,
+    DISAGREES,           /* another path was seen, though the prediction was sure */
     AGREEMENT_N
 };
 const char *agreement_name(enum agreement agreement); /* "agrees", ...; "" if unasked */
@@ -32,6 +34,7 @@ struct observation {
     uint8_t count;               /* of seen */
     uint8_t how;                 /* enum path_how of do_wp_page, as seen */
     uint8_t agreement;           /* enum agreement */
+    bool complete;               /* the thread has gone on: nothing more can come */
     uint32_t stack;              /* number of the kernel stack that tells most; 0: none */
 };
 
@@ -40,5 +43,23 @@ struct observation {
 const char *observed_name(uint32_t set);
 /* This path was seen, and no doubt about it. */
 bool observation_shows(const struct observation *o, enum path path);
+
+/* What a call chain by itself says. */
+struct chain_says {
+    uint32_t set; /* of enum path, as bits; 0: nothing */
+    uint8_t how;  /* enum path_how */
+    bool maps;    /* it ends where a page is mapped: then which RSS counter changed tells more */
+};
+
+/* Reads a chain: functions, outermost first, separated by ";". */
+void chain_read(const char *text, struct chain_says *out);
+
+/* Adds a sample to what was seen of a fault. `says` is what its chain says, `stack` its number. */
+void observation_add(struct observation *o, const struct event *fault, enum sample_kind kind,
+                     const struct chain_says *says, uint32_t stack);
+
+/* Whether what was seen is what was predicted: NONE, UNPREDICTED, CORRECTED, AGREES, DISAGREES. */
+enum agreement observation_compare(const struct observation *o, const struct event *fault,
+                                   const struct path_verdict *v);
 
 #endif

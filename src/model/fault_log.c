@@ -1,5 +1,5 @@
 /* The log of faults and calls. */
-#include "model/fault_log.h"
+#include "model/fault_log_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,8 @@ int fault_log_init(struct fault_log *l)
     l->ring = malloc(FAULT_LOG_KEEP * sizeof *l->ring);
     l->site = calloc(FAULT_TOP_MAX, sizeof *l->site);
     l->region = calloc(FAULT_TOP_MAX, sizeof *l->region);
-    if (l->ring && l->site && l->region)
+    l->marks = malloc(FAULT_MARKS_KEEP * sizeof *l->marks);
+    if (l->ring && l->site && l->region && l->marks)
         return 0;
     fault_log_deinit(l);
     return -ENOMEM;
@@ -20,8 +21,10 @@ int fault_log_init(struct fault_log *l)
 void fault_log_deinit(struct fault_log *l)
 {
     free(l->ring);
+    free(l->marks);
     free(l->site);
     free(l->region);
+    fault_log_forget_chains(l);
     *l = (struct fault_log){0};
 }
 
@@ -48,21 +51,35 @@ static void count(struct fault_top *table, uint64_t *others, uint64_t key,
     (*others)++;
 }
 
-void fault_log_add(struct fault_log *l, const struct fault_entry *entry)
+static void count_fault(struct fault_log *l, const struct fault_entry *entry)
 {
-    if (l->entries - l->settled == FAULT_LOG_KEEP)
-        fault_log_settle(l);
-    l->ring[l->entries++ % FAULT_LOG_KEEP] = *entry;
-    if (entry->event.type != EVENT_FAULT) {
-        l->calls++;
-        return;
-    }
-    l->faults++;
+    l->marks[l->faults++ % FAULT_MARKS_KEEP] =
+        (struct fault_mark){entry->event.t_ns, entry->event.fault.address, entry->event.pid,
+                            entry->verdict.path};
     l->by_path[entry->verdict.path < PATH_N ? entry->verdict.path : PATH_UNKNOWN]
               [entry->verdict.how < 3 ? entry->verdict.how : 0]++;
     l->unsure += !entry->verdict.sure;
     count(l->site, &l->site_others, entry->event.fault.ip, entry);
     count(l->region, &l->region_others, entry->region_start, entry);
+}
+
+void fault_log_add(struct fault_log *l, const struct fault_entry *entry)
+{
+    if (l->entries - l->settled == FAULT_LOG_KEEP)
+        fault_log_settle_first(l);
+    struct fault_entry *new = &l->ring[l->entries++ % FAULT_LOG_KEEP];
+    *new = *entry;
+    if (entry->event.type == EVENT_FAULT) {
+        count_fault(l, entry);
+        if (l->evidence)
+            new->observed.agreement = l->gap ? AGREEMENT_LOST : AGREEMENT_PENDING;
+    } else {
+        l->calls++;
+    }
+    if (l->on_added)
+        l->on_added(l->ctx, new);
+    if (!l->evidence)
+        fault_log_settle(l);
 }
 
 const struct fault_entry *fault_log_at(const struct fault_log *l, uint64_t n)
@@ -75,15 +92,6 @@ const struct fault_entry *fault_log_get(const struct fault_log *l, uint64_t n)
 {
     bool kept = n < l->entries && l->entries - n <= FAULT_LOG_KEEP;
     return kept ? &l->ring[n % FAULT_LOG_KEEP] : NULL;
-}
-
-void fault_log_settle(struct fault_log *l)
-{
-    for (; l->settled < l->entries; l->settled++) {
-        const struct fault_entry *e = &l->ring[l->settled % FAULT_LOG_KEEP];
-        if (e->event.type == EVENT_FAULT)
-            l->agreed[e->observed.agreement]++;
-    }
 }
 
 size_t fault_log_top(const struct fault_top *table, struct fault_top *out, size_t cap)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/family.h"
+
 struct model {
     struct moment next; /* grows with each record; regions and tree NULL before a target */
     struct moment now, before;
@@ -15,9 +17,8 @@ struct model {
     struct fault_log log;
     struct symbols *symbols;
     struct engine_state engine;
-    model_event_fn *on_event;
-    void *on_event_ctx;
     struct page_detail *detail;
+    struct family *family; /* or NULL */
     struct thp_settings *thp;
     struct machine *machine;
     struct frame_detail frame;
@@ -57,9 +58,23 @@ void model_destroy(struct model *m)
     fault_log_deinit(&m->log);
     symbols_destroy(m->symbols);
     free(m->detail);
+    family_unref(m->family);
     free(m->thp);
     machine_destroy(m->machine);
     free(m);
+}
+
+static int ready_log(struct model *m)
+{
+    if (m->log.ring)
+        return 0;
+    const struct fault_log before = m->log;
+    int rc = fault_log_init(&m->log);
+    m->log.evidence = m->engine.evidence;
+    m->log.on_added = before.on_added;
+    m->log.on_settled = before.on_settled;
+    m->log.ctx = before.ctx;
+    return rc;
 }
 
 /* The spaces and the log outlive an exec: the engine goes on. */
@@ -67,13 +82,13 @@ static int follow_target(struct model *m, const struct target_info *info)
 {
     if (m->spaces)
         return 0;
-    if (fault_log_init(&m->log))
-        return -ENOMEM;
+    int rc = ready_log(m);
+    if (rc)
+        return rc;
     m->symbols = symbols_create();
     m->spaces = spaces_create(&info->geometry, info->thp_always, info->thp_madvise);
     if (m->symbols && m->spaces)
         return 0;
-    fault_log_deinit(&m->log);
     symbols_destroy(m->symbols);
     spaces_destroy(m->spaces);
     m->symbols = NULL;
@@ -87,6 +102,7 @@ static int fold_target(struct model *m, const struct target_info *info)
     if (rc)
         return rc;
     spaces_target(m->spaces, info->pid);
+    spaces_set_numa(m->spaces, info->numa_balancing);
     m->whole = true;
     struct region_table *regions = region_table_create();
     struct pagetree *tree = pagetree_create(info->geometry.levels);
@@ -115,18 +131,24 @@ static int fold_pages(struct model *m, const struct record *r)
     return 0;
 }
 
+static void fold_event(struct model *m, const struct event *e)
+{
+    struct fault_entry entry = {.event = *e};
+    if (e->type == EVENT_SAMPLE || e->type == EVENT_GAP) {
+        fault_log_evidence(&m->log, e);
+        return;
+    }
+    fault_log_passed(&m->log, e->tid);
+    if (spaces_fold(m->spaces, e, &entry) || e->type == EVENT_CALL)
+        fault_log_add(&m->log, &entry);
+}
+
 static void fold_events(struct model *m, const struct record *r)
 {
-    for (size_t i = 0; i < r->events.count; i++) {
-        const struct event *e = &r->events.v[i];
-        struct fault_entry entry = {.event = *e};
-        bool fault = spaces_fold(m->spaces, e, &entry);
-        if (!fault && e->type != EVENT_CALL)
-            continue;
-        fault_log_add(&m->log, &entry);
-        if (m->on_event)
-            m->on_event(m->on_event_ctx, &entry);
-    }
+    for (size_t i = 0; i < r->events.count; i++)
+        fold_event(m, &r->events.v[i]);
+    if (r->events.count)
+        fault_log_settle_until(&m->log, r->events.v[r->events.count - 1].t_ns);
 }
 
 /* What a sample found is where predictions start from, if events are followed at all. */
@@ -148,10 +170,23 @@ static int fold_engine(struct model *m, const struct record *r)
 {
     bool new = !m->engine.name[0] && r->engine->name[0];
     m->engine = *r->engine;
+    m->log.evidence = m->engine.evidence;
+    if (m->spaces)
+        fault_log_settle_until(&m->log, r->t_ns);
     if (!new)
         return 0;
     m->engine_ns = r->t_ns;
     return m->has_now ? start_from(m, &m->now) : 0;
+}
+
+static int fold_stack(struct model *m, struct record *r)
+{
+    int rc = ready_log(m);
+    if (!rc)
+        rc = fault_log_chain(&m->log, r->stack.number, r->stack.text);
+    if (!rc)
+        r->stack.text = NULL;
+    return rc;
 }
 
 static int fold_sample(struct model *m, const struct record *r)
@@ -185,6 +220,16 @@ static int fold_machine(struct model *m, const struct record *r)
     return machine_set_info(m->machine, r->machine);
 }
 
+static int fold_family(struct model *m, const struct record *r)
+{
+    struct family *f = family_create(r->family);
+    if (!f)
+        return -ENOMEM;
+    family_unref(m->family);
+    m->family = f;
+    return 0;
+}
+
 static int fold_one(struct model *m, struct record *r)
 {
     if (r->type == RECORD_TARGET)
@@ -198,6 +243,10 @@ static int fold_one(struct model *m, struct record *r)
         return fold_engine(m, r);
     if (r->type == RECORD_MACHINE || r->type == RECORD_FRAMES || r->type == RECORD_FRAME)
         return fold_machine(m, r);
+    if (r->type == RECORD_FAMILY)
+        return fold_family(m, r);
+    if (r->type == RECORD_STACK)
+        return fold_stack(m, r);
     if (r->type == RECORD_THP) {
         free(m->thp);
         m->thp = r->thp;
@@ -282,10 +331,16 @@ const struct engine_state *model_engine(const struct model *m)
     return &m->engine;
 }
 
-void model_on_event(struct model *m, model_event_fn *each, void *ctx)
+void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled, void *ctx)
 {
-    m->on_event = each;
-    m->on_event_ctx = ctx;
+    m->log.on_added = added;
+    m->log.on_settled = settled;
+    m->log.ctx = ctx;
+}
+
+struct family *model_family(const struct model *m)
+{
+    return m->family;
 }
 
 void model_settle(struct model *m)

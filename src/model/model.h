@@ -59,14 +59,17 @@ const struct symbols *model_symbols(const struct model *m);
 /* The engine that follows them, as it said last; name "" while there is none. */
 const struct engine_state *model_engine(const struct model *m);
 
-/* From now on `each` is called for every fault and every call while it is folded (the log keeps
- * only the last ones). NULL: no more. */
-typedef void model_event_fn(void *ctx, const struct fault_entry *entry);
-void model_on_event(struct model *m, model_event_fn *each, void *ctx);
+/* From now on `added` is called for every fault and every call while it is folded, as entry number
+ * log->entries - 1 (the log keeps only the last ones), and `settled` later for the same, in order,
+ * as number log->settled - 1: where evidence is taken, when none can come for it any more, because
+ * the thread has gone on, or half a second has passed. Either may be NULL. */
+void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled, void *ctx);
 
-/* With evidence (engine_options.evidence), a fault is called so, and counted in agreed[], only when
- * no more evidence can come for it: the thread has gone on, or half a second has passed. This says
- * that all that was folded has come to its end (the processes are known to rest, or are gone). */
+/* The last picture of the family, or NULL; borrowed until the next fold: family_ref to keep. */
+struct family;
+struct family *model_family(const struct model *m);
+
+/* Says that no evidence can come any more for what was folded: the processes rest, or are gone. */
 void model_settle(struct model *m);
 
 /* The address spaces as the events left them; NULL before the first target. */

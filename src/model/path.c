@@ -102,7 +102,10 @@ static unsigned ask_stack(struct walk *w)
             doubt(w, "whether the mapping above grows down was not read (VmFlags gd)");
         return NO;
     }
-    doubt(w, "the stack's limit and the guard gap below it are not known");
+    if (w->in->room_known && !w->in->room)
+        return NO;
+    if (!w->in->room_known)
+        doubt(w, "the stack's limit and the guard gap below it are not known");
     w->region = above;
     w->page = page_absent;
     w->also = PATH_EXPAND_STACK;

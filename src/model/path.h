@@ -29,6 +29,7 @@ struct path_input {
     const struct event *fault;
     bool thp_possible;              /* the aligned 2 MiB block lies in the region, none of it is
                                        populated, and setting and VmFlags allow a huge page */
+    bool room_known, room;          /* whether the stack above has room to grow down to here */
     bool beyond_eof;                /* known to lie beyond the end of the file */
     bool numa_balancing;            /* the kernel closes entries to learn who uses a page */
 };

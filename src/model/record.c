@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "model/family.h"
+
 struct record *record_create(enum record_type type, pid_t pid, uint64_t t_ns)
 {
     struct record *r = calloc(1, sizeof *r);
@@ -43,8 +45,14 @@ void record_destroy(struct record *r)
     case RECORD_EVENTS:
         free(r->events.v);
         break;
+    case RECORD_STACK:
+        free(r->stack.text);
+        break;
     case RECORD_ENGINE:
         free(r->engine);
+        break;
+    case RECORD_FAMILY:
+        family_picture_destroy(r->family);
         break;
     case RECORD_SYMBOL:
         free(r->site);

@@ -36,6 +36,7 @@ struct target_info {
     struct can kpagecount; /* map counts */
     bool ksm_in_use;       /* KSM holds merged pages on this machine, or that is not known */
     bool thp_always, thp_madvise; /* transparent_hugepage/enabled */
+    bool numa_balancing;          /* kernel.numa_balancing */
     char faults[32];       /* engine that follows faults: "bpf", "perf", "poll"; "none" */
 };
 
@@ -43,6 +44,7 @@ struct target_info {
 struct counters {
     uint64_t min_flt, maj_flt;                   /* /proc/PID/stat fields 10, 12 */
     uint64_t vm_size, rss, rss_anon, rss_file, rss_shmem, swap, pte; /* bytes; status */
+    uint64_t data, stack; /* bytes; VmData, VmStk of status */
     uint64_t threads;
     uint64_t thp_enabled; /* 0: the process switched huge pages off for itself (prctl) */
     char run_state; /* 'R', 'S', 'T', 'Z', ...; 0 unknown */
@@ -68,6 +70,9 @@ struct engine_state {
     char why[400];    /* why it is not a better one; "" if there is none; safe to show */
     uint64_t events, faults, lost, heat_faults; /* so far */
     bool heat;        /* it only counts, now */
+    bool evidence;    /* kernel call chains are taken */
+    char evidence_why[CAN_REASON_MAX]; /* why not, if they were asked for; safe to show */
+    uint64_t samples, samples_lost;
 };
 
 enum { PAGE_DETAIL_TEXT_MAX = 256 };
@@ -108,7 +113,9 @@ enum record_type {
     RECORD_FRAME,   /* the answer to a question about one frame */
     RECORD_DETAIL,  /* the answer to a question about one page */
     RECORD_EVENTS,  /* faults, calls and lives of processes, in kernel order */
+    RECORD_STACK,   /* a call chain of the kernel, before the first event that names it */
     RECORD_ENGINE,  /* the state of the engine that follows them */
+    RECORD_FAMILY,  /* a process and all its descendants, each with its mappings and pages */
     RECORD_SYMBOL,  /* the answer to a question about an instruction */
     RECORD_GONE     /* the target has ended or can no longer be watched */
 };
@@ -141,7 +148,12 @@ struct record {
             struct event *v;           /* owned */
             size_t count;
         } events;
+        struct {
+            uint32_t number;           /* from 1 on, without gaps */
+            char *text;                /* owned: functions, outermost first, separated by ";" */
+        } stack;
         struct engine_state *engine;   /* owned */
+        struct family_picture *family; /* owned; model/family.h */
         struct site_answer *site;      /* owned */
         struct {
             int error;                 /* 0: it ended; otherwise negative errno */

@@ -40,6 +40,8 @@ void spaces_destroy(struct spaces *s)
             space_release(sp);
             free(sp);
         }
+    for (unsigned i = 0; i < SPACES_ENDED; i++)
+        pagetree_unref(s->ended[i].tree);
     spaces_forget_names(s);
     free(s->runs.v);
     free(s->files);
@@ -49,6 +51,21 @@ void spaces_destroy(struct spaces *s)
 void spaces_set_numa(struct spaces *s, bool balancing)
 {
     s->numa_balancing = balancing;
+}
+
+void spaces_set_exact(struct spaces *s)
+{
+    s->exact = true;
+}
+
+int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes)
+{
+    struct space *sp = spaces_get(s, pid);
+    if (!sp)
+        return -ENOMEM;
+    sp->has_stack_limit = true;
+    sp->stack_limit = bytes;
+    return 0;
 }
 
 struct space *spaces_find(const struct spaces *s, pid_t pid)
@@ -93,7 +110,7 @@ struct space *spaces_get(struct spaces *s, pid_t pid)
     return sp;
 }
 
-static void space_end(struct spaces *s, pid_t pid)
+static void space_end(struct spaces *s, pid_t pid, uint64_t t_ns)
 {
     struct space **link = &s->bucket[(unsigned)pid % SPACE_BUCKETS];
     while (*link && (*link)->pid != pid)
@@ -101,6 +118,9 @@ static void space_end(struct spaces *s, pid_t pid)
     struct space *sp = *link;
     if (!sp)
         return;
+    struct ended *ended = &s->ended[s->next_ended++ % SPACES_ENDED];
+    pagetree_unref(ended->tree);
+    *ended = (struct ended){pagetree_ref(sp->tree), t_ns};
     *link = sp->next;
     space_release(sp);
     free(sp);
@@ -171,14 +191,15 @@ static int compare_files(const void *a, const void *b)
     return x->minor < y->minor ? -1 : x->minor > y->minor;
 }
 
-int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes)
+int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes, uint64_t t_ns)
 {
-    struct file_size key = {of->dev_major, of->dev_minor, of->inode, bytes};
+    struct file_size key = {of->dev_major, of->dev_minor, of->inode, bytes, bytes, t_ns};
     size_t at = 0;
     while (at < s->file_count && compare_files(&s->files[at], &key) < 0)
         at++;
     if (at < s->file_count && !compare_files(&s->files[at], &key)) {
-        s->files[at].size = bytes;
+        key.before = s->files[at].size;
+        s->files[at] = key;
         return 0;
     }
     void *v = s->files;
@@ -192,17 +213,26 @@ int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes)
     return 0;
 }
 
-bool spaces_beyond_file(const struct spaces *s, const struct region *r, uint64_t address)
+bool spaces_beyond_file(const struct spaces *s, const struct region *r, const struct event *e,
+                        const char **doubt)
 {
     if (!s->file_count || !r->inode)
         return false;
-    struct file_size key = {r->dev_major, r->dev_minor, r->inode, 0};
+    struct file_size key = {.major = r->dev_major, .minor = r->dev_minor, .inode = r->inode};
     const struct file_size *f =
         bsearch(&key, s->files, s->file_count, sizeof *s->files, compare_files);
     if (!f)
         return false;
     uint64_t page = (uint64_t)1 << s->g.page_shift;
-    return r->offset + (address & ~(page - 1)) - r->start >= f->size;
+    uint64_t at = r->offset + (e->fault.address & ~(page - 1)) - r->start;
+    bool beyond = at >= f->size, before = at >= f->before;
+    if (s->exact)
+        return beyond;
+    if (beyond != before)
+        *doubt = "the size of the file changed about then";
+    else if (beyond && f->t_ns < e->t_ns)
+        *doubt = "the file may have grown since its size was read";
+    return beyond;
 }
 
 /* --- the fold --- */
@@ -264,7 +294,7 @@ bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *ou
 {
     if (e->type == EVENT_EXIT) {
         if (e->tid == e->pid)
-            space_end(s, e->pid);
+            space_end(s, e->pid, e->t_ns);
         return false;
     }
     struct space *sp = spaces_get(s, e->pid);

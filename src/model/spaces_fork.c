@@ -181,6 +181,8 @@ int space_fork(struct spaces *s, struct space *parent, pid_t pid)
     child->lost = parent->lost || rc;
     child->heard = false;
     child->brk = parent->brk;
+    child->has_stack_limit = parent->has_stack_limit;
+    child->stack_limit = parent->stack_limit;
     child->began_ns = s->now_ns;
     parent->last_fork = s->forks;
     parent->last_child = pid;

@@ -15,7 +15,7 @@
 #include "model/spaces.h"
 #include "model/spaces_vmas.h"
 
-enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256 };
+enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256, SPACES_ENDED = 16 };
 
 /* An event kept for a sample to come; with the number of the last fork, its own if it is one. */
 struct kept {
@@ -52,19 +52,28 @@ struct space {
     struct vmas *prior;   /* what events told of flags before that sample, or NULL */
     struct region_table *made; /* vmas as a table, or NULL */
     struct pagetree *tree; /* never NULL */
+    bool has_stack_limit;
+    uint64_t stack_limit; /* bytes */
     struct pagetree *seen; /* of the last sample taken over, or NULL */
     struct sample_waiting waiting;
     struct kept_events kept;
+    uint64_t complete_ns; /* all mappings are known when events reach this time; 0: not so */
     uint64_t began_ns;    /* when it was born, or ran another program; 0 not seen */
     uint64_t brk;         /* where the heap begins or ends, while it is empty; 0 not known */
     uint32_t last_fork;   /* number of its last fork, and the child */
     pid_t last_child;
 };
 
-/* The size of a file, as far as somebody looked. */
+/* The pages of a process that has ended lately: its end is told before it gives them up. */
+struct ended {
+    struct pagetree *tree; /* or NULL */
+    uint64_t t_ns;
+};
+
+/* The size of a file, as far as somebody looked: the last time, and before. */
 struct file_size {
     uint32_t major, minor;
-    uint64_t inode, size;
+    uint64_t inode, size, before, t_ns;
 };
 
 struct run_list {
@@ -75,8 +84,11 @@ struct run_list {
 struct spaces {
     struct geometry g;
     bool thp_always, thp_madvise, numa_balancing;
+    bool exact;              /* samples are (spaces_set_exact) */
     struct space *bucket[SPACE_BUCKETS];
     uint32_t forks;
+    struct ended ended[SPACES_ENDED]; /* the last ones, in no order */
+    unsigned next_ended;
     pid_t target;            /* its events are kept for samples */
     uint64_t now_ns;         /* of the last event */
     uint64_t programs;       /* so far */
@@ -107,8 +119,10 @@ int space_edit(struct space *sp);
 /* A call has returned. */
 int space_returned(struct spaces *s, struct space *sp, const struct event *e);
 
-/* The address lies beyond the end of the file that r maps there, which is known. */
-bool spaces_beyond_file(const struct spaces *s, const struct region *r, uint64_t address);
+/* Whether the address lay beyond the end of the file that r maps there; *doubt is set to what makes
+ * that uncertain, if something does. */
+bool spaces_beyond_file(const struct spaces *s, const struct region *r, const struct event *e,
+                        const char **doubt);
 
 /* --- spaces_sample.c --- */
 

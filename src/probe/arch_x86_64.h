@@ -9,6 +9,9 @@
 #include "model/event.h"
 #include "probe/bpf/wire.h"
 
+/* The kernel's function that every page fault goes through. */
+#define ARCH_FAULT_ENTRY "exc_page_fault"
+
 /* enum x86_pf_error_code of arch/x86/include/asm/trap_pf.h. */
 enum { X86_PF_PROT = 1 << 0, X86_PF_WRITE = 1 << 1, X86_PF_INSTR = 1 << 4 };
 

@@ -26,6 +26,9 @@ struct engine_stats {
     uint64_t lost;   /* events that the kernel or we could not keep; exact where the engine can */
     uint64_t heat_faults; /* faults only counted, while in heat mode */
     bool heat;       /* counting only, now */
+    bool evidence;   /* samples are taken */
+    const char *evidence_why; /* why not, if they were asked for; or NULL; valid while open */
+    uint64_t samples, samples_lost;
 };
 
 struct engine; /* private to each */
@@ -37,6 +40,7 @@ typedef int engine_sink(void *ctx, const struct event *events, size_t count);
 struct engine_ops {
     const char *name; /* "bpf", "perf", "poll" */
     const char *blind; /* what this rung cannot see, one clause; "" if nothing */
+    uint64_t settle_ns; /* an event is delivered when it is so old; 0: as soon as it is there */
     /* Starts following. 0, or a negative errno with *e set to the reason why this rung cannot be
      * had here. Must be safe to give up by close at any moment; when the process dies nothing of
      * it stays in the kernel. */
@@ -46,6 +50,10 @@ struct engine_ops {
     /* Delivers what waits. Never blocks and never reads the target's /proc (poll rung excepted). */
     int (*drain)(struct engine *engine, engine_sink *sink, void *ctx);
     void (*stats)(const struct engine *engine, struct engine_stats *out);
+    /* The kernel's call chain with this number, from 1 on without gaps, as struct record has it;
+     * NULL if there is none (yet). Borrowed while open. The member is NULL where samples are never
+     * taken. */
+    const char *(*stack)(const struct engine *engine, uint32_t number);
 };
 
 extern const struct engine_ops engine_bpf, engine_perf, engine_poll;

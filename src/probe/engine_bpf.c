@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,7 +14,7 @@
 #include "probe/arch_x86_64.h"
 #include "probe/engine_bpf_parts.h"
 
-enum { RING_BYTES = 8 << 20 };
+enum { RING_BYTES = 8 << 20, RING_BYTES_EVIDENCE = 64 << 20 };
 
 /* BPF sees process numbers of the initial pid namespace, whose own number is fixed
  * (PROC_PID_INIT_INO of include/linux/proc_ns.h). */
@@ -59,11 +60,26 @@ static struct bpf_map *map_named(const struct engine *engine, const char *name)
     return engine->lib->bpf_object__find_map_by_name(engine->object, name);
 }
 
+/* What is not asked for is not loaded. */
+static void choose_programs(struct engine *engine, const struct engine_options *o)
+{
+    const struct libbpf *lib = engine->lib;
+    struct bpf_program *p = NULL;
+    while ((p = lib->bpf_object__next_program(engine->object, p))) {
+        const char *name = lib->bpf_program__name(p);
+        if (!strcmp(name, "on_fault_kernel"))
+            lib->bpf_program__set_autoload(p, o->kernel);
+        else if (engine_bpf_takes_samples(name))
+            lib->bpf_program__set_autoload(p, o->evidence);
+    }
+}
+
 static int configure(struct engine *engine, const struct engine_options *o)
 {
     const struct libbpf *lib = engine->lib;
     size_t cpus = (size_t)sysconf(_SC_NPROCESSORS_CONF);
-    engine->slots_shift = shift_of_slots(o->ring_bytes ? o->ring_bytes : RING_BYTES, cpus);
+    size_t bytes = o->evidence ? RING_BYTES_EVIDENCE : RING_BYTES;
+    engine->slots_shift = shift_of_slots(o->ring_bytes ? o->ring_bytes : bytes, cpus);
     uint32_t slots = 1u << engine->slots_shift;
     struct wire_config c = {
         .slots_shift = engine->slots_shift,
@@ -71,12 +87,12 @@ static int configure(struct engine *engine, const struct engine_options *o)
         .wake = slots / 8,
         .heat = slots / 8 * 5,
         .follow = o->follow,
+        .sample_room = slots / 2,
+        .fault_entry = {engine->fault_entry[0], engine->fault_entry[1]},
     };
     set_calls(c.calls[0], arch_calls, sizeof arch_calls / sizeof *arch_calls);
     set_calls(c.calls[1], arch_calls_compat, sizeof arch_calls_compat / sizeof *arch_calls_compat);
-    struct bpf_program *kernel =
-        lib->bpf_object__find_program_by_name(engine->object, "on_fault_kernel");
-    lib->bpf_program__set_autoload(kernel, o->kernel);
+    choose_programs(engine, o);
     int rc = lib->bpf_map__set_max_entries(map_named(engine, "ring"), slots);
     return rc ? rc : lib->bpf_map__set_initial_value(map_named(engine, ".rodata"), &c, sizeof c);
 }
@@ -133,11 +149,13 @@ static int attach(struct engine *engine, struct err *e)
     while ((p = lib->bpf_object__next_program(engine->object, p))) {
         int fd = lib->bpf_program__fd(p);
         if (fd < 0)
-            continue; /* not loaded: faults in kernel mode were not asked for */
+            continue; /* not loaded: not asked for */
         struct bpf_link *link = lib->bpf_program__attach(p);
         if (!link)
             return explain(-errno, "attaching the BPF program", e);
         engine->program_fds[engine->links_n] = fd;
+        engine->takes_samples[engine->links_n] =
+            engine_bpf_takes_samples(lib->bpf_program__name(p));
         engine->links[engine->links_n++] = link;
     }
     return 0;
@@ -155,6 +173,7 @@ static void bpf_close(struct engine *engine)
     if (engine->state)
         munmap(engine->state, sizeof *engine->state);
     engine->lib->bpf_object__close(engine->object);
+    chains_destroy(engine->chains);
     free(engine);
 }
 
@@ -168,23 +187,41 @@ static int start(struct engine *engine, const struct engine_options *o, struct e
     return rc ? rc : attach(engine, e);
 }
 
+static int open_as(const struct libbpf *lib, const struct engine_options *options,
+                   struct engine **out, struct err *e)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return err_set(e, -ENOMEM, "no memory for following faults");
+    engine->lib = lib;
+    int rc = options->evidence ? engine_bpf_evidence_open(engine, e) : 0;
+    if (!rc)
+        rc = start(engine, options, e);
+    if (rc)
+        bpf_close(engine);
+    else
+        *out = engine;
+    return rc;
+}
+
+/* Where no evidence can be had, faults are followed without it, and the reason is told. */
 static int bpf_open(const struct engine_options *options, struct engine **out, struct err *e)
 {
     const struct libbpf *lib;
+    struct engine_options less = *options;
+    struct err why = {0};
     int rc = check_namespace(e);
     if (!rc)
         rc = libbpf_load(&lib, e);
     if (rc)
         return rc;
-    struct engine *engine = calloc(1, sizeof *engine);
-    if (!engine)
-        return err_set(e, -ENOMEM, "no memory for following faults");
-    engine->lib = lib;
-    rc = start(engine, options, e);
-    if (rc)
-        bpf_close(engine);
-    else
-        *out = engine;
+    if (options->evidence && !open_as(lib, options, out, &why))
+        return 0;
+    less.evidence = false;
+    rc = open_as(lib, &less, out, e);
+    if (!rc)
+        snprintf((*out)->evidence_why, sizeof (*out)->evidence_why, "%.*s",
+                 (int)sizeof (*out)->evidence_why - 1, why.text);
     return rc;
 }
 
@@ -193,28 +230,26 @@ static int bpf_fd(const struct engine *engine)
     return engine->lib->ring_buffer__epoll_fd(engine->bell);
 }
 
-/* What the kernel itself did not run because the same program was running on that processor. */
-static uint64_t missed(const struct engine *engine)
+uint64_t engine_bpf_events_lost(const struct engine *engine)
 {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < engine->links_n; i++) {
-        struct bpf_prog_info info = {0};
-        uint32_t size = sizeof info;
-        if (!engine->lib->bpf_obj_get_info_by_fd(engine->program_fds[i], &info, &size))
-            sum += info.recursion_misses;
-    }
+    uint64_t sum = engine_bpf_missed(engine, false);
+    for (size_t i = 0; i < WIRE_CPUS; i++)
+        for (unsigned type = 0; type < EVENT_TYPE_N; type++)
+            if (type != EVENT_SAMPLE)
+                sum += __atomic_load_n(&engine->state->cpu[i].lost[type], __ATOMIC_RELAXED);
     return sum;
 }
 
 static void bpf_stats(const struct engine *engine, struct engine_stats *out)
 {
     *out = engine->stats;
-    out->lost = missed(engine);
-    for (size_t i = 0; i < WIRE_CPUS; i++)
-        for (unsigned type = 0; type < EVENT_TYPE_N; type++)
-            out->lost += __atomic_load_n(&engine->state->cpu[i].lost[type], __ATOMIC_RELAXED);
+    out->lost = engine_bpf_events_lost(engine);
     out->heat_faults = engine_bpf_heat_count(engine);
     out->heat = engine->state->heat;
+    out->evidence = engine->chains != NULL;
+    out->evidence_why = engine->evidence_why;
+    if (out->evidence)
+        out->samples_lost = engine_bpf_samples_lost(engine);
 }
 
 const struct engine_ops engine_bpf = {
@@ -225,4 +260,5 @@ const struct engine_ops engine_bpf = {
     .fd = bpf_fd,
     .drain = engine_bpf_drain,
     .stats = bpf_stats,
+    .stack = engine_bpf_stack,
 };

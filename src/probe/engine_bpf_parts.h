@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 
 #include "probe/bpf/wire.h"
+#include "probe/chains.h"
 #include "probe/engine.h"
 
 /* What is used of libbpf; its header gives the types. */
@@ -23,6 +24,7 @@
     X(bpf_obj_get_info_by_fd)                                                                      \
     X(bpf_program__attach)                                                                         \
     X(bpf_program__fd)                                                                             \
+    X(bpf_program__name)                                                                           \
     X(bpf_program__set_autoload)                                                                   \
     X(libbpf_set_print)                                                                            \
     X(ring_buffer__consume)                                                                        \
@@ -42,13 +44,14 @@ int libbpf_load(const struct libbpf **out, struct err *e);
 /* The object that clang made of probe/bpf/events.bpf.c. */
 extern const char engine_bpf_object[], engine_bpf_object_end[];
 
-enum { PROGRAMS_MAX = 8, BATCH = 512 };
+enum { PROGRAMS_MAX = 12, BATCH = 512 };
 
 struct engine {
     const struct libbpf *lib;
     struct bpf_object *object;
     struct bpf_link *links[PROGRAMS_MAX];
     int program_fds[PROGRAMS_MAX];
+    bool takes_samples[PROGRAMS_MAX];
     size_t links_n;
 
     struct wire_state *state; /* mapped */
@@ -60,6 +63,12 @@ struct engine {
     bool heat_forced;
     uint64_t heat_from_ns, heat_before; /* beginning of the second looked at; its first count */
 
+    struct chains *chains;   /* NULL: no evidence is taken */
+    uint64_t fault_entry[2];
+    uint64_t unreadable;     /* samples whose chain could not be kept */
+    uint64_t lost_before;    /* when a gap was last looked for */
+    char evidence_why[160];  /* why none is taken though it was asked for */
+
     uint64_t last_ns; /* of the last event */
     struct event batch[BATCH];
     struct engine_stats stats; /* events and faults */
@@ -68,6 +77,19 @@ struct engine {
 /* Reads the ring. */
 int engine_bpf_ring_open(struct engine *engine, int bell_fd, struct err *e);
 int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx);
+const struct wire *engine_bpf_slot(const struct engine *engine, uint64_t position);
+
+/* What the kernel itself did not run because the same program was running on that processor. */
+uint64_t engine_bpf_missed(const struct engine *engine, bool samples);
+uint64_t engine_bpf_events_lost(const struct engine *engine);
+
+/* Evidence. */
+bool engine_bpf_takes_samples(const char *program);
+int engine_bpf_evidence_open(struct engine *engine, struct err *e);
+uint64_t engine_bpf_samples_lost(const struct engine *engine);
+bool engine_bpf_gap(struct engine *engine);
+uint32_t engine_bpf_read_sample(struct engine *engine, struct event *e, const struct wire *w);
+const char *engine_bpf_stack(const struct engine *engine, uint32_t number);
 
 /* Heat mode. */
 void engine_bpf_heat_check(struct engine *engine);

@@ -8,15 +8,15 @@
 
 enum { DRAIN_MAX = 1 << 18 };
 
-static const struct wire *slot_at(const struct engine *engine, uint64_t position)
+const struct wire *engine_bpf_slot(const struct engine *engine, uint64_t position)
 {
     return &engine->slots[position & ((1u << engine->slots_shift) - 1)];
 }
 
 static void read_call(const struct engine *engine, struct event *e, const struct wire *w)
 {
-    const struct wire_args *low = (const void *)slot_at(engine, engine->tail + 1),
-                           *high = (const void *)slot_at(engine, engine->tail + 2);
+    const struct wire_args *low = (const void *)engine_bpf_slot(engine, engine->tail + 1),
+                           *high = (const void *)engine_bpf_slot(engine, engine->tail + 2);
     e->call.call = (uint8_t)((w->detail & WIRE_CALL_MASK) - 1);
     e->call.compat = (w->flags & WIRE_COMPAT) != 0;
     e->call.has_args = (w->flags & WIRE_ARGS) != 0;
@@ -69,6 +69,8 @@ static uint32_t read_record(struct engine *engine, struct event *e, const struct
         memcpy(e->exec.comm, &w->a, sizeof w->a);
         memcpy(e->exec.comm + sizeof w->a, &w->b, sizeof w->b);
         break;
+    case EVENT_SAMPLE:
+        return engine_bpf_read_sample(engine, e, w);
     default:
         break;
     }
@@ -80,7 +82,7 @@ static size_t read_batch(struct engine *engine)
 {
     size_t n = 0;
     for (; n < BATCH; n++) {
-        const struct wire *w = slot_at(engine, engine->tail);
+        const struct wire *w = engine_bpf_slot(engine, engine->tail);
         uint32_t lap = (uint32_t)(engine->tail >> engine->slots_shift) + 1;
         if (__atomic_load_n(&w->lap, __ATOMIC_ACQUIRE) != lap)
             break;
@@ -99,6 +101,22 @@ static int bell_heard(void *ctx, void *record, size_t size)
     return 0;
 }
 
+/* An event of our own, that tells where samples may be missing. */
+static int tell_gap(const struct engine *engine, bool ends, engine_sink *sink, void *ctx)
+{
+    const struct event e = {.t_ns = engine->last_ns, .type = EVENT_GAP, .gap.ends = ends};
+    return sink(ctx, &e, 1);
+}
+
+static int deliver(struct engine *engine, size_t n, engine_sink *sink, void *ctx)
+{
+    bool gap = engine_bpf_gap(engine);
+    int rc = gap ? tell_gap(engine, false, sink, ctx) : 0;
+    if (!rc)
+        rc = sink(ctx, engine->batch, n);
+    return !rc && gap ? tell_gap(engine, true, sink, ctx) : rc;
+}
+
 /* Never more than DRAIN_MAX events and some: a caller has other things to do. */
 int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx)
 {
@@ -107,7 +125,7 @@ int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx)
         return rc;
     __atomic_store_n(&engine->state->woken, 0, __ATOMIC_RELAXED);
     for (size_t n, drained = 0; drained < DRAIN_MAX && (n = read_batch(engine)); drained += n) {
-        rc = sink(ctx, engine->batch, n);
+        rc = deliver(engine, n, sink, ctx);
         if (rc)
             return rc;
     }

@@ -24,7 +24,8 @@ enum { BATCH = 256 };
 static const uint64_t ring_bytes_default = 2 << 20, rings_bytes_max = 256 << 20;
 static const uint64_t ms = 1000000;
 /* A record is committed within microseconds of its time, unless the host takes the CPU away. */
-static const uint64_t settle_ms = 5;
+enum { SETTLE_MS = 5 };
+static const uint64_t settle_ms = SETTLE_MS;
 /* Few events do not reach the watermark: they are fetched by time. */
 static const uint64_t tick_ms = 30, count_ms = 1000;
 
@@ -300,6 +301,7 @@ const struct engine_ops engine_perf = {
     .name = "perf",
     .blind = "whether a fault read or wrote; mm calls unless tracefs can be read; faults in kernel "
              "mode without privilege",
+    .settle_ns = (SETTLE_MS + 1) * UINT64_C(1000000),
     .open = perf_open,
     .close = perf_close,
     .fd = perf_fd,

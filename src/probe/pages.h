@@ -33,6 +33,7 @@ struct page_reader {
     bool has_pfn;      /* entries carry frame numbers */
     bool real;         /* of a proc file system, not of a stand-in */
     bool swap_in_use;  /* some swap is used on this machine, or that is not known */
+    bool without_self; /* map counts leave this process out: bit 56 is to follow them */
     int process_fd;    /* /proc/PID, borrowed */
     uint32_t pause_ns; /* rest after each long hold of the target's mmap_lock; 0: none */
     struct geometry geometry;
@@ -64,6 +65,7 @@ void page_reader_deinit(struct page_reader *r);
 struct run_vec {
     struct page_run *v;
     size_t count, cap;
+    size_t closed; /* runs before this one are not grown any more */
 };
 void run_vec_deinit(struct run_vec *v);
 /* Appends or grows the last run. 0 or -ENOMEM. */

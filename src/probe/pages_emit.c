@@ -158,7 +158,7 @@ void run_vec_deinit(struct run_vec *v)
 
 int run_vec_push(struct run_vec *v, uint64_t page, uint64_t n, const struct page *first)
 {
-    if (v->count) {
+    if (v->count > v->closed) {
         struct page_run *last = &v->v[v->count - 1];
         if (last->page + last->n == page && page_follows(&last->first, last->n, first)) {
             last->n += n;
@@ -232,6 +232,13 @@ static struct page decode(struct decoder *d, const struct page_evidence *ev)
     return p;
 }
 
+/* Bit 56 was read with us as another mapping. Of a large folio's pages it may speak for all. */
+static bool has_one_mapping(const struct page_evidence *ev)
+{
+    const uint64_t large = KPF_MASK(KPF_COMPOUND_HEAD) | KPF_MASK(KPF_COMPOUND_TAIL);
+    return ev->has_count && ev->count == 1 && ev->has_flags && !(ev->flags & large);
+}
+
 static int emit_one(struct page_reader *r, const struct pages_raw *raw, unsigned want,
                     struct decoder *decoder, uint64_t page_mask, struct run_vec *out)
 {
@@ -249,6 +256,8 @@ static int emit_one(struct page_reader *r, const struct pages_raw *raw, unsigned
         }
         bool frames = r->has_pfn && raw->entry & PM_PRESENT;
         ev.entry = frames ? raw->entry + k : raw->entry;
+        if (r->without_self && has_one_mapping(&ev))
+            ev.entry |= PM_EXCLUSIVE;
         struct page p = decode(decoder, &ev);
         if (want & PAGES_ORDERS && ev.has_flags && p.order == PAGE_ORDER_UNKNOWN) {
             p.order = page_reader_order(r, p.frame);
@@ -299,22 +308,40 @@ int pages_fetch(struct page_reader *r, unsigned want)
     return rc;
 }
 
+static struct decoder decoder_for(const struct page_reader *r, unsigned want)
+{
+    return (struct decoder){.noisy = want & PAGES_NOISY,
+                            .pmd_order = r->geometry.pmd_shift - r->geometry.page_shift,
+                            .flags_mask = page_decode_flags_mask(want & PAGES_NOISY)};
+}
+
+static int emit_raw(struct page_reader *r, const struct pages_raw *raw, unsigned want,
+                    struct decoder *decoder, struct run_vec *out)
+{
+    uint64_t mask = ((uint64_t)1 << (r->geometry.levels * PAGETREE_FANOUT_BITS)) - 1;
+    if (raw->source & (RAW_DEVICE | RAW_SHMEM_SWAP | RAW_UNREAD))
+        return emit_plain(raw, mask, out);
+    return emit_one(r, raw, want, decoder, mask, out);
+}
+
+int pages_emit_part(struct page_reader *r, unsigned want, size_t from, size_t to,
+                    struct run_vec *out)
+{
+    struct decoder decoder = decoder_for(r, want);
+    int rc = 0;
+    for (size_t i = from; !rc && i < to; i++)
+        rc = emit_raw(r, &r->raws[i], want, &decoder, out);
+    return rc;
+}
+
 int page_reader_emit(struct page_reader *r, unsigned want, size_t max_runs, struct run_vec *out,
                      uint64_t end, uint64_t *upto)
 {
     int rc = 0;
     size_t most = out->count + max_runs;
-    uint64_t mask = ((uint64_t)1 << (r->geometry.levels * PAGETREE_FANOUT_BITS)) - 1;
-    struct decoder decoder = {.noisy = want & PAGES_NOISY,
-                              .pmd_order = r->geometry.pmd_shift - r->geometry.page_shift,
-                              .flags_mask = page_decode_flags_mask(want & PAGES_NOISY)};
-    while (!rc && r->raws_out < r->raws_count && out->count < most) {
-        const struct pages_raw *raw = &r->raws[r->raws_out++];
-        if (raw->source & (RAW_DEVICE | RAW_SHMEM_SWAP | RAW_UNREAD))
-            rc = emit_plain(raw, mask, out);
-        else
-            rc = emit_one(r, raw, want, &decoder, mask, out);
-    }
+    struct decoder decoder = decoder_for(r, want);
+    while (!rc && r->raws_out < r->raws_count && out->count < most)
+        rc = emit_raw(r, &r->raws[r->raws_out++], want, &decoder, out);
     if (!rc)
         *upto = r->raws_out < r->raws_count
                     ? r->raws[r->raws_out].page << r->geometry.page_shift

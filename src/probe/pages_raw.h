@@ -42,6 +42,9 @@ int pages_collect_small(struct page_reader *r, const struct region_table *region
                         uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped);
 /* Step 2: reads frame flags and counts of all raw runs. */
 int pages_fetch(struct page_reader *r, unsigned want);
+/* Step 3 for raw runs [from, to) alone: appends their runs. 0 or -ENOMEM. */
+int pages_emit_part(struct page_reader *r, unsigned want, size_t from, size_t to,
+                    struct run_vec *out);
 
 /* The parts of [start, end) of a shared memory region, none of which has a page-table entry, that
  * are in swap: appended as raw runs. 0 or -ENOMEM. Needs map_files (CAP_CHECKPOINT_RESTORE) and

@@ -48,7 +48,7 @@ void status_parse(const char *bytes, size_t len, struct counters *out, uid_t *ui
     } kb[] = {
         {"VmSize:", &out->vm_size},   {"VmRSS:", &out->rss},         {"RssAnon:", &out->rss_anon},
         {"RssFile:", &out->rss_file}, {"RssShmem:", &out->rss_shmem}, {"VmSwap:", &out->swap},
-        {"VmPTE:", &out->pte},
+        {"VmPTE:", &out->pte},        {"VmData:", &out->data},     {"VmStk:", &out->stack},
     };
     for (unsigned i = 0; i < sizeof kb / sizeof *kb; i++) {
         uint64_t v;

@@ -38,10 +38,55 @@ static void region_text(const struct fault_entry *e, char *out, size_t cap)
     text_escape(out, cap, e->region, strnlen(e->region, sizeof e->region));
 }
 
-void faults_table_head(struct buf *out)
+static bool was_seen(const struct fault_entry *e)
 {
-    buf_printf(out, "%-15s %7s %16s %-5s %-6s %-20s %-28s %s\n", "time", "tid", "address", "what",
-               "mode", "region", "path", "at");
+    return e->observed.agreement >= AGREEMENT_UNPREDICTED;
+}
+
+static const char *observed_how(const struct fault_entry *e)
+{
+    static const char *const names[] = {"", "copy", "reuse"};
+    return was_seen(e) && e->observed.how < 3 ? names[e->observed.how] : "";
+}
+
+/* "do_swap_page, do_wp_page copy" */
+static void seen_text(const struct fault_entry *e, char *out, size_t cap)
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; was_seen(e) && i < e->observed.count && len < cap; i++)
+        len += (size_t)snprintf(out + len, cap - len, "%s%s", i ? ", " : "",
+                                observed_name(e->observed.seen[i]));
+    if (*observed_how(e) && len < cap)
+        snprintf(out + len, cap - len, " %s", observed_how(e));
+}
+
+/* "agrees", "NOT: do_cow_fault", "-": nothing was to be seen. */
+static void evidence_text(const struct fault_entry *e, char *out, size_t cap)
+{
+    char seen[128];
+    seen_text(e, seen, sizeof seen);
+    switch (e->observed.agreement) {
+    case AGREES:
+        snprintf(out, cap, "agrees");
+        break;
+    case DISAGREES:
+    case AGREEMENT_CORRECTED:
+        snprintf(out, cap, "NOT: %s", seen);
+        break;
+    case AGREEMENT_UNPREDICTED:
+        snprintf(out, cap, "%s", seen);
+        break;
+    default:
+        snprintf(out, cap, "%s", e->observed.agreement == AGREEMENT_LOST ? "lost" : "-");
+    }
+}
+
+void faults_table_head(bool evidence, struct buf *out)
+{
+    buf_printf(out, "%-15s %7s %16s %-5s %-6s %-20s %-28s ", "time", "tid", "address", "what",
+               "mode", "region", "path");
+    buf_puts(out, evidence ? "evidence               at\n" : "at\n");
 }
 
 static void table_call(const struct event *e, struct buf *out)
@@ -56,7 +101,8 @@ static void table_call(const struct event *e, struct buf *out)
         buf_printf(out, "%s) = %#" PRIx64 "\n", args ? ", ..." : "...", (uint64_t)e->call.result);
 }
 
-void faults_table_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out)
+void faults_table_line(const struct fault_entry *e, const struct fault_site *site, bool evidence,
+                       struct buf *out)
 {
     const struct event *ev = &e->event;
     buf_printf(out, "%8" PRIu64 ".%06" PRIu64 " %7" PRId32 " ", ev->t_ns / 1000000000,
@@ -65,11 +111,14 @@ void faults_table_line(const struct fault_entry *e, const struct fault_site *sit
         table_call(ev, out);
         return;
     }
-    char path[64], region[64 * 4];
+    char path[64], region[64 * 4], seen[160];
     path_text(&e->verdict, path, sizeof path);
     region_text(e, region, sizeof region);
     buf_printf(out, "%16" PRIx64 " %-5s %-6s %-20.20s %-28s ", ev->fault.address, access_name(ev),
                mode_name(ev), region[0] ? region : "-", path);
+    evidence_text(e, seen, sizeof seen);
+    if (evidence)
+        buf_printf(out, "%-22s ", seen);
     if (site->symbol[0])
         buf_printf(out, "%s %s\n", site->symbol, site->source);
     else
@@ -79,7 +128,7 @@ void faults_table_line(const struct fault_entry *e, const struct fault_site *sit
 void faults_csv_head(struct buf *out)
 {
     buf_puts(out, "type,t_ns,pid,tid,addr,ip,access,protection,mode,region,path,how,symbol,source,"
-                  "name,result\n");
+                  "name,result,observed,agreement\n");
 }
 
 static void quoted(const char *text, struct buf *out)
@@ -97,12 +146,12 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
 {
     static const char *const known[] = {"no", "yes", ""};
     const struct event *ev = &e->event;
-    char region[64 * 4];
+    char region[64 * 4], seen[128];
     bool call = ev->type == EVENT_CALL;
     buf_printf(out, "%s,%" PRIu64 ",%" PRId32 ",%" PRId32 ",", call ? "call" : "fault", ev->t_ns,
                ev->pid, ev->tid);
     if (call) {
-        buf_printf(out, ",,,,,,,,,,%s,%" PRId64 "\n", mm_call_name(ev->call.call),
+        buf_printf(out, ",,,,,,,,,,%s,%" PRId64 ",,\n", mm_call_name(ev->call.call),
                    ev->call.result);
         return;
     }
@@ -115,7 +164,10 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
     quoted(site->symbol, out);
     buf_putc(out, ',');
     quoted(site->source, out);
-    buf_puts(out, ",,\n");
+    buf_puts(out, ",,,");
+    seen_text(e, seen, sizeof seen);
+    quoted(seen, out);
+    buf_printf(out, ",%s\n", agreement_name(e->observed.agreement));
 }
 
 static void put_or_null(struct json *j, const char *key, const char *text)
@@ -125,6 +177,23 @@ static void put_or_null(struct json *j, const char *key, const char *text)
         json_put_string(j, text);
     else
         json_put_null(j);
+}
+
+static void jsonl_observed(struct json *j, const struct fault_entry *e,
+                           const struct fault_site *site)
+{
+    json_key(j, "observed");
+    if (was_seen(e)) {
+        json_open_array(j);
+        for (unsigned i = 0; i < e->observed.count; i++)
+            json_put_string(j, observed_name(e->observed.seen[i]));
+        json_close_array(j);
+    } else {
+        json_put_null(j);
+    }
+    put_or_null(j, "observed_how", observed_how(e));
+    put_or_null(j, "agreement", agreement_name(e->observed.agreement));
+    put_or_null(j, "stack", was_seen(e) && site->stack ? site->stack : "");
 }
 
 static void jsonl_fault(struct json *j, const struct fault_entry *e, const struct fault_site *site)
@@ -143,7 +212,7 @@ static void jsonl_fault(struct json *j, const struct fault_entry *e, const struc
     json_put_string(json_key(j, "path"), path_name(e->verdict.path));
     put_or_null(j, "how", how_name(&e->verdict));
     json_put_bool(json_key(j, "sure"), e->verdict.sure);
-    json_put_null(json_key(j, "observed"));
+    jsonl_observed(j, e, site);
     put_or_null(j, "symbol", site->symbol);
     put_or_null(j, "source", site->source);
 }
@@ -194,6 +263,28 @@ static void put_count(struct json *j, const char *key, uint64_t n)
         json_put_u64(j, n);
 }
 
+static void jsonl_evidence(struct json *j, const struct fault_log *l,
+                           const struct engine_state *engine)
+{
+    json_key(j, "evidence");
+    if (l && engine->evidence) {
+        json_open_object(j);
+        json_put_u64(json_key(j, "agrees"), l->agreed[AGREES]);
+        json_put_u64(json_key(j, "disagrees"), l->agreed[DISAGREES]);
+        json_put_u64(json_key(j, "corrected"), l->agreed[AGREEMENT_CORRECTED]);
+        json_put_u64(json_key(j, "none"), l->agreed[AGREEMENT_NONE]);
+        json_put_u64(json_key(j, "unpredicted"), l->agreed[AGREEMENT_UNPREDICTED]);
+        json_put_u64(json_key(j, "faults_lost"), l->agreed[AGREEMENT_LOST]);
+        json_put_u64(json_key(j, "samples"), engine->samples);
+        json_put_u64(json_key(j, "samples_lost"), engine->samples_lost);
+        json_put_u64(json_key(j, "samples_loose"), l->loose);
+        json_close_object(j);
+    } else {
+        json_put_null(j);
+    }
+    put_or_null(j, "evidence_why", engine->evidence_why);
+}
+
 void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *engine,
                           const struct fault_counts *counts, struct buf *out)
 {
@@ -206,12 +297,36 @@ void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *
     json_put_u64(json_key(&j, "calls"), l ? l->calls : 0);
     json_put_u64(json_key(&j, "unsure"), l ? l->unsure : 0);
     json_put_u64(json_key(&j, "lost"), engine->lost);
+    jsonl_evidence(&j, l, engine);
     put_count(&j, "minor", counts->minor);
     put_count(&j, "major", counts->major);
     put_or_null(&j, "blind", engine->blind);
     put_or_null(&j, "why", engine->why);
     json_close_object(&j);
     buf_putc(out, '\n');
+}
+
+static void table_evidence(const struct fault_log *l, const struct engine_state *engine,
+                           struct buf *out)
+{
+    if (engine->evidence_why[0])
+        buf_printf(out, "no evidence: %s\n", engine->evidence_why);
+    if (!l || !engine->evidence)
+        return;
+    buf_printf(out, "evidence of %" PRIu64 " kernel call chains:\n", engine->samples);
+    buf_printf(out, "%10" PRIu64 "  paths confirmed\n", l->agreed[AGREES]);
+    buf_printf(out, "%10" PRIu64 "  without evidence: the kernel showed nothing that tells\n",
+               l->agreed[AGREEMENT_NONE]);
+    if (l->agreed[AGREEMENT_UNPREDICTED])
+        buf_printf(out, "%10" PRIu64 "  seen, but nothing was predicted\n",
+                   l->agreed[AGREEMENT_UNPREDICTED]);
+    if (l->agreed[AGREEMENT_LOST] || engine->samples_lost)
+        buf_printf(out, "%10" PRIu64 "  that may have lost some: %" PRIu64 " call chains were lost\n",
+                   l->agreed[AGREEMENT_LOST], engine->samples_lost);
+    if (l->agreed[AGREEMENT_CORRECTED])
+        buf_printf(out, "%10" PRIu64 "  corrected: another path than predicted without certainty\n",
+                   l->agreed[AGREEMENT_CORRECTED]);
+    buf_printf(out, "%10" PRIu64 "  disagreements\n", l->agreed[DISAGREES]);
 }
 
 void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,
@@ -237,4 +352,5 @@ void faults_table_summary(const struct fault_log *l, const struct engine_state *
         }
     if (l && l->unsure)
         buf_printf(out, "%10" PRIu64 "  of them not sure: something was not known\n", l->unsure);
+    table_evidence(l, engine, out);
 }

@@ -10,6 +10,7 @@
 struct fault_site {
     const char *symbol; /* "main+0x1c" */
     const char *source; /* "t.c:12" */
+    const char *stack;  /* the kernel's functions, outermost first, separated by ";"; or NULL */
 };
 
 /* Counters of the kernel for the time of watching; UINT64_MAX where not known. */
@@ -18,8 +19,9 @@ struct fault_counts {
 };
 
 /* Each appends to *out; failures of memory stay in out->error. */
-void faults_table_head(struct buf *out);
-void faults_table_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out);
+void faults_table_head(bool evidence, struct buf *out);
+void faults_table_line(const struct fault_entry *e, const struct fault_site *site, bool evidence,
+                       struct buf *out);
 void faults_csv_head(struct buf *out);
 void faults_csv_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out);
 void faults_jsonl_line(const struct fault_entry *e, const struct fault_site *site,

@@ -4,9 +4,10 @@
 #include "base/json.h"
 #include "report/huge.h"
 #include "report/snapshot.h"
+#include "report/snapshot_parts.h"
 #include "report/totals_fields.h"
 
-static void put_totals(struct json *j, const struct totals *t)
+void snapshot_put_totals(struct json *j, const struct totals *t)
 {
     struct totals_field f[TOTALS_FIELD_N];
     totals_fields(t, f);
@@ -32,7 +33,7 @@ static void put_vmflags(struct json *j, const struct region_smaps *s)
     json_close_array(j);
 }
 
-static void put_known(struct json *j, const char *key, bool known, uint64_t value)
+void snapshot_put_known(struct json *j, const char *key, bool known, uint64_t value)
 {
     json_key(j, key);
     if (known)
@@ -66,8 +67,8 @@ static int put_run(void *ctx, const struct page_run *run)
         json_put_hex(j, p->frame);
     else
         json_put_null(j);
-    put_known(j, "mapcount", !swap && p->attrs & PAGE_A_COUNT, p->mapcount);
-    put_known(j, "order", p->order != PAGE_ORDER_UNKNOWN, p->order);
+    snapshot_put_known(j, "mapcount", !swap && p->attrs & PAGE_A_COUNT, p->mapcount);
+    snapshot_put_known(j, "order", p->order != PAGE_ORDER_UNKNOWN, p->order);
     if (swap) {
         json_put_u64(json_key(j, "swap_type"), p->mapcount);
         json_put_u64(json_key(j, "swap_offset"), p->frame);
@@ -108,7 +109,7 @@ static void put_region(struct json *j, const struct moment *m, const struct regi
     json_key(j, "vmflags");
     put_vmflags(j, r->smaps);
     totals_of_region(m, r, &t);
-    put_totals(j, &t);
+    snapshot_put_totals(j, &t);
     put_huge(j, m, r, thp);
     if (pages) {
         struct runs_ctx ctx = {j, m};
@@ -130,8 +131,8 @@ static void put_can(struct json *j, const struct target_info *t)
     json_close_object(j);
 }
 
-int snapshot_json(const struct moment *m, bool pages, const struct thp_settings *thp,
-                  struct buf *out)
+static int put_snapshot(const struct moment *m, bool pages, const struct thp_settings *thp,
+                        const struct family *f, struct buf *out)
 {
     struct json j;
     struct totals t;
@@ -151,7 +152,7 @@ int snapshot_json(const struct moment *m, bool pages, const struct thp_settings 
     put_can(&j, &m->target);
     totals_of_all(m, &t);
     json_open_object(json_key(&j, "totals"));
-    put_totals(&j, &t);
+    snapshot_put_totals(&j, &t);
     put_huge(&j, m, NULL, thp);
     json_close_object(&j);
     if (thp)
@@ -160,7 +161,21 @@ int snapshot_json(const struct moment *m, bool pages, const struct thp_settings 
     for (size_t i = 0; i < m->regions->count; i++)
         put_region(&j, m, &m->regions->v[i], pages, thp);
     json_close_array(&j);
+    if (f)
+        family_put_json(&j, f);
     json_close_object(&j);
     int rc = json_end(&j);
     return rc ? rc : buf_putc(out, '\n');
+}
+
+int snapshot_json(const struct moment *m, bool pages, const struct thp_settings *thp,
+                  struct buf *out)
+{
+    return put_snapshot(m, pages, thp, NULL, out);
+}
+
+int family_json(const struct family *f, const struct moment *root, bool pages,
+                const struct thp_settings *thp, struct buf *out)
+{
+    return put_snapshot(root, pages, thp, f, out);
 }

@@ -5,10 +5,10 @@
 
 #include "base/text.h"
 #include "report/snapshot.h"
+#include "report/snapshot_parts.h"
 #include "report/totals_fields.h"
 
-/* A size in six columns, right-aligned. */
-static void put_size(struct buf *out, uint64_t bytes, bool known)
+void snapshot_put_size(struct buf *out, uint64_t bytes, bool known)
 {
     enum { WIDTH = 6 };
     char text[TEXT_SIZE_MAX], column[WIDTH + TEXT_SIZE_MAX];
@@ -21,18 +21,18 @@ static void put_size(struct buf *out, uint64_t bytes, bool known)
 
 static void put_totals(struct buf *out, const struct totals *t)
 {
-    put_size(out, t->size, true);
-    put_size(out, t->resident, !t->no_resident);
-    put_size(out, t->anon, !t->no_anon);
-    put_size(out, t->file, !t->no_file);
-    put_size(out, t->shmem, !t->no_shmem);
-    put_size(out, t->swap, !t->no_swap);
-    put_size(out, t->pmd_mapped + t->hugetlb, !t->no_pmd_mapped && !t->no_resident);
-    put_size(out, t->shared, !t->no_shared);
-    put_size(out, t->cow, !t->no_cow);
+    snapshot_put_size(out, t->size, true);
+    snapshot_put_size(out, t->resident, !t->no_resident);
+    snapshot_put_size(out, t->anon, !t->no_anon);
+    snapshot_put_size(out, t->file, !t->no_file);
+    snapshot_put_size(out, t->shmem, !t->no_shmem);
+    snapshot_put_size(out, t->swap, !t->no_swap);
+    snapshot_put_size(out, t->pmd_mapped + t->hugetlb, !t->no_pmd_mapped && !t->no_resident);
+    snapshot_put_size(out, t->shared, !t->no_shared);
+    snapshot_put_size(out, t->cow, !t->no_cow);
 }
 
-static void put_name(struct buf *out, const char *name)
+void snapshot_put_name(struct buf *out, const char *name)
 {
     char text[1024];
     text_escape(text, sizeof text, name, strlen(name));
@@ -118,7 +118,7 @@ int snapshot_table(const struct moment *m, bool pages, struct buf *out)
         totals_of_region(m, r, &t);
         put_totals(out, &t);
         buf_puts(out, "  ");
-        put_name(out, r->name);
+        snapshot_put_name(out, r->name);
         rc = buf_putc(out, '\n');
         if (!rc && pages)
             rc = walk_region(m, r, put_run, out);
@@ -132,7 +132,7 @@ int snapshot_table(const struct moment *m, bool pages, struct buf *out)
 
 /* --- CSV (RFC 4180) --- */
 
-static void put_quoted(struct buf *out, const char *name)
+void snapshot_put_quoted(struct buf *out, const char *name)
 {
     char text[4096];
     text_escape(text, sizeof text, name, strlen(name));
@@ -145,7 +145,7 @@ static void put_quoted(struct buf *out, const char *name)
     buf_putc(out, '"');
 }
 
-static void csv_totals(struct buf *out, const struct totals *t)
+void snapshot_csv_totals(struct buf *out, const struct totals *t)
 {
     struct totals_field f[TOTALS_FIELD_N];
     totals_fields(t, f);
@@ -172,14 +172,14 @@ static int csv_regions(const struct moment *m, struct buf *out)
         buf_printf(out, "0x%" PRIx64 ",0x%" PRIx64 ",%s,0x%" PRIx64 ",%02x:%02x,%" PRIu64 ",%s,",
                    r->start, r->end, perms, r->offset, r->dev_major, r->dev_minor, r->inode,
                    region_kind_name(r->kind));
-        put_quoted(out, r->name);
+        snapshot_put_quoted(out, r->name);
         totals_of_region(m, r, &t);
-        csv_totals(out, &t);
+        snapshot_csv_totals(out, &t);
         buf_putc(out, '\n');
     }
     buf_puts(out, ",,,,,,total,\"\"");
     totals_of_all(m, &t);
-    csv_totals(out, &t);
+    snapshot_csv_totals(out, &t);
     buf_putc(out, '\n');
     return out->error;
 }

@@ -13,6 +13,8 @@
 #include "sampler/thread.h"
 
 /* A program that has just been started is looked at more often: it may end soon. */
+static const char no_samples[] = "kernel call chains are taken by the bpf engine alone, as root";
+
 enum { DRAIN_MS = 20, DRAIN_FIRST_MS = 1, FIRST_MS = 1000, STATE_MS = 200 };
 
 struct follow {
@@ -26,12 +28,33 @@ struct follow {
     int stop_fd;
     const struct engine_ops *ops;
     struct engine *engine;
+    uint32_t stacks; /* told of */
     char why[400];
 };
+
+/* Call chains that have been seen for the first time go before the events that name them. */
+static int put_stacks(struct follow *f)
+{
+    const char *text;
+    int rc = 0;
+    while (!rc && f->ops->stack && (text = f->ops->stack(f->engine, f->stacks + 1))) {
+        struct record *r = record_create(RECORD_STACK, f->options.pid, io_now_ns());
+        if (!r || !(r->stack.text = strdup(text))) {
+            record_destroy(r);
+            return -ENOMEM;
+        }
+        r->stack.number = ++f->stacks;
+        rc = queue_put(f->queue, r);
+    }
+    return rc;
+}
 
 static int put_events(void *ctx, const struct event *events, size_t count)
 {
     struct follow *f = ctx;
+    int rc = put_stacks(f);
+    if (rc)
+        return rc;
     struct record *r = count ? record_create(RECORD_EVENTS, f->options.pid, io_now_ns()) : NULL;
     if (!r)
         return count ? -ENOMEM : 0;
@@ -64,6 +87,12 @@ static int put_state(struct follow *f)
         s->lost = stats.lost;
         s->heat_faults = stats.heat_faults;
         s->heat = stats.heat;
+        s->evidence = stats.evidence;
+        s->samples = stats.samples;
+        s->samples_lost = stats.samples_lost;
+        if (f->options.evidence && !stats.evidence)
+            snprintf(s->evidence_why, sizeof s->evidence_why, "%.*s", CAN_REASON_MAX - 1,
+                     stats.evidence_why && *stats.evidence_why ? stats.evidence_why : no_samples);
     }
     return queue_put(f->queue, r);
 }
@@ -94,20 +123,22 @@ static int drain_until_stopped(struct follow *f)
 {
     const uint64_t ms = 1000000, calm = io_now_ns() + FIRST_MS * ms;
     uint64_t state_due = io_now_ns() + STATE_MS * ms;
-    for (;;) {
+    int rc = 0;
+    while (!rc) {
         struct pollfd fds[2] = {{.fd = f->stop_fd, .events = POLLIN},
                                 {.fd = f->ops->fd(f->engine), .events = POLLIN}};
         poll(fds, 2, io_now_ns() < calm ? DRAIN_FIRST_MS : DRAIN_MS);
-        int rc = f->ops->drain(f->engine, put_events, f);
+        rc = f->ops->drain(f->engine, put_events, f);
         bool stop = fds[0].revents & POLLIN;
         uint64_t now = io_now_ns();
         if (!rc && (stop || now >= state_due)) {
             rc = put_state(f);
             state_due = now + STATE_MS * ms;
         }
-        if (rc || stop)
-            return rc;
+        if (stop)
+            break;
     }
+    return rc;
 }
 
 static void *follow_main(void *arg)

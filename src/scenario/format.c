@@ -29,11 +29,6 @@ void format_change(int64_t bytes, struct buf *out)
     format_size(bytes < 0 ? -(uint64_t)bytes : (uint64_t)bytes, out);
 }
 
-void format_byte(int64_t byte, struct buf *out)
-{
-    buf_printf(out, byte < 10 ? "%lld" : "0x%02llx", (long long)byte);
-}
-
 void format_string(const char *text, struct buf *out)
 {
     buf_puts(out, " \"");

@@ -242,7 +242,7 @@ static int make_fd(const struct check *c, struct name_process *p)
     struct symbol *s;
     int rc = st->kind == ST_OPEN && !st->text ? need_file(c, st->other, &c->at->other, &f) : 0;
     if (!rc)
-        rc = add_symbol(c, p, st->kind == ST_SYSCALL ? st->other : st->name, SYMBOL_FD, &s);
+        rc = add_symbol(c, p, st->name, SYMBOL_FD, &s);
     if (!rc)
         s->file_kind = f ? f->kind : FILE_PLAIN;
     return rc;
@@ -258,7 +258,8 @@ static int make_file(const struct check *c)
     struct name_file *f = &n->files[n->file_count++];
     strcpy(f->name, c->st->name);
     f->kind = c->st->file_kind;
-    f->size = c->st->size;
+    /* A mapping makes a file of huge pages longer. */
+    f->size = f->kind == FILE_HUGETLBFS ? INT64_MAX : c->st->size;
     return 0;
 }
 
@@ -317,34 +318,43 @@ static int end_process(const struct check *c)
     return rc;
 }
 
-static int check_args(const struct check *c, struct name_process *p)
+/* What is there already. Its size is known when it is written. */
+static int make_region(const struct check *c, struct name_process *p)
 {
     const struct statement *st = c->st;
-    for (unsigned i = 0; i < st->arg_count; i++) {
-        struct symbol *s;
-        const struct call_arg *a = &st->args[i];
-        if (a->kind == ARG_NUMBER)
-            continue;
-        int rc = need_symbol(c, p, a->name, a->kind == ARG_FD, &c->at->args[i], &s);
-        if (rc)
-            return rc;
+    struct symbol *s;
+    int rc = st->other[0] ? need_symbol(c, p, st->other, false, &c->at->other, &s) : 0;
+    if (!rc)
+        rc = add_symbol(c, p, st->name, SYMBOL_MAPPING, &s);
+    if (!rc) {
+        s->unbounded = st->text;
+        s->page_size = page_size();
+        s->pages = pages_of(st->size, s->page_size);
     }
-    return st->other[0] ? make_fd(c, p) : 0;
+    return rc;
+}
+
+/* A file of huge pages grows when it is mapped. */
+static int check_file_page(const struct check *c, const struct target *t)
+{
+    struct name_file *f;
+    int rc = need_file(c, t->name, &c->at->target, &f);
+    if (rc || !t->ranged || f->kind == FILE_HUGETLBFS)
+        return rc;
+    uint64_t pages = pages_of(f->size, page_size());
+    if (t->end > pages)
+        return wrong(c, &c->at->target, "\"%s\" has %llu page%s, numbered from 0", f->name,
+                     (unsigned long long)pages, pages == 1 ? "" : "s");
+    return 0;
 }
 
 static int check_expect(const struct check *c)
 {
     const struct expect *x = &c->st->expect;
-    struct name_file *f;
     if (x->kind == EX_ERRNO && c->st->kind == ST_EXPECT)
         undo(c->n);
-    if (x->kind == EX_FILE_BYTE) {
-        int rc = need_file(c, x->a.name, &c->at->target, &f);
-        if (!rc && x->a.end > pages_of(f->size, page_size()))
-            return wrong(c, &c->at->target, "\"%s\" has %llu pages, numbered from 0", f->name,
-                         (unsigned long long)pages_of(f->size, page_size()));
-        return rc;
-    }
+    if (x->kind == EX_FILE_BYTE || x->kind == EX_FILE_SIZE)
+        return check_file_page(c, &x->a);
     int rc = x->a.name[0] ? check_target(c, &x->a, &c->at->target) : 0;
     return rc || !x->b.name[0] ? rc : check_target(c, &x->b, &c->at->second);
 }
@@ -353,12 +363,15 @@ static int check_action(const struct check *c, struct name_process *p)
 {
     const struct statement *st = c->st;
     struct name_file *f;
+    struct symbol *s;
     switch (st->kind) {
     case ST_FILE:
         return make_file(c);
     case ST_OPEN:
     case ST_PIPE:
     case ST_DIRECTORY:
+    case ST_SPECIAL:
+    case ST_KERNEL_ARRAY:
         return make_fd(c, p);
     case ST_CLOSE:
         return remove_name(c, p, true);
@@ -371,6 +384,7 @@ static int check_action(const struct check *c, struct name_process *p)
     case ST_REMAP:
         return change_size(c, p);
     case ST_EVICT:
+    case ST_SEAL:
         return need_file(c, st->name, &c->at->name, &f);
     case ST_FORK:
         return make_process(c, (size_t)(p - c->n->processes));
@@ -382,8 +396,10 @@ static int check_action(const struct check *c, struct name_process *p)
         return 0;
     case ST_KILL:
         return need_process(c, st->name, &c->at->name, &p);
-    case ST_SYSCALL:
-        return check_args(c, p);
+    case ST_REGION:
+        return make_region(c, p);
+    case ST_CUT:
+        return need_symbol(c, p, st->name, false, &c->at->name, &s);
     default:
         return st->target.name[0] ? check_target(c, &st->target, &c->at->target) : 0;
     }
@@ -424,18 +440,9 @@ bool names_has_mapping(const struct names *n, const char *process, const char *n
 
 int names_init(struct names *n)
 {
-    static const char *const there[] = {"heap", "stack"};
     struct name_process *p;
     *n = (struct names){0};
-    int rc = add_process(n, "main", &p);
-    if (!rc)
-        rc = array_reserve((void **)&p->v, &p->capacity, 2, sizeof *p->v);
-    for (size_t i = 0; !rc && i < 2; i++) {
-        struct symbol *s = &p->v[p->count++];
-        *s = (struct symbol){.kind = SYMBOL_MAPPING, .unbounded = true};
-        strcpy(s->name, there[i]);
-    }
-    return rc;
+    return add_process(n, "main", &p);
 }
 
 void names_deinit(struct names *n)

@@ -14,7 +14,6 @@ struct name_place {
 /* Of the statement that is being parsed. */
 struct name_places {
     struct name_place process, name, other, fd, target, second;
-    struct name_place args[CALL_ARGS_MAX];
 };
 
 enum symbol_kind { SYMBOL_MAPPING, SYMBOL_FD, SYMBOL_HEAP /* from malloc */ };

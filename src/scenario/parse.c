@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "scenario/statements.h"
 
-enum { LINE_MAX_BYTES = 1000, DEPTH_MAX = 8 };
+enum { DEPTH_MAX = 8 };
 
 #define F(word, name) {word, parse_##name, format_##name}
 const struct form forms[ST_N] = {
@@ -50,9 +50,14 @@ const struct form forms[ST_N] = {
     [ST_WAIT] = F("wait", old_name),
     [ST_EXIT] = F("exit", nothing),
     [ST_KILL] = F("kill", kill),
-    [ST_RLIMIT] = F("rlimit", rlimit),
-    [ST_SETUID] = F("setuid", setuid),
-    [ST_SYSCALL] = F("syscall", syscall),
+    [ST_REGION] = F("region", region),
+    [ST_SPECIAL] = F("special", special),
+    [ST_RESOURCE] = F("resource", resource),
+    [ST_BECOME] = F("become", become),
+    [ST_SEAL] = F("seal", seal),
+    [ST_CUT] = F("cut", cut),
+    [ST_KERNEL_ARRAY] = F("kernel-array", kernel_array),
+    [ST_SEAL_MAP] = F("seal-map", touch),
     [ST_REPEAT] = F("repeat", repeat),
     [ST_END] = F("end", nothing),
     [ST_EXPECT] = F("expect", expect),
@@ -203,9 +208,6 @@ static int parse_line(struct parser *p, const char *line, size_t len)
     if (bad)
         return parse_fail(p, &(struct token){TOKEN_BAD, bad, bytes},
                           "a character that cannot be shown");
-    if (len > LINE_MAX_BYTES)
-        return parse_fail(p, &(struct token){TOKEN_BAD, line + LINE_MAX_BYTES, 1},
-                          "a line has at most %d bytes", LINE_MAX_BYTES);
     parse_take(p);
     if (p->token.kind == TOKEN_END)
         return 0;

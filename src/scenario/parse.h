@@ -58,10 +58,11 @@ int parse_map(struct parser *p, struct statement *st);
 int parse_expect(struct parser *p, struct statement *st);
 int parse_until(struct parser *p, struct statement *st);
 
+const char *expect_word(enum expect_kind kind); /* "errno", "mapcount"; "" for EX_PAGES, EX_COUNTER */
+
 void format_target(const struct target *t, struct buf *out);
 void format_size(uint64_t bytes, struct buf *out);
 void format_change(int64_t bytes, struct buf *out);
-void format_byte(int64_t byte, struct buf *out);
 void format_string(const char *text, struct buf *out);
 void format_map(const struct statement *st, struct buf *out);
 void format_expect(const struct statement *st, struct buf *out);

@@ -69,21 +69,18 @@ int parse_expected(struct parser *p, const char *what)
     return parse_fail(p, &p->token, "expected %s, found %s", what, found(&p->token, text));
 }
 
-/* Words that begin a statement or an expectation are no names: "expect file ..." shall mean one
- * thing. */
+/* Words that begin an expectation are no names: "expect file ..." shall mean one thing. */
 static bool is_reserved(const struct token *t)
 {
     static const char *const heads[] = {"ok",   "errno", "signal", "faults", "minor", "major",
                                         "path", "observed", "same-frame", "different-frame",
-                                        "new-frame", "kept-frame", "hugepages", "within"};
+                                        "new-frame", "kept-frame", "file", "hugepages", "within"};
     int value;
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
         if (token_is(t, heads[i]))
             return true;
-    for (size_t i = 0; i < ST_N; i++)
-        if (token_is(t, forms[i].word))
-            return true;
-    return words_find(&words_counter, t->at, t->len, &value) && !token_is(t, "stack");
+    return (words_find(&words_counter, t->at, t->len, &value) && !token_is(t, "stack")) ||
+           words_find(&words_machine, t->at, t->len, &value);
 }
 
 static bool is_name(const struct token *t)

@@ -1,4 +1,4 @@
-/* Expectations. */
+/* Expectations: two tables, of what stands first and of what stands behind the name of a mapping. */
 #include <ctype.h>
 #include <errno.h>
 #include <signal.h>
@@ -9,37 +9,12 @@
 #include "model/region.h"
 #include "scenario/parse.h"
 
-static const char *const compare_names[] = {"==", "!=", "<", "<=", ">", ">="};
-
-const char *compare_name(enum compare op)
-{
-    return compare_names[op];
-}
-
-bool compare_holds(enum compare op, int64_t found, int64_t wanted)
-{
-    switch (op) {
-    case CMP_EQ:
-        return found == wanted;
-    case CMP_NE:
-        return found != wanted;
-    case CMP_LT:
-        return found < wanted;
-    case CMP_LE:
-        return found <= wanted;
-    case CMP_GT:
-        return found > wanted;
-    default:
-        return found >= wanted;
-    }
-}
-
 static enum compare parse_compare(struct parser *p)
 {
-    for (unsigned i = 0; i < sizeof compare_names / sizeof *compare_names; i++) {
-        if (p->token.kind == TOKEN_COMPARE && token_is(&p->token, compare_names[i])) {
+    for (enum compare op = CMP_EQ; op <= CMP_GE; op++) {
+        if (p->token.kind == TOKEN_COMPARE && token_is(&p->token, compare_name(op))) {
             parse_take(p);
-            return (enum compare)i;
+            return op;
         }
     }
     return CMP_EQ;
@@ -53,6 +28,21 @@ static int parse_count(struct parser *p, const char *what, enum compare *op, int
     if (!rc)
         *n = (int64_t)value;
     return rc;
+}
+
+/* A comparison with a number of bytes. */
+static int parse_bytes(struct parser *p, enum compare *op, int64_t *n)
+{
+    uint64_t value;
+    *op = parse_compare(p);
+    struct token at = p->token;
+    int rc = parse_size(p, "a size", &value);
+    if (rc)
+        return rc;
+    if (value > INT64_MAX)
+        return parse_fail(p, &at, "a size that is compared has at most 63 bits");
+    *n = (int64_t)value;
+    return 0;
 }
 
 /* ---- of the last statement ---- */
@@ -151,6 +141,11 @@ static int parse_a_page(struct parser *p, struct expect *x)
     return parse_one_page(p, &x->a);
 }
 
+static bool is_one_page(const struct target *t)
+{
+    return t->ranged && t->end == t->first + 1;
+}
+
 static int parse_delta(struct parser *p, struct expect *x)
 {
     x->op = parse_compare(p);
@@ -169,10 +164,19 @@ static int parse_byte_of(struct parser *p, struct expect *x)
     return rc;
 }
 
-static int parse_file_byte(struct parser *p, struct expect *x)
+static int parse_file(struct parser *p, struct expect *x)
 {
-    int rc = parse_one_page(p, &x->a);
-    return rc ? rc : parse_byte_of(p, x);
+    struct token at = p->token;
+    int rc = parse_target(p, &x->a);
+    if (rc)
+        return rc;
+    if (parse_word(p, "size")) {
+        x->kind = EX_FILE_SIZE;
+        return parse_bytes(p, &x->op, &x->n);
+    }
+    if (!is_one_page(&x->a))
+        return parse_fail(p, &at, "expected one page, such as %s[0], or the word size", x->a.name);
+    return parse_byte_of(p, x);
 }
 
 static int parse_hugepages(struct parser *p, struct expect *x)
@@ -231,6 +235,21 @@ static int parse_region_name(struct parser *p, struct expect *x)
     return parse_string(p, &x->text);
 }
 
+static int parse_region_size(struct parser *p, struct expect *x)
+{
+    return parse_bytes(p, &x->op, &x->n);
+}
+
+static int parse_smaps(struct parser *p, struct expect *x)
+{
+    struct token t = p->token;
+    int value, rc = parse_choice(p, &words_smaps, &value);
+    if (rc)
+        return rc;
+    x->text = parse_keep(p, t.at, t.len);
+    return x->text ? parse_bytes(p, &x->op, &x->n) : -ENOMEM;
+}
+
 static int parse_mapcount(struct parser *p, struct expect *x)
 {
     return parse_count(p, "a number of mappings", &x->op, &x->n);
@@ -284,7 +303,7 @@ static const struct expect_form heads[] = {
     {"different-frame", EX_DIFFERENT_FRAME, parse_two_pages, false, false},
     {"new-frame", EX_NEW_FRAME, parse_a_page, true, false},
     {"kept-frame", EX_KEPT_FRAME, parse_a_page, true, false},
-    {"file", EX_FILE_BYTE, parse_file_byte, false, false},
+    {"file", EX_FILE_BYTE, parse_file, false, false},
     {"hugepages", EX_HUGEPAGES, parse_hugepages, true, false},
 };
 
@@ -297,6 +316,8 @@ static const struct expect_form properties[] = {
     {"name", EX_NAME, parse_region_name, false, false},
     {"mapcount", EX_MAPCOUNT, parse_mapcount, false, true},
     {"order", EX_ORDER, parse_order, false, true},
+    {"size", EX_SIZE, parse_region_size, false, false},
+    {"smaps", EX_SMAPS, parse_smaps, false, false},
     {"byte", EX_BYTE, NULL, false, true},
 };
 
@@ -329,7 +350,7 @@ static int parse_property(struct parser *p, struct expect *x, const struct token
         return parse_states(p, x);
     }
     x->kind = f->kind;
-    if (f->one_page && (!x->a.ranged || x->a.end != x->a.first + 1))
+    if (f->one_page && !is_one_page(&x->a))
         return parse_fail(p, at, "expected one page, such as %s[0]", x->a.name);
     if (f->kind == EX_BYTE)
         return parse_byte_of(p, x);
@@ -363,170 +384,66 @@ static int parse_mapping(struct parser *p, struct statement *st)
     return rc ? rc : parse_property(p, &st->expect, &at);
 }
 
+/* "rss", and "vmalloc"; "stack" only before a number, for a mapping may have this name. */
+static bool is_counter(const struct parser *p, struct expect *x)
+{
+    const struct token *t = &p->token;
+    struct lexer ahead = p->lexer;
+    struct token next = lexer_next(&ahead);
+    int value;
+    if (t->kind != TOKEN_WORD)
+        return false;
+    if (words_find(&words_machine, t->at, t->len, &value))
+        x->kind = EX_MACHINE;
+    else if (words_find(&words_counter, t->at, t->len, &value))
+        x->kind = EX_COUNTER;
+    else
+        return false;
+    x->which = (uint8_t)value;
+    return x->kind != EX_COUNTER || value != COUNTER_STACK || next.kind == TOKEN_COMPARE ||
+           (next.kind == TOKEN_WORD && *next.at && strchr("+-0", *next.at));
+}
+
 int parse_expect(struct parser *p, struct statement *st)
 {
     struct expect *x = &st->expect;
     struct token at = p->token;
-    int value;
     const struct expect_form *f = find_form(heads, COUNT(heads), &at);
-    bool counter = at.kind == TOKEN_WORD && words_find(&words_counter, at.at, at.len, &value);
-    if (counter && value == COUNTER_STACK) { /* the mapping has this name too */
-        struct lexer ahead = p->lexer;
-        struct token next = lexer_next(&ahead);
-        counter = next.kind == TOKEN_COMPARE ||
-                  (next.kind == TOKEN_WORD && strchr("+-0", *next.at));
-    }
+    bool counter = !f && is_counter(p, x);
     if (!f && !counter)
         return parse_mapping(p, st);
     if ((counter || f->last) && !p->acted)
         return parse_fail(p, &at, "\"expect %.*s\" is about the statement before, and there is none",
                           (int)at.len, at.at);
     parse_take(p);
-    if (f) {
-        x->kind = f->kind;
-        return f->parse(p, x);
-    }
-    x->kind = EX_COUNTER;
-    x->which = (uint8_t)value;
-    return parse_delta(p, x);
+    if (!f)
+        return parse_delta(p, x);
+    x->kind = f->kind;
+    return f->parse(p, x);
 }
 
 int parse_until(struct parser *p, struct statement *st)
 {
-    int rc = parse_expect(p, st);
+    struct token at = p->token;
+    int rc = parse_mapping(p, st);
     if (rc)
         return rc;
+    if (st->expect.kind != EX_PAGES)
+        return parse_fail(p, &at, "until waits for states of pages only");
     if (!parse_word(p, "within"))
-        return parse_expected(p, "within, and a number of seconds");
-    return parse_number(p, "a number of seconds", 3600, &st->size);
+        return 0;
+    at = p->token;
+    rc = parse_number(p, "a number of seconds", 3600, &st->size);
+    return rc || st->size ? rc : parse_fail(p, &at, "expected at least one second");
 }
 
-/* ---- written again ---- */
-
-static void format_count(const struct expect *x, struct buf *out)
+const char *expect_word(enum expect_kind kind)
 {
-    if (x->op != CMP_EQ)
-        buf_printf(out, " %s", compare_name(x->op));
-    buf_printf(out, " %lld", (long long)x->n);
-}
-
-static void format_times(const struct expect *x, struct buf *out)
-{
-    if (x->n >= 0) {
-        buf_puts(out, " x");
-        format_count(x, out);
-    }
-}
-
-static void format_compare(const struct expect *x, struct buf *out)
-{
-    if (x->op != CMP_EQ)
-        buf_printf(out, " %s", compare_name(x->op));
-    buf_putc(out, ' ');
-}
-
-static void format_head(const struct expect *x, struct buf *out)
-{
-    switch (x->kind) {
-    case EX_ERRNO:
-        buf_printf(out, " %s", words_name(&words_errno, x->number));
-        break;
-    case EX_SIGNAL:
-        buf_printf(out, " %s%s%s", words_name(&words_signal, x->number), x->code_name[0] ? " " : "",
-                   x->code_name);
-        break;
-    case EX_FAULTS:
-    case EX_MINOR:
-    case EX_MAJOR:
-        format_count(x, out);
-        break;
-    case EX_PATH:
-        buf_printf(out, " %s", path_name(x->path));
-        if (x->how)
-            buf_printf(out, " %s", words_name(&words_how, x->how));
-        format_times(x, out);
-        break;
-    case EX_OBSERVED:
-        buf_printf(out, " %s", x->text);
-        format_times(x, out);
-        break;
-    case EX_HUGEPAGES:
-        buf_printf(out, " %s", words_name(&words_hugepages, x->which));
-        format_compare(x, out);
-        buf_printf(out, x->n ? "%+lld" : "%lld", (long long)x->n);
-        break;
-    default:
-        break;
-    }
-}
-
-static void format_states(const struct expect *x, struct buf *out)
-{
-    for (unsigned i = 0; i < x->state_count; i++) {
-        const struct state_count *c = &x->states[i];
-        buf_printf(out, "%s %s", i ? "," : "", words_name(&words_state, c->state));
-        if (c->op != CMP_EQ)
-            buf_printf(out, " %s", compare_name(c->op));
-        buf_printf(out, " %lld", (long long)c->n);
-    }
-}
-
-static void format_property(const struct expect *x, struct buf *out)
-{
-    if (x->kind == EX_PAGES) {
-        format_states(x, out);
-        return;
-    }
+    for (size_t i = 0; i < COUNT(heads); i++)
+        if (heads[i].kind == kind)
+            return heads[i].word;
     for (size_t i = 0; i < COUNT(properties); i++)
-        if (properties[i].kind == x->kind)
-            buf_printf(out, " %s", properties[i].word);
-    if (x->kind == EX_VMFLAG || x->kind == EX_NO_VMFLAG)
-        buf_printf(out, " %s", x->vmflag);
-    else if (x->kind == EX_PERMS)
-        buf_printf(out, " %s", x->perms);
-    else if (x->kind == EX_NAME)
-        format_string(x->text, out);
-    else
-        format_count(x, out);
-}
-
-static void format_byte_of(const struct expect *x, struct buf *out)
-{
-    buf_puts(out, " byte");
-    format_compare(x, out);
-    format_byte(x->n, out);
-}
-
-void format_expect(const struct statement *st, struct buf *out)
-{
-    const struct expect *x = &st->expect;
-    bool head = x->kind == EX_COUNTER;
-    if (head) {
-        buf_printf(out, " %s", words_name(&words_counter, x->which));
-        format_compare(x, out);
-        format_change(x->n, out);
-        return;
-    }
-    for (size_t i = 0; i < COUNT(heads); i++) {
-        if (heads[i].kind == x->kind) {
-            buf_printf(out, " %s", heads[i].word);
-            head = true;
-        }
-    }
-    if (x->a.name[0])
-        format_target(&x->a, out);
-    if (x->b.name[0])
-        format_target(&x->b, out);
-    if (x->kind == EX_BYTE || x->kind == EX_FILE_BYTE)
-        format_byte_of(x, out);
-    else if (head)
-        format_head(x, out);
-    else
-        format_property(x, out);
-}
-
-void format_until(const struct statement *st, struct buf *out)
-{
-    format_expect(st, out);
-    buf_printf(out, " within %llu", (unsigned long long)st->size);
+        if (properties[i].kind == kind)
+            return properties[i].word;
+    return "";
 }

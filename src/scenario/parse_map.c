@@ -51,17 +51,14 @@ static int parse_fd(struct parser *p, struct map_args *m)
     return rc;
 }
 
+/* Up to the last one that has 64 bits: what is too far is for the kernel to say. */
 static int parse_offset(struct parser *p, int64_t *out)
 {
-    struct token at = p->token;
     uint64_t n;
     int rc = parse_size(p, "an offset", &n);
-    if (rc)
-        return rc;
-    if (n > INT64_MAX)
-        return parse_fail(p, &at, "an offset has at most 63 bits");
-    *out = (int64_t)n;
-    return 0;
+    if (!rc)
+        *out = (int64_t)n;
+    return rc;
 }
 
 static int parse_huge(struct parser *p, struct map_args *m)
@@ -77,17 +74,31 @@ static int parse_huge(struct parser *p, struct map_args *m)
     return rc;
 }
 
-static int parse_type(struct parser *p, struct map_args *m)
+/* "=N" */
+static int parse_bits(struct parser *p, unsigned *out)
 {
     uint64_t n;
     if (!parse_mark(p, TOKEN_ASSIGN))
-        return parse_expected(p, "= and the bits of the type");
-    int rc = parse_number(p, "the bits of the type", UINT_MAX, &n);
-    if (rc)
-        return rc;
+        return parse_expected(p, "= and a number");
+    int rc = parse_number(p, "a number of bits", UINT_MAX, &n);
+    if (!rc)
+        *out = (unsigned)n;
+    return rc;
+}
+
+static int parse_type(struct parser *p, struct map_args *m)
+{
     m->sharing = SHARING_TYPE;
-    m->type = (unsigned)n;
-    return 0;
+    return parse_bits(p, &m->type);
+}
+
+static int parse_compat(struct parser *p, struct map_args *m)
+{
+    m->compat = 1;
+    if (!parse_mark(p, TOKEN_ASSIGN))
+        return 0;
+    m->compat = 2;
+    return parse_word(p, "old") ? 0 : parse_expected(p, "old");
 }
 
 static int parse_fixed(struct parser *p, bool *which, struct map_args *m)
@@ -102,6 +113,7 @@ static int parse_unknown_option(struct parser *p)
         {"anon", 0},      {"fd", 0},        {"offset", 0}, {"hugetlb", 0}, {"populate", 0},
         {"nonblock", 0},  {"locked", 0},    {"noreserve", 0}, {"growsdown", 0}, {"stack", 0},
         {"sync", 0},      {"droppable", 0}, {"fixed", 0},  {"fixed_noreplace", 0}, {"type", 0},
+        {"flags", 0},     {"compat", 0},
     };
     static const struct words w = {"an option of map", all, sizeof all / sizeof *all};
     int value;
@@ -128,6 +140,10 @@ static int parse_option(struct parser *p, struct map_args *m)
         return parse_fixed(p, &m->fixed_noreplace, m);
     if (parse_word(p, "type"))
         return parse_type(p, m);
+    if (parse_word(p, "flags"))
+        return parse_bits(p, &m->extra);
+    if (parse_word(p, "compat"))
+        return parse_compat(p, m);
     return parse_unknown_option(p);
 }
 
@@ -180,6 +196,10 @@ static void format_options(const struct map_args *m, struct buf *out)
     if (m->fixed || m->fixed_noreplace)
         buf_printf(out, " %s 0x%llx", m->fixed ? "fixed" : "fixed_noreplace",
                    (unsigned long long)m->address);
+    if (m->extra)
+        buf_printf(out, " flags=0x%x", m->extra);
+    if (m->compat)
+        buf_puts(out, m->compat == 1 ? " compat" : " compat=old");
 }
 
 void format_map(const struct statement *st, struct buf *out)

@@ -27,6 +27,9 @@ struct observer {
     int (*follow)(void *ctx, pid_t pid, struct err *e);
     int (*faults)(void *ctx, const struct fault_entry **v, size_t *count);
     bool (*evidence)(void *ctx, char *why, size_t cap); /* observed paths can be had */
+    /* The kernel's call chain of this number (struct observation), functions outermost first,
+     * separated by ";"; NULL if there is none. */
+    const char *(*stack)(void *ctx, uint32_t number);
     const char *why;
 };
 
@@ -57,8 +60,9 @@ struct run_options {
  * (skip); other negative errno with *e set. */
 int run_begin(const struct script *s, const struct run_options *o, const struct observer *w,
               struct run **out, struct err *e);
-/* Ends all stages and puts everything back. NULL is fine. */
-void run_end(struct run *r);
+/* Ends all stages and puts everything back. NULL is fine. 0, or a negative errno with *e set:
+ * something could not be put back. */
+int run_end(struct run *r, struct err *e);
 
 /* Index of the statement that comes next; script->count at the end. */
 size_t run_next(const struct run *r);

@@ -21,7 +21,7 @@ struct named_file {
     uint8_t kind; /* enum file_kind */
     int fd;       /* ours, for reading and writing */
     uint64_t size, page_size;
-    char *path;   /* owned; what maps shows; NULL: a memfd */
+    char *path; /* owned; what maps shows; NULL: a memfd */
 };
 
 struct named_fd {
@@ -50,7 +50,6 @@ struct process {
     struct named_fd *fds;
     size_t fd_count, fd_cap;
     uint64_t cursor; /* where the next mapping is placed */
-    uint64_t heap, stack; /* the break at its birth; the highest address of the stack */
     struct last_action last;
 };
 
@@ -75,7 +74,7 @@ struct run {
     size_t loop_count, loop_cap;
     size_t next;
     uint64_t begun_ns;
-    struct process *actor; /* that ran the last action; NULL before the first */
+    struct process *actor;             /* that ran the last action; NULL before the first */
     struct expectations *expectations; /* NULL until expect.c makes it */
 };
 

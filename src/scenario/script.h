@@ -21,10 +21,8 @@ struct script_error {
 
 enum { NAME_MAX_BYTES = 31 };
 
-/* "a", "a[3]", "a[0:16]", "child:a[3]". Pages are those of the mapping's own page size. Two names
- * are there from the beginning: "heap", from where the break was when the process began, and
- * "stack", all of it, its lowest page first. What `malloc P` gave is a target named P: all pages
- * that hold a byte of it. */
+/* "a", "a[3]", "a[0:16]", "child:a[3]". Pages are those of the mapping's own page size. What
+ * `malloc P` gave is a target named P: all pages that hold a byte of it. */
 struct target {
     char process[NAME_MAX_BYTES + 1]; /* "": the statement's own */
     char name[NAME_MAX_BYTES + 1];    /* "": none was written */
@@ -45,21 +43,23 @@ enum statement_kind {
     ST_READ, ST_WRITE, ST_EXEC, ST_SYSREAD, ST_VMREAD, ST_VMWRITE, ST_MEMREAD, ST_MEMWRITE,
     ST_EVICT, ST_CLEAR_REFS, ST_UFFD,
     ST_FORK, ST_WAIT, ST_EXIT, ST_KILL,
-    ST_RLIMIT, ST_SETUID, ST_SYSCALL,
+    ST_REGION, ST_SPECIAL, ST_RESOURCE, ST_BECOME, ST_SEAL, ST_CUT, ST_KERNEL_ARRAY, ST_SEAL_MAP,
     ST_REPEAT, ST_END,
     ST_EXPECT, ST_UNTIL,
     ST_N
 };
 const char *statement_name(enum statement_kind kind); /* the keyword, "remap-file" */
 
-enum need_kind { NEED_ROOT, NEED_SWAP, NEED_HUGETLB, NEED_THP, NEED_KSM, NEED_KERNEL, NEED_PFN };
+enum need_kind { NEED_ROOT, NEED_SWAP, NEED_HUGETLB, NEED_THP, NEED_KSM, NEED_KERNEL, NEED_PFN, NEED_COMPAT };
 struct need {
     enum need_kind kind;
     uint64_t pages;          /* NEED_HUGETLB: huge pages of the default size */
-    unsigned major, minor;   /* NEED_KERNEL */
+    unsigned major, minor;   /* NEED_KERNEL: after the first action it skips what follows */
 };
 
-enum file_kind { FILE_PLAIN, FILE_TMPFS, FILE_HUGETLBFS, FILE_MEMFD, FILE_APPEND_ONLY };
+enum file_kind { FILE_PLAIN, FILE_TMPFS, FILE_HUGETLBFS, FILE_MEMFD, FILE_APPEND_ONLY, FILE_SECRET };
+
+enum special_fd { SPECIAL_EVENTFD, SPECIAL_EPOLL, SPECIAL_SOCKET };
 
 enum map_sharing { SHARING_PRIVATE, SHARING_SHARED, SHARING_VALIDATE, SHARING_TYPE };
 struct map_args {
@@ -75,7 +75,9 @@ struct map_args {
     int number;
     int64_t offset;
     bool fixed, fixed_noreplace;
-    uint64_t address;        /* with fixed and fixed_noreplace */
+    uint64_t address;        /* with fixed and fixed_noreplace; of `region NAME at` */
+    unsigned extra;          /* flags=N: more bits for the flags of mmap */
+    uint8_t compat;          /* 32-bit: 1: mmap2, 2: the old mmap; 0: no */
 };
 
 /* What `expect` looks at. */
@@ -89,6 +91,7 @@ enum expect_kind {
     EX_COUNTER,      /* rss ... stack DELTA */
     EX_BYTE, EX_FILE_BYTE,
     EX_HUGEPAGES,
+    EX_SIZE, EX_SMAPS, EX_FILE_SIZE, EX_MACHINE,
     EX_N
 };
 
@@ -109,6 +112,9 @@ const char *expect_counter_name(enum expect_counter counter);
 
 enum expect_hugepages { HUGEPAGES_FREE, HUGEPAGES_RSVD, HUGEPAGES_SURP };
 
+/* The words of `expect vmalloc DELTA`: fields of /proc/meminfo. */
+enum expect_machine { MACHINE_VMALLOC, MACHINE_PAGETABLES, MACHINE_KERNELSTACK, MACHINE_N };
+
 enum { EXPECT_STATES_MAX = 8 };
 struct state_count {
     uint8_t state; /* enum expect_state */
@@ -120,30 +126,21 @@ struct expect {
     enum expect_kind kind;
     struct target a, b;      /* b: the second of same-frame and different-frame */
     enum compare op;
-    int64_t n;               /* a count, a byte, bytes of a DELTA (signed); EX_PATH, EX_OBSERVED: of
+    int64_t n;               /* a count, a byte, bytes, of a DELTA signed; EX_PATH, EX_OBSERVED: of
                                 `x N`; -1 without: each fault, and at least one */
     int number;              /* errno of EX_ERRNO, or signal of EX_SIGNAL */
     int code;                /* si_code of EX_SIGNAL; 0: any */
     char code_name[16];      /* "BUS_ADRERR", or "" */
-    uint8_t which;           /* enum expect_counter, expect_hugepages */
+    uint8_t which;           /* enum expect_counter, expect_hugepages, expect_machine */
     uint8_t path;            /* EX_PATH, EX_OBSERVED: enum path (model/path.h); EX_OBSERVED takes
                                 any kernel function: then PATH_UNKNOWN, and its name in text */
     uint8_t how;             /* enum path_how */
     char vmflag[3];
     char perms[5];
-    const char *text;        /* EX_NAME, EX_OBSERVED */
+    const char *text;        /* EX_NAME, EX_OBSERVED; EX_SMAPS: the field, "Referenced" */
     struct state_count states[EXPECT_STATES_MAX];
     unsigned state_count;
 };
-
-/* An argument of a raw system call. */
-enum call_arg_kind { ARG_NUMBER, ARG_ADDRESS, ARG_FD };
-struct call_arg {
-    uint8_t kind;                /* enum call_arg_kind */
-    char name[NAME_MAX_BYTES + 1]; /* of the mapping or the descriptor */
-    uint64_t value;              /* a number (two's complement), or the page in the mapping */
-};
-enum { CALL_ARGS_MAX = 6 };
 
 /* One statement. Which fields count depends on the kind. */
 struct statement {
@@ -151,22 +148,21 @@ struct statement {
     struct place at;
     char process[NAME_MAX_BYTES + 1]; /* that runs it; "main" without a prefix */
     bool prefixed;           /* the process was written */
-    const char *text;        /* title, about, note; open: a path of this machine, or NULL */
+    const char *text;        /* title, about, note; else NULL, but: open: a path of this machine;
+                                region: the name in maps */
     struct target target;    /* A[..] or PROC:A[..] */
     char name[NAME_MAX_BYTES + 1];  /* F, FD, P, PROC, or A of map, remap */
-    char other[NAME_MAX_BYTES + 1]; /* `open FD F`: F, "" if text is a path; syscall: the
-                                descriptor that its result becomes, or "" */
-    uint64_t size;           /* of file, remap, grow-stack, malloc, rlimit (UINT64_MAX: unlimited);
-                                repeat: how often; until: seconds */
+    char other[NAME_MAX_BYTES + 1]; /* `open FD F`: F, "" if text is a path; `region NAME
+                                below A`: A, or "" */
+    uint64_t size;           /* of file, remap, grow-stack, malloc, resource, cut, region,
+                                kernel-array; repeat: how often; until: seconds, 0: not told */
     int64_t delta;           /* brk +SIZE|-SIZE; remap-file: FILEPAGE */
     uint8_t prot;            /* protect: PROT_READ | ... */
     int number;              /* advise: MADV_...; kill: signal; clear-refs: value;
-                                write: byte, -1 none; rlimit: RLIMIT_...; setuid: uid;
-                                syscall: its number */
+                                write: byte, -1 none; resource: RLIMIT_...; special: enum
+                                special_fd */
     unsigned flags;          /* open: O_...; lockall: MCL_...; lock onfault: 1; remap maymove: 1;
                                 uffd: 1 wp, 2 missing */
-    struct call_arg args[CALL_ARGS_MAX]; /* syscall */
-    unsigned arg_count;
     uint8_t file_kind;       /* enum file_kind */
     struct map_args map;
     struct need need;

@@ -4,8 +4,8 @@
  *
  * It is our own binary, executed again; a socket pair carries fixed-size messages. Faults of the
  * operation alone are counted inside by getrusage(RUSAGE_THREAD); signals that it gets are caught
- * and told with si_code and address. A crash of the stage is an observation, never our end; our end,
- * whatever it is, kills all stages. */
+ * and told with si_code and address. A crash of the stage is an observation, never our end; our
+ * end, whatever it is, kills all stages. */
 #ifndef VMSCOPE_SCENARIO_STAGE_H
 #define VMSCOPE_SCENARIO_STAGE_H
 
@@ -19,20 +19,26 @@
 /* What a stage can do. Arguments in args[], numbers and addresses of the stage's own. */
 enum stage_what {
     STAGE_NOTHING,
-    STAGE_CALL,      /* the system call args[0] with args[1..6]; value: what it returned */
-    STAGE_READ,      /* reads a byte at args[0] and at each multiple of args[2] below args[1], in
-                        user mode; value: how many were read */
-    STAGE_WRITE,     /* writes the byte args[3] there */
-    STAGE_EXEC,      /* executes the one instruction at args[0] */
-    STAGE_FILL,      /* read(2) from /dev/zero into [args[0], args[1]): faults in kernel mode;
-                        value: the bytes read */
-    STAGE_BRK,       /* moves the break by (int64_t) args[0]; value: the new one */
-    STAGE_MALLOC, STAGE_FREE, /* glibc's: value: the pointer; args[0] */
-    STAGE_GROW_STACK,/* touches args[0] more bytes of stack, page by page; value: how many pages */
-    STAGE_TAKE,      /* takes the descriptor that comes with the message; value: its number */
-    STAGE_VM_READ, STAGE_VM_WRITE,   /* process_vm_readv and writev: pid args[0], bytes at args[1]
-                                        to args[2], byte args[3]; value: the bytes moved */
-    STAGE_MEM_READ, STAGE_MEM_WRITE, /* the same through /proc/PID/mem */
+    STAGE_CALL,    /* the system call args[0] with args[1..6]; value: what it returned */
+    STAGE_MMAP_32, /* a 32-bit system call: args[0] 1: mmap2, 2: the old mmap; address, length,
+                      prot, flags, fd, offset in bytes in args[1..6] */
+    STAGE_READ,    /* reads a byte at args[0] and at each multiple of args[2] below args[1], in
+                      user mode; value: how many were read */
+    STAGE_WRITE,   /* writes the byte args[3] there */
+    STAGE_EXEC,    /* executes the one instruction at args[0] */
+    STAGE_FILL,    /* read(2) from /dev/zero into [args[0], args[1]): faults in kernel mode;
+                      value: the bytes read */
+    STAGE_BRK,     /* moves the break by (int64_t) args[0]; value: the new one */
+    STAGE_MALLOC,
+    STAGE_FREE,       /* glibc's: value: the pointer; args[0] */
+    STAGE_GROW_STACK, /* writes to args[0] bytes of stack, page by page, from where it was never
+                         touched when the stage began; value: how many pages */
+    STAGE_TAKE,       /* takes the descriptor that comes with the message; value: its number */
+    STAGE_VM_READ,
+    STAGE_VM_WRITE, /* process_vm_readv and writev: pid args[0], bytes at args[1]
+                       to args[2], byte args[3]; value: the bytes moved */
+    STAGE_MEM_READ,
+    STAGE_MEM_WRITE, /* the same through /proc/PID/mem */
     STAGE_UFFD,      /* registers [args[0], args[1]) with mode args[2] (UFFDIO_REGISTER_MODE_*);
                         faults there are answered by us: a zeroed page, or the protection lifted */
     STAGE_FORK,      /* value: the child's pid; *child becomes another driven process */
@@ -52,14 +58,14 @@ struct stage_op {
 /* What came of it. */
 struct stage_result {
     int64_t value;
-    int error;              /* positive errno, 0: none */
-    int signal, code;       /* caught while it ran; 0: none */
-    uint64_t address;       /* si_addr */
-    uint64_t minor, major;  /* faults of the operation alone */
+    int error;                 /* positive errno, 0: none */
+    int signal, code;          /* caught while it ran; 0: none */
+    uint64_t address;          /* si_addr */
+    uint64_t minor, major;     /* faults of the operation alone */
     uint64_t begin_ns, end_ns; /* CLOCK_MONOTONIC, inside the stage */
     int tid;
-    bool gone;              /* the stage ended; nothing else above is valid */
-    int status;             /* then: as wait(2) gives it, -1: not known */
+    bool gone;  /* the stage ended; nothing else above is valid */
+    int status; /* then: as wait(2) gives it, -1: not known */
 };
 
 struct stage; /* one driven process */
@@ -87,11 +93,11 @@ int stage_wait_end(struct stage *s, int *status);
 
 pid_t stage_pid(const struct stage *s);
 
-/* Where its heap begins, the upper end of its stack, and a large free range of addresses, all as
- * they were when it was started (of a forked one: when its first ancestor was). */
+/* What it had when it was started; of a forked one: when its first ancestor was. */
 struct stage_layout {
-    uint64_t heap, stack_end;
-    uint64_t arena, arena_end;
+    uint64_t arena, arena_end; /* free addresses for mappings; equal when there were none */
+    int guard_fd; /* in the stage: an empty memfd, to make mappings of that are inaccessible and
+                     merge with nothing */
 };
 const struct stage_layout *stage_layout(const struct stage *s);
 

@@ -33,9 +33,13 @@ STATEMENT(clear_refs);
 STATEMENT(uffd);
 STATEMENT(fork);
 STATEMENT(kill);
-STATEMENT(rlimit);
-STATEMENT(setuid);
-STATEMENT(syscall);
+STATEMENT(resource);
+STATEMENT(become);
+STATEMENT(special);
+STATEMENT(kernel_array);
+STATEMENT(seal);
+STATEMENT(cut);
+STATEMENT(region);
 STATEMENT(repeat);
 
 #undef STATEMENT

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 #include "model/path.h"
 #include "scenario/script.h"
@@ -48,9 +47,9 @@ static const struct word advices[] = {
     {"dontneed", 4},        {"free", 8},          {"remove", 9},        {"dontfork", 10},
     {"dofork", 11},         {"mergeable", 12},    {"unmergeable", 13},  {"hugepage", 14},
     {"nohugepage", 15},     {"dontdump", 16},     {"dodump", 17},       {"wipeonfork", 18},
-    {"keeponfork", 19},     {"cold", 20},         {"pageout", 21},      {"populate_read", 22},
-    {"populate_write", 23}, {"dontneed_locked", 24}, {"collapse", 25},  {"hwpoison", 100},
-    {"soft_offline", 101},  {"guard_install", 102}, {"guard_remove", 103},
+    {"keeponfork", 19},     {"cold", 20},         {"pageout", 21},      {"populate-read", 22},
+    {"populate-write", 23}, {"dontneed-locked", 24}, {"collapse", 25},  {"hwpoison", 100},
+    {"soft-offline", 101},  {"guard-install", 102}, {"guard-remove", 103},
 };
 TABLE(words_advice, "an advice of madvise(2)", advices);
 
@@ -81,13 +80,14 @@ TABLE(words_sharing, "how it is shared", sharings);
 
 static const struct word file_kinds[] = {
     {"tmpfs", FILE_TMPFS}, {"hugetlbfs", FILE_HUGETLBFS}, {"memfd", FILE_MEMFD},
-    {"append-only", FILE_APPEND_ONLY},
+    {"append-only", FILE_APPEND_ONLY}, {"secret", FILE_SECRET},
 };
 TABLE(words_file_kind, "a kind of file", file_kinds);
 
 static const struct word needs[] = {
     {"root", NEED_ROOT}, {"swap", NEED_SWAP},     {"hugetlb", NEED_HUGETLB}, {"thp", NEED_THP},
     {"ksm", NEED_KSM},   {"kernel", NEED_KERNEL}, {"pfn", NEED_PFN},
+    {"compat", NEED_COMPAT},
 };
 TABLE(words_need, "what is needed", needs);
 
@@ -117,28 +117,28 @@ TABLE(words_hugepages, "a count of huge pages", hugepages);
 static const struct word hows[] = {{"copy", HOW_COPY}, {"reuse", HOW_REUSE}};
 TABLE(words_how, "copy or reuse", hows);
 
-static const struct word rlimits[] = {
-    {"as", RLIMIT_AS}, {"data", RLIMIT_DATA}, {"stack", RLIMIT_STACK},
-    {"memlock", RLIMIT_MEMLOCK}, {"fsize", RLIMIT_FSIZE}, {"nofile", RLIMIT_NOFILE},
+static const struct word resources[] = {
+    {"as", RLIMIT_AS}, {"memlock", RLIMIT_MEMLOCK}, {"stack", RLIMIT_STACK},
+    {"data", RLIMIT_DATA}, {"nofile", RLIMIT_NOFILE},
 };
-TABLE(words_rlimit, "a resource limit", rlimits);
+TABLE(words_resource, "a resource", resources);
 
-static const struct word users[] = {{"nobody", 65534}, {"root", 0}};
-TABLE(words_user, "a user", users);
-
-#ifndef SYS_mseal
-#define SYS_mseal 462
-#endif
-#define CALL(name) {#name, SYS_##name}
-static const struct word syscalls[] = {
-    CALL(mmap), CALL(munmap), CALL(mprotect), CALL(mremap), CALL(madvise), CALL(msync),
-    CALL(mlock), CALL(mlock2), CALL(munlock), CALL(mlockall), CALL(munlockall), CALL(mincore),
-    CALL(brk), CALL(remap_file_pages), CALL(mseal), CALL(memfd_secret), CALL(membarrier),
-    CALL(pkey_alloc), CALL(pkey_free), CALL(pkey_mprotect), CALL(userfaultfd), CALL(fallocate),
-    CALL(ftruncate), CALL(fcntl), CALL(fsync), CALL(eventfd2), CALL(epoll_create1), CALL(socket),
-    CALL(inotify_init1), CALL(timerfd_create), CALL(close), CALL(dup), CALL(read), CALL(write),
-    CALL(pread64), CALL(pwrite64), CALL(prctl), CALL(getpid), CALL(sched_yield), CALL(shmget),
-    CALL(shmat), CALL(shmdt), CALL(shmctl), CALL(process_madvise), CALL(pidfd_open),
-    CALL(perf_event_open), CALL(readahead), CALL(sync_file_range),
+static const struct word specials[] = {
+    {"eventfd", SPECIAL_EVENTFD}, {"epoll", SPECIAL_EPOLL}, {"socket", SPECIAL_SOCKET},
 };
-TABLE(words_syscall, "a system call", syscalls);
+TABLE(words_special, "a kind of descriptor", specials);
+
+static const struct word machines[] = {
+    {"vmalloc", MACHINE_VMALLOC}, {"pagetables", MACHINE_PAGETABLES},
+    {"kernelstack", MACHINE_KERNELSTACK},
+};
+TABLE(words_machine, "a count of the machine", machines);
+
+static const struct word smaps[] = {
+    {"Size", 0}, {"KernelPageSize", 0}, {"MMUPageSize", 0}, {"Rss", 0}, {"Pss", 0},
+    {"Pss_Dirty", 0}, {"Shared_Clean", 0}, {"Shared_Dirty", 0}, {"Private_Clean", 0},
+    {"Private_Dirty", 0}, {"Referenced", 0}, {"Anonymous", 0}, {"KSM", 0}, {"LazyFree", 0},
+    {"AnonHugePages", 0}, {"ShmemPmdMapped", 0}, {"FilePmdMapped", 0}, {"Shared_Hugetlb", 0},
+    {"Private_Hugetlb", 0}, {"Swap", 0}, {"SwapPss", 0}, {"Locked", 0},
+};
+TABLE(words_smaps, "a field of smaps", smaps);

@@ -30,6 +30,12 @@ struct task_struct {
     struct signal_struct *signal;
 } __attribute__((preserve_access_index));
 
+struct kernel_siginfo {
+    int si_code;
+} __attribute__((preserve_access_index));
+
+enum { NR_SIGBUS = 7, NR_SIGSEGV = 11, CODE_MAPERR = 1, CODE_ACCERR = 2 };
+
 /* A system call that has not returned yet. */
 struct pending {
     uint64_t args[CALL_ARGS];
@@ -57,6 +63,18 @@ struct {
     __type(key, int);
     __type(value, struct pending);
 } pendings SEC(".maps");
+
+/* Room for a call chain; one for each program that takes them, as one can interrupt another. */
+struct chain {
+    uint64_t ip[WIRE_FRAMES];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 3);
+    __type(key, uint32_t);
+    __type(value, struct chain);
+} chains SEC(".maps");
 
 const volatile struct wire_config config = {0};
 struct wire_state state;
@@ -357,6 +375,94 @@ int on_return(uint64_t *ctx)
         report_call(id, &unseen, compat, bpf_ktime_get_ns(), ctx[1]);
     }
     return 0;
+}
+
+/* --- evidence: what the kernel does for a fault, with the call chain --- */
+
+static __always_inline void put_frames(uint64_t position, const struct chain *c, uint32_t frames)
+{
+    for (uint32_t i = 0; i < WIRE_FRAME_SLOTS && i * 4 < frames; i++) {
+        struct wire_frames *f = (void *)slot_at(position + 1 + i);
+        if (!f)
+            return;
+        f->lap = 0;
+        for (uint32_t k = 0; k < 4; k++)
+            f->ip[k] = c->ip[i * 4 + k];
+    }
+}
+
+/* Frames up to the entry of the fault handler; 0: this is not done for a fault. */
+static __always_inline uint32_t frames_of_fault(const struct chain *c, long bytes)
+{
+    for (uint32_t i = 0; i < WIRE_FRAMES && i * 8 < bytes; i++)
+        if (c->ip[i] - config.fault_entry[0] < config.fault_entry[1] - config.fault_entry[0])
+            return i + 1;
+    return 0;
+}
+
+static __always_inline void report_sample(uint64_t task, enum sample_kind kind,
+                                          const struct chain *c, uint32_t frames)
+{
+    struct wire_cpu *cpu = this_cpu();
+    uint64_t position, waiting = *(volatile uint64_t *)&state.head - *(volatile uint64_t *)&state.tail;
+    if (waiting >= config.sample_room || *(volatile uint32_t *)&state.heat) {
+        __sync_fetch_and_add(&cpu->lost[EVENT_SAMPLE], 1);
+        return;
+    }
+    if (!take(cpu, EVENT_SAMPLE, 1 + (frames + 3) / 4, &position))
+        return;
+    struct wire *w = slot_at(position);
+    if (!w)
+        return;
+    fill(w, cpu->now_ns, task, EVENT_SAMPLE);
+    w->detail = (uint8_t)kind;
+    w->flags = (uint16_t)frames;
+    put_frames(position, c, frames);
+    finish(w, position);
+}
+
+/* A chain that is longer than there is room for may be one of a fault: that sample is lost. */
+static __always_inline int sample(void *ctx, uint32_t room, enum sample_kind kind)
+{
+    uint64_t task = bpf_get_current_pid_tgid();
+    if (!is_watched(task))
+        return 0;
+    struct chain *c = bpf_map_lookup_elem(&chains, &room);
+    if (!c)
+        return 0;
+    long bytes = bpf_get_stack(ctx, c, sizeof *c, 0);
+    uint32_t frames = frames_of_fault(c, bytes);
+    if (frames)
+        report_sample(task, kind, c, frames);
+    else if (bytes < 0 || bytes == sizeof *c)
+        __sync_fetch_and_add(&this_cpu()->lost[EVENT_SAMPLE], 1);
+    return 0;
+}
+
+SEC("tp_btf/rss_stat")
+int on_rss(uint64_t *ctx)
+{
+    return ctx[1] <= SAMPLE_RSS_SHMEM ? sample(ctx, 0, (enum sample_kind)ctx[1]) : 0;
+}
+
+SEC("tp_btf/mm_page_alloc")
+int on_page(uint64_t *ctx)
+{
+    return ctx[0] ? sample(ctx, 1, SAMPLE_PAGE) : 0;
+}
+
+/* ctx[1] need not point to anything; a fault's does. */
+SEC("tp_btf/signal_generate")
+int on_signal(uint64_t *ctx)
+{
+    const struct kernel_siginfo *info = (void *)ctx[1];
+    if (ctx[0] == NR_SIGBUS)
+        return sample(ctx, 2, SAMPLE_SIGBUS);
+    if (ctx[0] != NR_SIGSEGV || ctx[1] <= 2)
+        return 0;
+    if (info->si_code == CODE_MAPERR)
+        return sample(ctx, 2, SAMPLE_MAPERR);
+    return info->si_code == CODE_ACCERR ? sample(ctx, 2, SAMPLE_ACCERR) : 0;
 }
 
 /* --- processes --- */

@@ -20,8 +20,10 @@ struct wire {
                       pid, tid; exec: the name */
     uint32_t lap;
     uint8_t type;   /* enum event_type */
-    uint8_t detail; /* fault: enum fault_mode; call: a byte of wire_config.calls */
-    uint16_t flags; /* fault: the architecture's error code; call: WIRE_COMPAT, WIRE_ARGS */
+    uint8_t detail; /* fault: enum fault_mode; call: a byte of wire_config.calls; sample: enum
+                       sample_kind */
+    uint16_t flags; /* fault: the architecture's error code; call: WIRE_COMPAT, WIRE_ARGS; sample:
+                       frames of its call chain */
 };
 
 enum { WIRE_COMPAT = 1, WIRE_ARGS = 2 };
@@ -34,6 +36,15 @@ struct wire_args {
 };
 
 enum { WIRE_CALL_SLOTS = 3 };
+
+/* The return addresses of a call chain, innermost first, in the slots behind a sample. */
+struct wire_frames {
+    uint64_t ip[4];
+    uint32_t lap; /* always 0 */
+    uint32_t unused;
+};
+
+enum { WIRE_FRAMES = 64, WIRE_FRAME_SLOTS = WIRE_FRAMES / 4 };
 
 /* A byte that says what a system call is: 0 is of no interest, else enum mm_call plus one, and in
  * which unusual way its arguments are passed. */
@@ -52,11 +63,13 @@ struct wire_config {
     uint32_t wake;                /* so many wait: wake the reader */
     uint32_t heat;                /* so many wait: only count faults from now on */
     uint32_t follow;              /* children too */
+    uint32_t sample_room;         /* so many wait: no more samples; events go first */
+    uint64_t fault_entry[2];      /* where the function is that every fault goes through */
 };
 
 enum {
     WIRE_CPUS = 64,
-    WIRE_CPU_SLOTS = 32, /* at most on their way on one processor: each program runs once */
+    WIRE_CPU_SLOTS = 96, /* at most on their way on one processor: each program runs once */
     WIRE_PID_BITS = 22,  /* pid_max is at most this on 64-bit kernels */
     WIRE_PAGES = 1 << 17,
     WIRE_PROBES = 4, /* places looked at for one page */

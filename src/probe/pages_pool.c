@@ -1,0 +1,322 @@
+/* Pages of many processes, each different block once. */
+#include "probe/pages_pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probe/abi.h"
+#include "probe/pages_raw.h"
+#include "probe/pages_self.h"
+
+enum {
+    BATCH_PAGES = 1 << 18, /* populated pages collected before they are taken into blocks */
+    BUCKETS = 1 << 14
+};
+#define NO_BLOCK UINT32_MAX
+
+/* Raw runs [at, at + count) of the pool's reader; what lies in one block, or one long run. */
+struct block_of {
+    uint64_t page;
+    size_t at, count;
+    uint32_t next; /* of the same bucket */
+};
+
+struct pages_pool {
+    struct page_reader reader; /* its raws are those of all blocks */
+    uint64_t block_pages;
+    uint64_t ignore; /* entry bits that change by themselves */
+    struct block_of *blocks;
+    size_t count, cap;
+    uint32_t *buckets;
+    /* While a process is added. */
+    struct pages_raw pending; /* a run that may go on; n 0: none */
+    size_t open;              /* where the block that is growing begins in raws */
+    uint32_t *order;
+    size_t order_count, order_cap;
+};
+
+struct pages_pool *pages_pool_create(const struct geometry *g)
+{
+    struct pages_pool *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->reader = (struct page_reader){.pagemap_fd = -1, .kpageflags_fd = -1, .kpagecount_fd = -1,
+                                     .process_fd = -1, .geometry = *g};
+    p->block_pages = (uint64_t)1 << (g->pmd_shift - g->page_shift);
+    p->ignore = PM_SOFT_DIRTY;
+    p->buckets = malloc(BUCKETS * sizeof *p->buckets);
+    if (!p->buckets) {
+        pages_pool_destroy(p);
+        return NULL;
+    }
+    memset(p->buckets, 0xff, BUCKETS * sizeof *p->buckets);
+    return p;
+}
+
+void pages_pool_destroy(struct pages_pool *p)
+{
+    if (!p)
+        return;
+    page_reader_deinit(&p->reader);
+    free(p->blocks);
+    free(p->buckets);
+    free(p->order);
+    free(p);
+}
+
+/* --- blocks --- */
+
+static uint32_t *bucket_of(struct pages_pool *p, uint64_t page)
+{
+    uint64_t h = page / p->block_pages * 0x9e3779b97f4a7c15u;
+    return &p->buckets[h >> 50 & (BUCKETS - 1)];
+}
+
+static bool is_same(const struct pages_raw *a, const struct pages_raw *b)
+{
+    return a->page == b->page && a->entry == b->entry && a->n == b->n &&
+           a->categories == b->categories && a->kind == b->kind && a->source == b->source;
+}
+
+static bool is_block(const struct pages_pool *p, const struct block_of *b, size_t at, size_t count)
+{
+    const struct pages_raw *raws = p->reader.raws;
+    if (b->count != count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!is_same(&raws[b->at + i], &raws[at + i]))
+            return false;
+    return true;
+}
+
+static int order_push(struct pages_pool *p, uint32_t block)
+{
+    void *v = p->order;
+    int rc = array_reserve(&v, &p->order_cap, p->order_count + 1, sizeof *p->order);
+    p->order = v;
+    if (!rc)
+        p->order[p->order_count++] = block;
+    return rc;
+}
+
+/* The block that was growing is known already, and its raws are given back, or it is new. */
+static int close_block(struct pages_pool *p)
+{
+    size_t at = p->open, count = p->reader.raws_count - at;
+    if (!count)
+        return 0;
+    uint64_t page = p->reader.raws[at].page;
+    uint32_t *bucket = bucket_of(p, page);
+    for (uint32_t i = *bucket; i != NO_BLOCK; i = p->blocks[i].next)
+        if (p->blocks[i].page == page && is_block(p, &p->blocks[i], at, count)) {
+            p->reader.raws_count = at;
+            return order_push(p, i);
+        }
+    void *v = p->blocks;
+    int rc = p->count == NO_BLOCK ? -ENOMEM
+                                  : array_reserve(&v, &p->cap, p->count + 1, sizeof *p->blocks);
+    p->blocks = v;
+    if (rc)
+        return rc;
+    p->blocks[p->count] = (struct block_of){page, at, count, *bucket};
+    *bucket = (uint32_t)p->count;
+    p->open = p->reader.raws_count;
+    return order_push(p, (uint32_t)p->count++);
+}
+
+static int grow_block(struct pages_pool *p, const struct pages_raw *raw)
+{
+    bool other = p->reader.raws_count > p->open &&
+                 p->reader.raws[p->open].page / p->block_pages != raw->page / p->block_pages;
+    int rc = other ? close_block(p) : 0;
+    return rc ? rc : pages_raw_push(&p->reader, raw);
+}
+
+static bool counts_up(const struct pages_pool *p, const struct pages_raw *raw)
+{
+    return p->reader.has_pfn && raw->source & RAW_ENTRY && raw->entry & PM_PRESENT;
+}
+
+/* The first n pages of *raw go into blocks, and *raw becomes the rest. */
+static int take_part(struct pages_pool *p, struct pages_raw *raw, uint64_t n)
+{
+    struct pages_raw part = *raw;
+    part.n = (uint32_t)n;
+    raw->page += n;
+    raw->n -= (uint32_t)n;
+    raw->entry += counts_up(p, raw) ? n : 0;
+    int rc = grow_block(p, &part);
+    return !rc && n > p->block_pages ? close_block(p) : rc;
+}
+
+/* Cuts a run at the boundaries of blocks; whole blocks in its midst stay one. */
+static int cut(struct pages_pool *p, struct pages_raw raw)
+{
+    uint64_t block = p->block_pages, left = block - raw.page % block;
+    int rc = 0;
+    if (left < block && left < raw.n)
+        rc = take_part(p, &raw, left);
+    uint64_t whole = raw.page % block ? 0 : raw.n / block * block;
+    if (!rc && whole && whole < raw.n)
+        rc = take_part(p, &raw, whole);
+    if (!rc)
+        rc = grow_block(p, &raw);
+    return !rc && raw.n > block ? close_block(p) : rc;
+}
+
+static bool goes_on(const struct pages_pool *p, const struct pages_raw *a,
+                    const struct pages_raw *b)
+{
+    uint64_t step = counts_up(p, a) ? a->n : 0;
+    return a->n && a->page + a->n == b->page && a->entry + step == b->entry &&
+           a->categories == b->categories && a->kind == b->kind && a->source == b->source &&
+           !(a->categories & PAGE_IS_HUGE && a->source & RAW_SCANNED) &&
+           a->n + (uint64_t)b->n <= UINT32_MAX;
+}
+
+/* Where a process's runs are cut depends on how its reading was: they are joined again first, so
+ * that alike processes come out alike. */
+static int take(struct pages_pool *p, const struct pages_raw *raws, size_t count)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < count; i++) {
+        struct pages_raw raw = raws[i];
+        if (raw.source & RAW_ENTRY)
+            raw.entry &= ~p->ignore;
+        if (goes_on(p, &p->pending, &raw)) {
+            p->pending.n += raw.n;
+            continue;
+        }
+        if (p->pending.n)
+            rc = cut(p, p->pending);
+        p->pending = raw;
+    }
+    return rc;
+}
+
+static int read_all(struct pages_pool *p, struct page_reader *r, const struct region_table *regions)
+{
+    int rc = 0;
+    for (uint64_t at = 0; !rc && at < UINT64_MAX;) {
+        rc = page_reader_collect(r, regions, at, UINT64_MAX, PAGES_ENTRIES, BATCH_PAGES, &at);
+        if (!rc)
+            rc = take(p, r->raws, r->raws_count);
+    }
+    if (!rc && p->pending.n)
+        rc = cut(p, p->pending);
+    return rc ? rc : close_block(p);
+}
+
+int pages_pool_add(struct pages_pool *p, struct page_reader *r, const struct region_table *regions,
+                   struct family_picture *picture, size_t *count)
+{
+    p->reader.has_pfn = r->has_pfn;
+    p->reader.scan = r->scan;
+    p->reader.real = r->real;
+    p->open = p->reader.raws_count;
+    p->order_count = 0;
+    p->pending = (struct pages_raw){0};
+    int rc = read_all(p, r, regions);
+    if (rc) {
+        p->reader.raws_count = p->open;
+        return rc;
+    }
+    void *v = picture->order;
+    rc = array_reserve(&v, &picture->order_cap, picture->order_count + p->order_count,
+                       sizeof *picture->order);
+    picture->order = v;
+    if (rc)
+        return rc;
+    if (p->order_count)
+        memcpy(picture->order + picture->order_count, p->order, p->order_count * sizeof *p->order);
+    picture->order_count += p->order_count;
+    *count = p->order_count;
+    return 0;
+}
+
+/* --- the end --- */
+
+static int open_below(int dirfd, const char *name)
+{
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -1 : fd;
+}
+
+static int emit(struct pages_pool *p, unsigned want, struct family_picture *picture)
+{
+    struct run_vec runs = {0};
+    int rc = 0;
+    void *v = picture->pieces;
+    rc = array_reserve(&v, &picture->pieces_cap, p->count + 1, sizeof *picture->pieces);
+    picture->pieces = v;
+    for (size_t i = 0; !rc && i < p->count; i++) {
+        const struct block_of *b = &p->blocks[i];
+        size_t at = runs.count;
+        runs.closed = at;
+        rc = pages_emit_part(&p->reader, want, b->at, b->at + b->count, &runs);
+        if (rc)
+            break;
+        uint64_t page = runs.v[at].page;
+        picture->pieces[picture->pieces_count++] = (struct family_piece){
+            page, runs.v[runs.count - 1].page + runs.v[runs.count - 1].n - page, at,
+            runs.count - at};
+    }
+    picture->runs = runs.v;
+    picture->runs_count = runs.count;
+    picture->runs_cap = runs.cap;
+    return rc;
+}
+
+static void discount(struct pages_pool *p, const struct self_frames *self)
+{
+    for (size_t i = 0; self->count && i < p->reader.raws_count; i++) {
+        const struct pages_raw *raw = &p->reader.raws[i];
+        if (raw->counts_at == RAW_NONE || !(raw->entry & PM_FILE))
+            continue;
+        uint64_t *counts = p->reader.counts + raw->counts_at;
+        for (uint32_t k = 0; k < raw->n; k++) {
+            uint32_t times = self_frames_times(self, (raw->entry & PM_PFN_MASK) + k);
+            if (counts[k] != FRAMES_UNREAD && counts[k] > times)
+                counts[k] -= times;
+        }
+    }
+}
+
+/* Fetches what the frames say, and takes this process out of the map counts. Code that runs for the
+ * first time maps pages of ours that the counts read before do not know of: then they are read
+ * again. */
+static int fetch_without_self(struct pages_pool *p, unsigned want)
+{
+    enum { TRIES = 3 };
+    struct self_frames before = {0}, after = {0};
+    bool counts = p->reader.real && p->reader.has_pfn && p->reader.kpagecount_fd >= 0;
+    int rc = counts ? self_frames_read(&before, &p->reader.geometry) : 0;
+    for (unsigned i = 0; !rc && i < TRIES; i++) {
+        rc = pages_fetch(&p->reader, want);
+        if (!rc && counts)
+            rc = self_frames_read(&after, &p->reader.geometry);
+        bool same = after.count == before.count;
+        self_frames_deinit(&before);
+        before = after;
+        after = (struct self_frames){0};
+        if (same)
+            break;
+    }
+    if (!rc)
+        discount(p, &before);
+    p->reader.without_self = before.count != 0;
+    self_frames_deinit(&before);
+    return rc;
+}
+
+int pages_pool_finish(struct pages_pool *p, int proc_root_fd, unsigned want,
+                      struct family_picture *picture)
+{
+    p->reader.kpageflags_fd = open_below(proc_root_fd, "kpageflags");
+    p->reader.kpagecount_fd = open_below(proc_root_fd, "kpagecount");
+    int rc = fetch_without_self(p, want);
+    return rc ? rc : emit(p, want, picture);
+}

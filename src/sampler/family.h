@@ -1,0 +1,23 @@
+/* Samples of a whole family: who belongs to it, the mappings and pages of each, frames asked once
+ * for all of them. */
+#ifndef VMSCOPE_SAMPLER_FAMILY_H
+#define VMSCOPE_SAMPLER_FAMILY_H
+
+#include "sampler/sampler.h"
+
+struct family_sampler;
+
+/* Of options, proc_root (which must outlive the sampler), pid and pause_ns count. NULL when out of
+ * memory. */
+struct family_sampler *family_sampler_create(const struct sampler_options *options);
+void family_sampler_destroy(struct family_sampler *s); /* NULL is fine */
+
+/* Reads the family and sends a RECORD_FAMILY. A process that has ended by the time it is read is
+ * left out and counted; one that may not be read has the reason. 0, -ESRCH (nothing sent) when the
+ * root has ended, or another negative errno; *e is set then. */
+int family_sampler_take(struct family_sampler *s, sampler_sink *sink, void *ctx, struct err *e);
+
+/* CPU time in nanoseconds that the last one took, and its wall time. */
+void family_sampler_cost(const struct family_sampler *s, uint64_t *cpu_ns, uint64_t *wall_ns);
+
+#endif
