@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "sampler/family.h"
 #include "sampler/follow.h"
+#include "sampler/machine_watch.h"
 #include "sampler/lookup.h"
 #include "sampler/watch.h"
 #include "ui/source.h"
@@ -14,6 +15,7 @@ struct live_source {
     const struct options *options;
     struct queue *queue; /* of the watched process; NULL while there is none */
     struct watch *watch;
+    struct machine_watch *machine; /* once somebody looked; else NULL */
     struct follow *follow; /* with --engine; else NULL */
     struct lookup *lookup; /* once it was asked; else NULL */
     struct ui_source ui;
@@ -27,6 +29,8 @@ struct step_source {
     struct sampler *sampler;
     struct family_sampler *family; /* once it was asked for; else NULL */
     pid_t pid;
+    struct physical *machine; /* once somebody looked; else NULL */
+    bool look_machine;        /* at the next step */
     struct record **queue; /* owned ring-less queue */
     size_t head, count, cap;
     struct ui_source ui;

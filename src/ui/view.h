@@ -64,6 +64,8 @@ struct ui_state {
     const struct thp_settings *thp;   /* the machine's, or NULL while nobody asked */
     struct family *family, *family_before; /* likewise, or NULL while nobody asked */
     pid_t relatives[UI_RELATIVES_MAX]; /* that the view of sharing compares; 0: none more */
+    const struct machine *machine;     /* the physical side, or NULL while nobody asked */
+    const struct frame_detail *frame;  /* of the frame asked about last, or NULL */
     const char *gone;            /* the target ended: a sentence; or NULL */
     const struct fault_log *faults;    /* NULL before the first target */
     const struct engine_state *engine; /* that follows them; name "" while there is none */
@@ -124,7 +126,7 @@ struct view_ops {
 };
 
 extern const struct view_ops view_map, view_regions, view_page, view_faults, view_explain,
-    view_picker, view_help, view_huge, view_family, view_sharing;
+    view_picker, view_help, view_huge, view_physical, view_kernel, view_family, view_sharing;
 
 /* Searches forward (or backward) from ui->cursor for an address ("7f3a40000000", "0x..." ), a
  * permission pattern of four characters ("rwxp", '?' matches any), or a part of a region's name;
