@@ -1,6 +1,5 @@
 /* The application behind ui.h: one value that holds the model, the views and what all of them
- * share. Two drivers feed it with records and keys and take its frames: app_live.c with a terminal
- * and app_headless.c without. */
+ * share. loop.h drives it, with a terminal and without. */
 #ifndef VMSCOPE_UI_APP_H
 #define VMSCOPE_UI_APP_H
 
@@ -15,7 +14,7 @@
 #include "ui/view.h"
 
 enum {
-    APP_MAP, APP_REGIONS, APP_PAGE, APP_FAULTS, APP_EXPLAIN, APP_PICKER, APP_HELP, APP_HUGE,
+    APP_MAP, APP_REGIONS, APP_PAGE, APP_FAULTS, APP_EXPLAIN, APP_PICKER, APP_HELP, APP_HUGE, APP_PHYSICAL, APP_KERNEL,
     APP_VIEWS
 };
 enum { APP_COLS_MIN = 20, APP_ROWS_MIN = 5 };

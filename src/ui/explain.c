@@ -11,6 +11,8 @@
 #include "ui/list.h"
 #include "ui/pen.h"
 
+enum { BESIDE_COLS = 150 };
+
 enum action { NEWER = LIST_ACTION_N, OLDER, OPEN_MAP, LEAVE };
 
 static const struct binding bindings[] = {
@@ -128,6 +130,70 @@ static void put_tree(struct pen *p, const struct path_verdict *v)
     pen_leaf(p, text);
 }
 
+static const char *agreement_text(const struct observation *o)
+{
+    switch (o->agreement) {
+    case AGREES:
+        return "<- agrees";
+    case DISAGREES:
+        return "<- DISAGREES with what was predicted";
+    case AGREEMENT_CORRECTED:
+        return "<- corrects what was predicted without certainty";
+    case AGREEMENT_NONE:
+        return "nothing: this way leaves no trace that tells";
+    case AGREEMENT_LOST:
+        return "? samples were lost that may have been of this fault";
+    case AGREEMENT_PENDING:
+        return "nothing yet";
+    default:
+        return "";
+    }
+}
+
+static void put_stack(struct pen *p, const char *stack)
+{
+    while (*stack) {
+        char name[128];
+        size_t len = strcspn(stack, ";");
+        bool tells = chain_function_tells(stack, len);
+        snprintf(name, sizeof name, "%.*s", (int)len, stack);
+        pen_put(p, 3, true, STYLE(tells ? COLOR_FLASH : COLOR_DEFAULT), name);
+        stack += len + (stack[len] == ';');
+    }
+}
+
+/* What the kernel showed, as the call chain that tells most. */
+static void put_evidence(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
+{
+    const struct observation *o = &f->observed;
+    const char *stack = fault_log_stack(ui->faults, o->stack);
+    char seen[160], text[256];
+    if (o->agreement == AGREEMENT_UNASKED)
+        return;
+    snprintf(text, sizeof text, "observed: %s%s%s", observation_text(o, seen, sizeof seen),
+             o->count ? "  " : "", agreement_text(o));
+    p->line++;
+    pen_put(p, 1, true, STYLE(o->agreement == DISAGREES ? COLOR_ALERT : COLOR_TITLE), text);
+    if (stack)
+        put_stack(p, stack);
+}
+
+/* The prediction, and what was observed: side by side, where there is room. */
+static void put_both(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
+{
+    struct pen left = *p, right = *p;
+    if (f->observed.agreement == AGREEMENT_UNASKED || p->a.cols < BESIDE_COLS) {
+        put_tree(p, &f->verdict);
+        put_evidence(p, ui, f);
+        return;
+    }
+    left.a = area_part(p->a, 0, 0, p->a.cols * 3 / 5, p->a.rows);
+    right.a = area_part(p->a, left.a.cols, 0, p->a.cols - left.a.cols, p->a.rows);
+    put_tree(&left, &f->verdict);
+    put_evidence(&right, ui, f);
+    p->line = left.line > right.line ? left.line : right.line;
+}
+
 static void put_region(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
 {
     char name[FAULT_NAME_MAX], perms[5], size[TEXT_SIZE_MAX];
@@ -224,7 +290,7 @@ static void put_all(struct pen *p, const struct ui_state *ui, const struct fault
     put_fault(p, ui, f);
     put_region(p, ui, f);
     put_before(p, f);
-    put_tree(p, &f->verdict);
+    put_both(p, ui, f);
 }
 
 static void draw_nothing(const struct ui_state *ui, struct area a)
