@@ -77,10 +77,10 @@ static bool script_needs(const struct script *s, enum need_kind kind)
 /* Those before the first action; a kernel's version may also be needed later. */
 static int meet_needs(struct run *r, struct err *e)
 {
-    int rc = machine_create(&r->machine, e);
+    int rc = setup_create(&r->setup, e);
     for (size_t i = 0; i < r->script->count && !rc && !actions[r->script->v[i].kind]; i++)
         if (r->script->v[i].kind == ST_NEEDS)
-            rc = machine_need(r->machine, &r->script->v[i].need, e);
+            rc = setup_need(r->setup, &r->script->v[i].need, e);
     return rc;
 }
 
@@ -159,7 +159,7 @@ int run_end(struct run *r, struct err *e)
     }
     for (size_t i = 0; i < sizeof r->directory / sizeof *r->directory; i++)
         free(r->directory[i]);
-    int rc = machine_destroy(r->machine, e);
+    int rc = setup_destroy(r->setup, e);
     free(r->processes);
     free(r->files);
     free(r->loops);
@@ -383,7 +383,7 @@ static int need_later(struct run *r, const struct statement *st, struct outcome 
     struct err why = {0};
     if (!r->actor)
         return 0;
-    int rc = machine_need(r->machine, &st->need, &why);
+    int rc = setup_need(r->setup, &st->need, &why);
     if (rc == -ENOTSUP) {
         out->is_expect = true;
         out->verdict = VERDICT_SKIP;
