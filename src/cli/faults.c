@@ -11,10 +11,10 @@
 
 #include "base/io.h"
 #include "cli/commands.h"
+#include "cli/mappings.h"
 #include "cli/sites.h"
 #include "cli/source.h"
 #include "model/model.h"
-#include "probe/maps.h"
 #include "probe/spawn.h"
 #include "probe/stat.h"
 #include "report/faults.h"
@@ -26,6 +26,7 @@ struct faults {
     struct queue *queue;
     struct follow *follow;
     struct sites *sites;
+    struct mappings *mappings;
     struct procdir dir;    /* of the process that was named or started */
     struct spawn child;    /* when started */
     bool started, execed;  /* what happens before its exec is not the command's */
@@ -91,70 +92,6 @@ static void print_entry(void *ctx, const struct fault_entry *e)
         flush(f);
 }
 
-/* The mappings of a process as they are now; NULL if they cannot be read. */
-static struct region_table *read_mappings(const struct faults *f, pid_t pid)
-{
-    struct procdir d;
-    struct mount_kinds kinds = {0};
-    struct buf text = {0};
-    struct region_table *regions = NULL;
-    if (procdir_open(f->options->proc_root, pid, &d, NULL))
-        return NULL;
-    if (mounts_read(&kinds, &d, &text) || procdir_read(&d, "maps", &text) ||
-        maps_parse(text.data, text.len, &kinds, &regions))
-        regions = NULL;
-    mounts_deinit(&kinds);
-    buf_deinit(&text);
-    procdir_close(&d);
-    return regions;
-}
-
-/* A mapping that is going to be made read-only in these events could be written before: the loader
- * does so with what it has relocated. */
-static void undo_protections(struct region_table *t, pid_t pid, const struct event *v, size_t count)
-{
-    for (size_t k = 0; k < count; k++) {
-        if (v[k].type != EVENT_CALL || v[k].pid != pid || v[k].call.call != CALL_MPROTECT ||
-            v[k].call.result || v[k].call.args[2] & 2 /* PROT_WRITE */)
-            continue;
-        uint64_t start = v[k].call.args[0], end = start + v[k].call.args[1];
-        for (size_t i = region_table_find(t, start); i < t->count && t->v[i].start < end; i++)
-            if (!(t->v[i].perms & (REGION_X | REGION_SHARED)))
-                t->v[i].perms |= REGION_W;
-    }
-}
-
-/* A process that ends while it is read leaves a list without its end, where the stack is. */
-static bool is_whole(const struct region_table *t)
-{
-    for (size_t i = 0; i < t->count; i++)
-        if (t->v[i].kind == REGION_STACK)
-            return true;
-    return false;
-}
-
-/* An exec begins a new address space: what is mapped in it is read as soon as it is known of.
- * Mappings that come and go later arrive as calls. */
-static void read_new_program(struct faults *f, pid_t pid, const struct event *later, size_t count)
-{
-    struct region_table *regions = read_mappings(f, pid);
-    if (regions && is_whole(regions)) {
-        undo_protections(regions, pid, later, count);
-        spaces_begun(model_spaces(f->model), pid, regions);
-    }
-    region_table_unref(regions);
-}
-
-/* The process that maps files in these events, if one does: 0 else. */
-static pid_t maps_files(const struct event *v, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (v[i].type == EVENT_CALL && v[i].call.call == CALL_MMAP && v[i].call.has_args &&
-            (int32_t)v[i].call.args[4] >= 0)
-            return v[i].pid;
-    return 0;
-}
-
 static int fold_part(struct faults *f, const struct record *r, const struct event *v, size_t count)
 {
     struct record *part = record_create(RECORD_EVENTS, r->pid, r->t_ns);
@@ -171,13 +108,8 @@ static int fold_part(struct faults *f, const struct record *r, const struct even
 static int fold_events(struct faults *f, const struct record *r)
 {
     const struct event *v = r->events.v, *end = v + r->events.count;
-    pid_t maps = maps_files(v, r->events.count);
     int rc = 0;
-    if (maps) {
-        struct region_table *hint = read_mappings(f, maps);
-        spaces_hint(model_spaces(f->model), maps, hint);
-        region_table_unref(hint);
-    }
+    mappings_before(f->mappings, model_spaces(f->model), v, r->events.count);
     while (!rc && v < end) {
         const struct event *stop = v;
         while (stop < end && stop->type != EVENT_EXEC)
@@ -190,7 +122,8 @@ static int fold_events(struct faults *f, const struct record *r)
         if (stop > v)
             rc = fold_part(f, r, v, (size_t)(stop - v));
         if (exec)
-            read_new_program(f, stop[-1].pid, stop, (size_t)(end - stop));
+            mappings_begun(f->mappings, model_spaces(f->model), stop[-1].pid, stop,
+                           (size_t)(end - stop));
         v = stop;
     }
     return rc;
@@ -289,6 +222,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
         return rc;
     follow_wait_open(f->follow);
     sampling.pid = pid;
+    sampling.flags = true;
     rc = sampler_create(&sampling, &s, e);
     if (!rc)
         rc = sampler_full(s, fold_first, f->model, e);
@@ -298,6 +232,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     f->before = read_counts(&f->dir);
     if (!model_now(f->model))
         return err_set(e, -ESRCH, "process %d ended before it could be followed", pid);
+    mappings_sizes(f->mappings, model_spaces(f->model), pid, model_now(f->model)->regions);
     model_on_event(f->model, find_site, print_entry, f);
     if (f->options->format == FORMAT_TABLE)
         faults_table_head(f->options->evidence, &f->out);
@@ -396,9 +331,10 @@ int command_faults(const struct options *o)
     int status = EXIT_FAILED;
     struct faults f = {.options = o, .model = model_create(), .queue = queue_create(),
                        .sites = sites_create(),
+                       .mappings = mappings_create(o->proc_root),
                        .found = calloc(FAULT_LOG_KEEP, sizeof *f.found), .dir = {-1, -1, -1, 0, false}};
     int rc = f.fd = open_output(o, &e);
-    if (rc >= 0 && (!f.model || !f.queue || !f.sites || !f.found))
+    if (rc >= 0 && (!f.model || !f.queue || !f.sites || !f.mappings || !f.found))
         rc = err_set(&e, -ENOMEM, "out of memory");
     if (rc >= 0) {
         catch_interrupts();
@@ -412,6 +348,7 @@ int command_faults(const struct options *o)
         spawn_deinit(&f.child);
     procdir_close(&f.dir);
     sites_destroy(f.sites);
+    mappings_destroy(f.mappings);
     free(f.found);
     queue_unref(f.queue);
     model_destroy(f.model);

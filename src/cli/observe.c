@@ -50,7 +50,7 @@ static int tell_sizes(struct observe *o, pid_t pid, const struct region_table *t
         snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", (int)pid,
                  (unsigned long long)r->start, (unsigned long long)r->end);
         if (!stat(path, &st) && S_ISREG(st.st_mode) && st.st_ino == r->inode)
-            rc = spaces_file_size(model_spaces(o->model), r, (uint64_t)st.st_size);
+            rc = spaces_file_size(model_spaces(o->model), r, (uint64_t)st.st_size, io_now_ns());
     }
     return rc;
 }

@@ -11,7 +11,8 @@ int fault_log_init(struct fault_log *l)
     l->ring = malloc(FAULT_LOG_KEEP * sizeof *l->ring);
     l->site = calloc(FAULT_TOP_MAX, sizeof *l->site);
     l->region = calloc(FAULT_TOP_MAX, sizeof *l->region);
-    if (l->ring && l->site && l->region)
+    l->marks = malloc(FAULT_MARKS_KEEP * sizeof *l->marks);
+    if (l->ring && l->site && l->region && l->marks)
         return 0;
     fault_log_deinit(l);
     return -ENOMEM;
@@ -20,6 +21,7 @@ int fault_log_init(struct fault_log *l)
 void fault_log_deinit(struct fault_log *l)
 {
     free(l->ring);
+    free(l->marks);
     free(l->site);
     free(l->region);
     fault_log_forget_chains(l);
@@ -51,7 +53,9 @@ static void count(struct fault_top *table, uint64_t *others, uint64_t key,
 
 static void count_fault(struct fault_log *l, const struct fault_entry *entry)
 {
-    l->faults++;
+    l->marks[l->faults++ % FAULT_MARKS_KEEP] =
+        (struct fault_mark){entry->event.t_ns, entry->event.fault.address, entry->event.pid,
+                            entry->verdict.path};
     l->by_path[entry->verdict.path < PATH_N ? entry->verdict.path : PATH_UNKNOWN]
               [entry->verdict.how < 3 ? entry->verdict.how : 0]++;
     l->unsure += !entry->verdict.sure;

@@ -8,7 +8,15 @@
 
 struct kernel_chain; /* private */
 
-enum { FAULT_LOG_KEEP = 8192, FAULT_TOP_MAX = 4096 };
+enum { FAULT_LOG_KEEP = 8192, FAULT_TOP_MAX = 4096, FAULT_MARKS_KEEP = 1 << 17 };
+
+/* Where a fault was: what is kept of many more faults than entries. */
+struct fault_mark {
+    uint64_t t_ns, address;
+    pid_t pid;
+    uint8_t path; /* enum path */
+};
+
 
 /* Faults that share a key. */
 struct fault_top {
@@ -25,8 +33,9 @@ typedef void fault_log_fn(void *ctx, const struct fault_entry *entry);
 struct fault_log {
     struct fault_entry *ring;    /* FAULT_LOG_KEEP entries, owned; calls are entries too */
     uint64_t entries;            /* ever added; entry n is at ring[n % FAULT_LOG_KEEP] */
+    struct fault_mark *marks;    /* FAULT_MARKS_KEEP, owned; mark n is at marks[n % KEEP] */
     uint64_t settled;            /* entries before this one have their final observation */
-    uint64_t faults, calls;
+    uint64_t faults, calls;      /* ever added; each fault has a mark */
     uint64_t by_path[PATH_N][3]; /* by enum path_how */
     uint64_t unsure;             /* faults whose path could not be told for sure */
     uint64_t agreed[AGREEMENT_N]; /* settled faults, by enum agreement */

@@ -94,6 +94,7 @@ static int fold_target(struct model *m, const struct target_info *info)
     if (rc)
         return rc;
     spaces_target(m->spaces, info->pid);
+    spaces_set_numa(m->spaces, info->numa_balancing);
     m->whole = true;
     struct region_table *regions = region_table_create();
     struct pagetree *tree = pagetree_create(info->geometry.levels);

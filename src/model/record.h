@@ -42,6 +42,7 @@ struct target_info {
     struct can kpagecount; /* map counts */
     bool ksm_in_use;       /* KSM holds merged pages on this machine, or that is not known */
     bool thp_always, thp_madvise; /* transparent_hugepage/enabled */
+    bool numa_balancing;          /* kernel.numa_balancing */
     char faults[32];       /* engine that follows faults: "bpf", "perf", "poll"; "none" */
 };
 

@@ -186,14 +186,15 @@ static int compare_files(const void *a, const void *b)
     return x->minor < y->minor ? -1 : x->minor > y->minor;
 }
 
-int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes)
+int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes, uint64_t t_ns)
 {
-    struct file_size key = {of->dev_major, of->dev_minor, of->inode, bytes};
+    struct file_size key = {of->dev_major, of->dev_minor, of->inode, bytes, bytes, t_ns};
     size_t at = 0;
     while (at < s->file_count && compare_files(&s->files[at], &key) < 0)
         at++;
     if (at < s->file_count && !compare_files(&s->files[at], &key)) {
-        s->files[at].size = bytes;
+        key.before = s->files[at].size;
+        s->files[at] = key;
         return 0;
     }
     void *v = s->files;
@@ -207,17 +208,26 @@ int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes)
     return 0;
 }
 
-bool spaces_beyond_file(const struct spaces *s, const struct region *r, uint64_t address)
+bool spaces_beyond_file(const struct spaces *s, const struct region *r, const struct event *e,
+                        const char **doubt)
 {
     if (!s->file_count || !r->inode)
         return false;
-    struct file_size key = {r->dev_major, r->dev_minor, r->inode, 0};
+    struct file_size key = {.major = r->dev_major, .minor = r->dev_minor, .inode = r->inode};
     const struct file_size *f =
         bsearch(&key, s->files, s->file_count, sizeof *s->files, compare_files);
     if (!f)
         return false;
     uint64_t page = (uint64_t)1 << s->g.page_shift;
-    return r->offset + (address & ~(page - 1)) - r->start >= f->size;
+    uint64_t at = r->offset + (e->fault.address & ~(page - 1)) - r->start;
+    bool beyond = at >= f->size, before = at >= f->before;
+    if (s->exact)
+        return beyond;
+    if (beyond != before)
+        *doubt = "the size of the file changed about then";
+    else if (beyond && f->t_ns < e->t_ns)
+        *doubt = "the file may have grown since its size was read";
+    return beyond;
 }
 
 /* --- the fold --- */

@@ -33,9 +33,10 @@ struct sampled {
  * -ENOMEM. */
 int spaces_sampled(struct spaces *s, pid_t pid, const struct sampled *found);
 
-/* Mappings of a program that has just begun, read later than the next events to come: some may
- * lack, so where none is known, verdicts are unsure until the next sample. 0 or -ENOMEM. */
-int spaces_begun(struct spaces *s, pid_t pid, struct region_table *regions);
+/* Mappings of a program that has just begun, which were read until t_ns, later than the next events
+ * to come: what was unmapped meanwhile lacks, so where no mapping is known, verdicts are unsure
+ * until events reach that time. 0 or -ENOMEM. */
+int spaces_begun(struct spaces *s, pid_t pid, struct region_table *regions, uint64_t t_ns);
 
 /* From now on nothing changes the pages of the processes but what events tell of, and samples are
  * taken while they rest: what a sample found of sharing still holds at the next fault. */
@@ -48,9 +49,10 @@ int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes);
 /* Whether the kernel balances pages between NUMA nodes (kernel.numa_balancing); no, at first. */
 void spaces_set_numa(struct spaces *s, bool balancing);
 
-/* What somebody found a file's size to be: faults beyond it are known to end in SIGBUS. A size that
- * was not told is taken for large enough. 0 or -ENOMEM. */
-int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes);
+/* What somebody found a file's size to be, and when: faults beyond it end in SIGBUS, for certain if
+ * they are older than the size and it had not changed. A size that was not told is taken for large
+ * enough. 0 or -ENOMEM. */
+int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes, uint64_t t_ns);
 
 /* A reading of the mappings of a process that is later than the events to come: it tells which files
  * the calls among them mapped. A reference is taken; NULL forgets. */

@@ -275,14 +275,14 @@ static bool has_room(const struct spaces *s, const struct space *sp, const struc
 static void predict(struct spaces *s, struct space *sp, struct place *p, struct fault_entry *out)
 {
     const struct event *e = &out->event;
-    const char *page_doubt = NULL, *huge_doubt = NULL;
+    const char *page_doubt = NULL, *huge_doubt = NULL, *size_doubt = NULL;
     out->before = page_before(s, sp, p, e, &page_doubt);
     struct path_input in = {
         .region = p->is == PLACE_INSIDE ? &p->v.r : NULL,
         .above = p->is == PLACE_BELOW ? &p->v.r : NULL,
         .before = out->before,
         .fault = e,
-        .beyond_eof = p->is == PLACE_INSIDE && spaces_beyond_file(s, &p->v.r, e->fault.address),
+        .beyond_eof = p->is == PLACE_INSIDE && spaces_beyond_file(s, &p->v.r, e, &size_doubt),
         .numa_balancing = s->numa_balancing,
     };
     if (in.above && s->exact && sp->has_stack_limit) {
@@ -295,6 +295,8 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
     uint8_t path = out->verdict.path;
     if (page_doubt && path == PATH_WP)
         path_doubt(&out->verdict, page_doubt);
+    if (size_doubt && path != PATH_BAD_ACCESS)
+        path_doubt(&out->verdict, size_doubt);
     if (huge_doubt && (path == PATH_ANONYMOUS || path == PATH_HUGE_ANONYMOUS))
         path_doubt(&out->verdict, huge_doubt);
     if (p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING && path != PATH_BAD_ACCESS)

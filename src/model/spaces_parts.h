@@ -57,16 +57,17 @@ struct space {
     struct pagetree *seen; /* of the last sample taken over, or NULL */
     struct sample_waiting waiting;
     struct kept_events kept;
+    uint64_t complete_ns; /* all mappings are known when events reach this time; 0: not so */
     uint64_t began_ns;    /* when it was born, or ran another program; 0 not seen */
     uint64_t brk;         /* where the heap begins or ends, while it is empty; 0 not known */
     uint32_t last_fork;   /* number of its last fork, and the child */
     pid_t last_child;
 };
 
-/* The size of a file, as far as somebody looked. */
+/* The size of a file, as far as somebody looked: the last time, and before. */
 struct file_size {
     uint32_t major, minor;
-    uint64_t inode, size;
+    uint64_t inode, size, before, t_ns;
 };
 
 struct run_list {
@@ -110,8 +111,10 @@ int space_edit(struct space *sp);
 /* A call has returned. */
 int space_returned(struct spaces *s, struct space *sp, const struct event *e);
 
-/* The address lies beyond the end of the file that r maps there, which is known. */
-bool spaces_beyond_file(const struct spaces *s, const struct region *r, uint64_t address);
+/* Whether the address lay beyond the end of the file that r maps there; *doubt is set to what makes
+ * that uncertain, if something does. */
+bool spaces_beyond_file(const struct spaces *s, const struct region *r, const struct event *e,
+                        const char **doubt);
 
 /* --- spaces_sample.c --- */
 

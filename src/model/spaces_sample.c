@@ -151,6 +151,10 @@ static int take_over(struct spaces *s, struct space *sp)
 
 int space_arrive(struct spaces *s, struct space *sp, uint64_t t_ns)
 {
+    if (sp->complete_ns && t_ns >= sp->complete_ns) {
+        sp->complete = true;
+        sp->complete_ns = 0;
+    }
     return sp->waiting.tree && t_ns >= sp->waiting.end_ns ? take_over(s, sp) : 0;
 }
 
@@ -191,12 +195,13 @@ int spaces_sampled(struct spaces *s, pid_t pid, const struct sampled *found)
     return rc;
 }
 
-int spaces_begun(struct spaces *s, pid_t pid, struct region_table *regions)
+int spaces_begun(struct spaces *s, pid_t pid, struct region_table *regions, uint64_t t_ns)
 {
     struct space *sp = spaces_get(s, pid);
     if (!sp)
         return -ENOMEM;
     take_regions(sp, regions);
     sp->complete = false;
+    sp->complete_ns = t_ns;
     return 0;
 }

@@ -107,6 +107,39 @@ static int open_mapped(int process_fd, const struct region *r, struct stat *st, 
     return -ESTALE;
 }
 
+/* Shared memory that only looks like a file is the target's memory: it is not read. */
+static bool has_file(const struct region *r)
+{
+    static const char *const memory[] = {"/dev/zero", "/memfd:", "/SYSV", "/[aio]"};
+    if ((r->kind != REGION_FILE && r->kind != REGION_SHMEM) || r->name[0] != '/')
+        return false;
+    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
+        if (!strncmp(r->name, memory[i], strlen(memory[i])))
+            return false;
+    return true;
+}
+
+/* By map_files: shared memory too, but root only. By path only if it is certain to be that file. */
+int mapped_size(int process_fd, const struct region *r, uint64_t *bytes)
+{
+    char path[4096 + 8];
+    struct stat st;
+    snprintf(path, sizeof path, "map_files/%llx-%llx", (unsigned long long)r->start,
+             (unsigned long long)r->end);
+    int rc = fstatat(process_fd, path, &st, 0) ? -errno : 0;
+    if (rc && has_file(r) && (size_t)snprintf(path, sizeof path, "root%s", r->name) < sizeof path) {
+        rc = fstatat(process_fd, path, &st, 0) ? -errno : 0;
+        if (!rc && (st.st_ino != r->inode || major(st.st_dev) != r->dev_major ||
+                    minor(st.st_dev) != r->dev_minor))
+            rc = -ESTALE;
+    }
+    if (!rc && !S_ISREG(st.st_mode))
+        rc = -EINVAL;
+    if (!rc)
+        *bytes = (uint64_t)st.st_size;
+    return rc;
+}
+
 static const char *no_file(const struct region *r)
 {
     switch (r->kind) {
@@ -120,18 +153,6 @@ static const char *no_file(const struct region *r)
         return r->inode ? "shared memory and hugetlb files hold no symbols"
                         : "no file is mapped here";
     }
-}
-
-/* Shared memory that only looks like a file is the target's memory: it is not read. */
-static bool has_file(const struct region *r)
-{
-    static const char *const memory[] = {"/dev/zero", "/memfd:", "/SYSV", "/[aio]"};
-    if ((r->kind != REGION_FILE && r->kind != REGION_SHMEM) || r->name[0] != '/')
-        return false;
-    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
-        if (!strncmp(r->name, memory[i], strlen(memory[i])))
-            return false;
-    return true;
 }
 
 int mapped_open(int process_fd, const struct region *r, struct stat *st, const char **why)

@@ -15,6 +15,9 @@ int mapped_open(int process_fd, const struct region *r, struct stat *st, const c
  * a device in its place cannot block us or act. A descriptor or negative errno. */
 int mapped_open_regular(int dirfd, const char *path, struct stat *st);
 
+/* How large the file of *r is now; nothing is opened. 0 or negative errno. */
+int mapped_size(int process_fd, const struct region *r, uint64_t *bytes);
+
 /* Our own mappings. 0 or negative errno. */
 int mapped_own_regions(struct region_table **out);
 

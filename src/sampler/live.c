@@ -278,7 +278,7 @@ static bool wants_flags(const struct sampler *s, const struct region_table *befo
            s->regions->count * 2600 + pages * 12 < most_ns;
 }
 
-static int read_mappings(struct sampler *s, sampler_sink *sink, void *ctx)
+int sampler_read_mappings(struct sampler *s, sampler_sink *sink, void *ctx)
 {
     const struct region_table *before = s->regions;
     int rc = sampler_read_regions(s, sink, ctx);
@@ -298,7 +298,7 @@ static int tick_once(struct sampler *s, uint64_t start, sampler_sink *sink, void
         rc = sampler_send_target(s, sink, ctx);
     bool read_maps = maps_may_differ(s, start) && (m.left > 0 || !s->regions);
     if (!rc && read_maps) {
-        rc = read_mappings(s, sink, ctx);
+        rc = sampler_read_mappings(s, sink, ctx);
         s->maps_due_ns = start + MAPS_EVERY_NS;
         s->maps_moved = false;
     }

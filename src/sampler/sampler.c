@@ -75,6 +75,13 @@ static void read_thp(struct target_info *info, struct buf *scratch)
     info->thp_madvise = info->thp_always || !strcmp(chosen, "madvise");
 }
 
+/* A kernel without it has no such file. */
+static bool numa_balances(struct buf *scratch)
+{
+    return !io_read_at(-1, "/proc/sys/kernel/numa_balancing", scratch) && scratch->len &&
+           scratch->data[0] != '0';
+}
+
 static int first_look(struct sampler *s, struct err *e)
 {
     int rc = sampler_read_counters(s);
@@ -122,6 +129,7 @@ int sampler_create(const struct sampler_options *options, struct sampler **out, 
     if (rc)
         err_set(e, rc, "cannot tell the shape of page tables here: %s", strerror(-rc));
     read_thp(&s->target, &s->text);
+    s->target.numa_balancing = numa_balances(&s->text);
     s->target.ksm_in_use = !s->dir.real || ksm_in_use(&s->text);
     if (!rc && s->dir.real)
         rc = first_look(s, e);
@@ -530,7 +538,8 @@ static int full_once(struct sampler *s, sampler_sink *sink, void *ctx)
     if (!rc && s->flags_asked)
         rc = sampler_read_flags(s);
     if (!rc)
-        rc = sampler_read_regions(s, sink, ctx);
+        rc = s->options.flags ? sampler_read_mappings(s, sink, ctx)
+                              : sampler_read_regions(s, sink, ctx);
     if (!rc)
         rc = read_everything(s, sink, ctx);
     s->cpu_ns = io_process_cpu_ns() - cpu;

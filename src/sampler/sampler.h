@@ -17,6 +17,7 @@ struct sampler_options {
     pid_t pid;
     unsigned want;         /* enum pages_want */
     bool smaps;            /* read smaps instead of maps (VmFlags, PSS): dearer */
+    bool flags;            /* a complete sample has VmFlags too, where that costs next to nothing */
     bool once;             /* only one complete sample will be taken: nothing is remembered */
     unsigned cpu_permille; /* live: share of one core to use at the most */
     uint32_t pause_ns;     /* live: rest after each long hold of the target's mmap_lock */

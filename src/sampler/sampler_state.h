@@ -66,8 +66,10 @@ int sampler_send_target(struct sampler *s, sampler_sink *sink, void *ctx);
 /* Reads maps (or smaps); if they differ from the last ones, sends them and clears the pages of what
  * is no longer mapped. */
 int sampler_read_regions(struct sampler *s, sampler_sink *sink, void *ctx);
-/* Live: reads smaps for VmFlags when that was asked for, or when it costs next to nothing. */
+/* Reads smaps for VmFlags. */
 int sampler_read_flags(struct sampler *s);
+/* The same, with VmFlags when that was asked for, or when it costs next to nothing. */
+int sampler_read_mappings(struct sampler *s, sampler_sink *sink, void *ctx);
 /* Replaces [start, end) in the shadow by runs and, if that changes it, sends them. The runs may be
  * taken over: *runs is then empty. */
 int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, struct run_vec *runs,

@@ -9,7 +9,7 @@
 #include "base/io.h"
 #include "ui/keys.h"
 
-enum { FLASH_NS = 700 * 1000 * 1000, FOLD_BATCH = 64 };
+enum { FOLD_BATCH = 64 };
 
 const struct view_ops *const app_views[APP_VIEWS] = {
     [APP_MAP] = &view_map,       [APP_REGIONS] = &view_regions, [APP_PAGE] = &view_page,
@@ -100,32 +100,44 @@ static void show_events(struct app *a)
     uint64_t entries = l ? l->entries : 0;
     a->ui.faults = l;
     a->ui.engine = model_engine(a->model);
-    if (!a->held || a->ui.entries > entries)
+    if (!a->held || a->ui.entries > entries) {
+        const struct fault_entry *last = l ? fault_log_at(l, 0) : NULL;
         a->ui.entries = entries;
+        a->ui.marks = l ? l->faults : 0;
+        a->ui.now_ns = a->clock_ns ? a->clock_ns : last ? last->event.t_ns : 0;
+    }
     if (a->ui.fault > a->ui.entries)
         a->ui.fault = 0;
 }
 
-static uint64_t per_second(uint64_t count, uint64_t ns)
+/* Per second, of a counter that went from `before` to `now` in ns. */
+static uint64_t per_second(uint64_t now, uint64_t before, uint64_t ns)
 {
-    return (uint64_t)((double)count * 1e9 / (double)ns + 0.5);
+    if (now == UINT64_MAX || before == UINT64_MAX || now < before)
+        return UINT64_MAX;
+    return (uint64_t)((double)(now - before) * 1e9 / (double)ns + 0.5);
 }
 
 /* Between samples there is no telling how long a burst lasted. */
 static void rate_events(struct app *a)
 {
     const struct fault_log *l = model_faults(a->model);
-    const struct sample_info *s = &model_now(a->model)->sample;
-    uint64_t now = s->start_ns + s->span_ns, ns = now > a->rated_ns ? now - a->rated_ns : 0;
-    a->ui.rates.known = a->rated_ns && ns && l && l->faults >= a->rated_faults &&
-                        l->calls >= a->rated_calls;
-    if (a->ui.rates.known) {
-        a->ui.rates.faults = per_second(l->faults - a->rated_faults, ns);
-        a->ui.rates.calls = per_second(l->calls - a->rated_calls, ns);
-    }
-    a->rated_ns = now;
-    a->rated_faults = l ? l->faults : 0;
-    a->rated_calls = l ? l->calls : 0;
+    const struct moment *m = model_now(a->model);
+    uint64_t end = m->sample.start_ns + m->sample.span_ns;
+    bool same = model_before(a->model) && a->rated_ns && end > a->rated_ns;
+    struct event_rates now = {l ? l->faults : UINT64_MAX, l ? l->calls : UINT64_MAX,
+                              m->counters.min_flt, m->counters.maj_flt};
+    const struct event_rates *was = &a->rated;
+    struct rate_history *h = &a->ui.rates;
+    uint64_t ns = end - a->rated_ns;
+    if (same)
+        h->v[h->count++ % RATES_KEEP] = (struct event_rates){
+            per_second(now.faults, was->faults, ns), per_second(now.calls, was->calls, ns),
+            per_second(now.minor, was->minor, ns), per_second(now.major, was->major, ns)};
+    else
+        h->count = 0;
+    a->rated_ns = end;
+    a->rated = now;
 }
 
 /* Points the shared state at the moment to show, live or held. */
@@ -144,13 +156,15 @@ static void show_moment(struct app *a)
 static void fold_record(struct app *a, struct record *r)
 {
     bool sample = r->type == RECORD_SAMPLE, gone = r->type == RECORD_GONE;
-    bool target = r->type == RECORD_TARGET;
-    if (r->type == RECORD_EVENTS && r->events.count && !a->ui.first_event_ns)
+    bool target = r->type == RECORD_TARGET, events = r->type == RECORD_EVENTS;
+    if (events && r->events.count && !a->ui.first_event_ns)
         a->ui.first_event_ns = r->events.v[0].t_ns;
     if (model_fold(a->model, r)) {
         a->dropped++;
         return;
     }
+    if (events)
+        a->marks_end_ns = a->clock_ns + UI_FLASH_NS;
     if (gone) /* the header may have no room for the reason */
         snprintf(a->message, sizeof a->message, "%s", model_gone(a->model));
     if (target)
@@ -163,7 +177,7 @@ static void fold_record(struct app *a, struct record *r)
     }
     a->came = a->came && a->held;
     a->samples++;
-    a->flash_end_ns = a->clock_ns + FLASH_NS;
+    a->flash_end_ns = a->clock_ns + UI_FLASH_NS;
     a->ui.flash = true;
 }
 
@@ -182,13 +196,26 @@ bool app_fold(struct app *a, uint64_t deadline_ns)
     return n != 0;
 }
 
+uint64_t app_next_tick(const struct app *a, uint64_t latest_ns)
+{
+    if (a->ui.flash && a->flash_end_ns < latest_ns)
+        latest_ns = a->flash_end_ns;
+    return a->marks_end_ns && a->marks_end_ns < latest_ns ? a->marks_end_ns : latest_ns;
+}
+
 bool app_tick(struct app *a, uint64_t now_ns)
 {
     a->clock_ns = now_ns;
-    if (!a->ui.flash || a->ui.frozen || now_ns < a->flash_end_ns)
+    if (a->ui.frozen)
         return false;
-    a->ui.flash = false;
-    return true;
+    a->ui.now_ns = now_ns;
+    bool marks = a->marks_end_ns && now_ns >= a->marks_end_ns;
+    bool changes = a->ui.flash && now_ns >= a->flash_end_ns;
+    if (marks)
+        a->marks_end_ns = 0;
+    if (changes)
+        a->ui.flash = false;
+    return marks || changes;
 }
 
 static void show_view(struct app *a, size_t view)

@@ -47,14 +47,16 @@ struct app {
     bool has_totals;
     uint64_t totals_due_ns;    /* not worked out again before this */
     uint64_t samples;          /* samples seen */
-    uint64_t rated_ns, rated_faults, rated_calls; /* at the last sample: its end, counts so far */
+    uint64_t rated_ns;         /* end of the last sample, 0 before the first; and the counts then */
+    struct event_rates rated;
     uint64_t dropped;          /* records that could not be folded */
     uint64_t start_ticks;      /* tells whether the target is still the same */
     pid_t pid;
     bool came;                 /* a target was announced and is not shown yet */
 
     uint64_t clock_ns; /* now; 0 in a headless run, which shows no times */
-    uint64_t flash_end_ns;
+    uint64_t flash_end_ns; /* of what changed */
+    uint64_t marks_end_ns; /* of the last faults; 0: none flash */
     bool mouse;
     bool repaint; /* ^L: everything must be sent again */
     bool quit;
@@ -76,6 +78,8 @@ bool app_mouse(struct app *a, const struct mouse *m, unsigned cols, unsigned row
 
 /* Lets time pass: what flashes fades. True when the frame must be drawn. */
 bool app_tick(struct app *a, uint64_t now_ns);
+/* When it next has something to fade, `latest_ns` at the latest. */
+uint64_t app_next_tick(const struct app *a, uint64_t latest_ns);
 
 /* Draws the frame into all of the grid. */
 void app_draw(struct app *a, struct grid *g);

@@ -106,8 +106,8 @@ static int patience(const struct live *l, uint64_t now)
     uint64_t next = l->drawn_ns + CLOCK_MS * (uint64_t)NS_PER_MS;
     if (l->dirty)
         next = l->next_frame_ns;
-    else if (l->app.ui.flash && !l->app.ui.frozen && l->app.flash_end_ns < next)
-        next = l->app.flash_end_ns;
+    else if (!l->app.ui.frozen)
+        next = app_next_tick(&l->app, next);
     return next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
 }
 

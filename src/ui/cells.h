@@ -20,6 +20,8 @@ enum color {
     COLOR_ALERT,  /* W+X, loss, errors */
     COLOR_CURSOR, /* the selected row or cell */
     COLOR_FLASH,  /* changed since the last sample */
+    COLOR_HEAT_FIRST, /* four levels, the least first */
+    COLOR_HEAT_LAST = COLOR_HEAT_FIRST + 3,
     COLOR_N
 };
 

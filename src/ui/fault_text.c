@@ -38,6 +38,22 @@ const char *fault_path(char *out, size_t cap, enum path path, enum path_how how,
     return out;
 }
 
+enum color fault_color(enum path path)
+{
+    static const uint8_t colors[PATH_N] = {
+        [PATH_UNKNOWN] = ROLE_UNKNOWN,     [PATH_ANONYMOUS] = ROLE_ANON,
+        [PATH_HUGE_ANONYMOUS] = ROLE_ANON, [PATH_HUGE_WP] = ROLE_COW,
+        [PATH_READ_FAULT] = ROLE_FILE,     [PATH_COW_FAULT] = ROLE_COW,
+        [PATH_SHARED_FAULT] = ROLE_SHMEM,  [PATH_WP] = ROLE_COW,
+        [PATH_SWAP] = ROLE_SWAP,           [PATH_HUGETLB] = ROLE_HUGETLB,
+        [PATH_NUMA] = ROLE_DEVICE,         [PATH_EXPAND_STACK] = ROLE_ANON,
+        [PATH_ACCESS_FLAGS] = ROLE_ZERO,   [PATH_UFFD] = ROLE_DEVICE,
+        [PATH_BAD_AREA] = COLOR_ALERT,     [PATH_BAD_ACCESS] = COLOR_ALERT,
+        [PATH_SIGBUS] = COLOR_ALERT,       [PATH_POPULATE] = ROLE_ANON,
+    };
+    return path < PATH_N ? (enum color)colors[path] : (enum color)ROLE_UNKNOWN;
+}
+
 const char *fault_region(char out[FAULT_NAME_MAX], const char *raw, size_t cap, uint64_t start)
 {
     size_t len = strnlen(raw, cap);

@@ -22,6 +22,9 @@ char fault_access(const struct fault_entry *f);
 /* "do_wp_page copy", with " ?" behind it when that is not sure. Returns out. */
 const char *fault_path(char *out, size_t cap, enum path path, enum path_how how, bool sure);
 
+/* The colour of a path: of what it leaves behind. */
+enum color fault_color(enum path path);
+
 /* The region's name, escaped, or what stands for it. Returns out. */
 const char *fault_region(char out[FAULT_NAME_MAX], const char *raw, size_t cap, uint64_t start);
 

@@ -229,7 +229,10 @@ static void draw_entry(const struct ui_state *ui, const struct table *t, struct 
         unsigned room = t->width[c] - 1;
         cell_text(ui, f, (enum column)c, room, text);
         unsigned pad = c == COL_TIME && strlen(text) < room ? room - (unsigned)strlen(text) : 0;
-        area_text(line, t->col[c] + pad, 0, room, text, s);
+        struct style own = s;
+        if (c == COL_PATH && !is_selected)
+            own.fg = (uint8_t)fault_color((enum path)f->verdict.path);
+        area_text(line, t->col[c] + pad, 0, room, text, own);
     }
     if (call)
         area_text(line, t->col[COL_ADDRESS], 0, line.cols, fault_call(text, &f->event), s);
@@ -287,6 +290,18 @@ static void draw_list(struct faults_view *v, const struct ui_state *ui, struct a
     do
         draw_entry(ui, &t, area_part(list, 0, row, list.cols, 1), fault_entry(ui, n), n == at);
     while (++row < list.rows && find_older(v, ui, n, &n));
+}
+
+void faults_draw_latest(const struct ui_state *ui, struct area a)
+{
+    struct table t;
+    place_columns(&t, a.cols);
+    for (unsigned i = 0; i < a.rows; i++) {
+        const struct fault_entry *f = ui->entries > i ? fault_entry(ui, ui->entries - 1 - i) : NULL;
+        if (!f)
+            return;
+        draw_entry(ui, &t, area_part(a, 0, i, a.cols, 1), f, false);
+    }
 }
 
 static void draw(void *view, struct ui_state *ui, struct area a)

@@ -32,6 +32,9 @@ void faults_draw_none(const struct ui_state *ui, struct area a);
 
 void faults_draw_top(struct faults_view *v, const struct ui_state *ui, struct area a);
 
+/* The latest faults and calls, as the list has them, without selection. */
+void faults_draw_latest(const struct ui_state *ui, struct area a);
+
 /* The address that the selected row of a top stands for; false if it has none. */
 bool faults_top_address(const struct faults_view *v, uint64_t *address);
 

@@ -6,35 +6,17 @@
 #include "base/text.h"
 #include "ui/fault_text.h"
 #include "ui/faults_parts.h"
+#include "ui/rates.h"
 
 enum { HOWS = 3, WHY_ROWS_MAX = 8 };
 
-/* Per second between the last two samples, of a counter of the kernel. */
-static void counter_rate(const struct ui_state *ui, uint64_t now, uint64_t before, char out[24])
+static unsigned rates_text(const struct ui_state *ui, char *out, size_t cap)
 {
-    snprintf(out, 24, "?");
-    if (!ui->before || now == UINT64_MAX || before == UINT64_MAX || now < before)
-        return;
-    const struct sample_info *a = &ui->before->sample, *b = &ui->now->sample;
-    uint64_t from = a->start_ns + a->span_ns, to = b->start_ns + b->span_ns;
-    if (to > from)
-        snprintf(out, 24, "%.0f/s", (double)(now - before) * 1e9 / (double)(to - from));
-}
-
-static unsigned rate_text(const struct ui_state *ui, char *out, size_t cap)
-{
-    char faults[32] = "?", calls[32] = "?", minor[24] = "?", major[24] = "?";
-    if (ui->rates.known) {
-        snprintf(faults, sizeof faults, "%llu/s", (unsigned long long)ui->rates.faults);
-        snprintf(calls, sizeof calls, "%llu/s", (unsigned long long)ui->rates.calls);
-    }
-    if (ui->before) {
-        const struct counters *now = &ui->now->counters, *before = &ui->before->counters;
-        counter_rate(ui, now->min_flt, before->min_flt, minor);
-        counter_rate(ui, now->maj_flt, before->maj_flt, major);
-    }
+    char faults[RATE_TEXT_MAX], calls[RATE_TEXT_MAX], minor[RATE_TEXT_MAX], major[RATE_TEXT_MAX];
+    const struct event_rates r = rates_last(ui);
     return (unsigned)snprintf(out, cap, "faults %s  calls %s  kernel's count: minor %s  major %s",
-                              faults, calls, minor, major);
+                              rate_text(faults, r.faults), rate_text(calls, r.calls),
+                              rate_text(minor, r.minor), rate_text(major, r.major));
 }
 
 /* Text from column 1 in at most `rows` rows; returns those used. */
@@ -57,7 +39,7 @@ unsigned faults_draw_head(const struct ui_state *ui, struct area a)
     const struct engine_state *engine = ui->engine;
     const struct fault_log *l = ui->faults;
     char text[400];
-    rate_text(ui, text, sizeof text);
+    rates_text(ui, text, sizeof text);
     unsigned col = 1 + area_text(a, 1, 0, a.cols, text, STYLE(COLOR_DEFAULT));
     if (l) {
         snprintf(text, sizeof text, "%llu faults, %llu calls, %llu unsure",

@@ -13,7 +13,7 @@
 
 enum action {
     MAP_LEFT, MAP_RIGHT, MAP_UP, MAP_DOWN, MAP_PGUP, MAP_PGDN, MAP_FIRST, MAP_LAST, MAP_NEXT,
-    MAP_PREV, MAP_IN, MAP_OUT, MAP_ENTER, MAP_FIT, MAP_STRIP, MAP_PANEL
+    MAP_PREV, MAP_IN, MAP_OUT, MAP_ENTER, MAP_FIT, MAP_STRIP, MAP_PANEL, MAP_FAULTS, MAP_HEAT
 };
 
 static const struct binding bindings[] = {
@@ -36,6 +36,9 @@ static const struct binding bindings[] = {
     {{'i'}, "i", "fold or unfold the panel. A cell shows the state that most of its pages have, "
      "pages not present left out; split, chequered, underlined or in lower case it is mixed, "
      "reversed it has just changed", false, MAP_PANEL},
+    {{'H'}, "H", "heat: colour by the faults of the last 10 seconds, or by what pages are. A fault "
+     "just now is a star in the colour of the way that the kernel went", false, MAP_HEAT},
+    {{'F'}, "F", "fold or unfold the latest faults", false, MAP_FAULTS},
     {{0}, NULL, NULL, false, 0},
 };
 
@@ -47,6 +50,7 @@ struct frame {
     unsigned body, body_cols;       /* columns of the picture with its gutter */
     unsigned gutter, strip, panel;  /* columns, 0: not shown */
     unsigned top, detail, legend;   /* lines of their own */
+    unsigned faults;                /* lines below all */
 };
 
 struct map_view {
@@ -59,9 +63,10 @@ struct map_view {
     uint64_t offset;  /* row of the cursor on the screen */
     uint64_t seen;    /* cursor when last drawn */
     unsigned goal;    /* column that vertical moves aim at */
-    bool no_strip, no_panel;
+    bool no_strip, no_panel, no_faults;
     struct frame frame;
     struct map_picture picture;
+    struct map_marks marks;
     struct map_strip strip;
     uint64_t look_start, look_end;
 };
@@ -81,6 +86,7 @@ static void map_destroy(void *view)
         return;
     layout_deinit(&v->layout);
     map_picture_deinit(&v->picture);
+    map_marks_deinit(&v->marks);
     map_strip_deinit(&v->strip);
     free(v);
 }
@@ -89,7 +95,9 @@ static void map_destroy(void *view)
 
 static struct frame plan(const struct map_view *v, const struct ui_state *ui, struct area a)
 {
-    struct frame f = {.body_cols = a.cols, .rows = a.rows};
+    struct frame f = {.body_cols = a.cols};
+    f.faults = v->no_faults ? 0 : map_faults_rows(ui, a.rows);
+    f.rows = a.rows -= f.faults;
     if (!v->no_panel && a.rows >= 12 && a.cols >= BODY_MIN + MAP_PANEL_COLS + 1)
         f.panel = MAP_PANEL_COLS;
     f.body_cols -= f.panel ? f.panel + 1 : 0;
@@ -101,7 +109,7 @@ static struct frame plan(const struct map_view *v, const struct ui_state *ui, st
     f.top = a.rows >= 3;
     f.detail = !f.panel && a.rows >= 4;
     if (ui->now && !f.panel && !f.strip && a.rows >= 14)
-        f.legend = map_legend_lines(ui, area_part(a, 0, 0, a.cols, 0));
+        f.legend = map_legend_lines(ui, v->marks.heat, area_part(a, 0, 0, a.cols, 0));
     if (f.legend > a.rows / 7)
         f.legend = a.rows / 7;
     f.rows -= f.top + f.detail + f.legend;
@@ -239,13 +247,13 @@ static void draw_top(const struct map_view *v, const struct ui_state *ui, struct
 static void draw_strip(struct map_view *v, const struct ui_state *ui, const struct map_window *w,
                        struct area a)
 {
-    unsigned legend = map_legend_rows(ui);
+    unsigned legend = map_legend_rows(ui, v->marks.heat);
     unsigned rows = a.rows > legend + 5 ? a.rows - legend - 2 : a.rows - 1;
     area_text(a, 1, 0, a.cols, "whole space", STYLE(COLOR_TITLE));
     if (map_strip_build(&v->strip, &v->layout, v->built, rows) == 0)
         map_strip_draw(&v->strip, w, ui, area_part(a, 0, 1, a.cols, rows));
     if (rows + 1 < a.rows)
-        map_legend_draw(ui, area_part(a, 1, a.rows - legend, a.cols - 2, legend));
+        map_legend_draw(ui, v->marks.heat, area_part(a, 1, a.rows - legend, a.cols - 2, legend));
 }
 
 static void draw_sides(struct map_view *v, const struct ui_state *ui, const struct map_window *w,
@@ -259,12 +267,12 @@ static void draw_sides(struct map_view *v, const struct ui_state *ui, const stru
     }
     if (!f->panel)
         return;
-    unsigned at = a.cols - f->panel, legend = map_legend_rows(ui);
+    unsigned at = a.cols - f->panel, legend = map_legend_rows(ui, v->marks.heat);
     area_fill(area_part(a, at - 1, 0, 1, a.rows), STYLE(COLOR_DIM), bar);
     struct area panel = area_part(a, at + 1, 0, f->panel - 1, a.rows);
     unsigned used = map_panel_draw(s, ui, panel);
     if (!f->strip && used + legend + 1 <= a.rows)
-        map_legend_draw(ui, area_part(panel, 0, a.rows - legend, panel.cols, legend));
+        map_legend_draw(ui, v->marks.heat, area_part(panel, 0, a.rows - legend, panel.cols, legend));
 }
 
 static void draw_all(struct map_view *v, struct ui_state *ui, struct area a)
@@ -274,12 +282,14 @@ static void draw_all(struct map_view *v, struct ui_state *ui, struct area a)
     struct map_selection s;
     map_select(ui, &v->layout, &s);
     struct area body = area_part(a, f->body, f->top, f->body_cols, f->rows);
-    if (map_picture_draw(&v->picture, &w, ui, body))
+    if (map_marks_update(&v->marks, &w, ui) ||
+        map_picture_draw(&v->picture, &v->marks, &w, ui, body))
         area_text(body, 0, 0, body.cols, "out of memory", STYLE(COLOR_ALERT));
-    draw_sides(v, ui, &w, &s, area_part(a, 0, f->top, a.cols, a.rows - f->top));
+    map_faults_draw(ui, area_part(a, 0, a.rows - f->faults, a.cols, f->faults));
+    draw_sides(v, ui, &w, &s, area_part(a, 0, f->top, a.cols, a.rows - f->faults - f->top));
     unsigned row = f->top + f->rows;
     if (f->legend)
-        map_legend_lines(ui, area_part(a, 0, row, a.cols, f->legend));
+        map_legend_lines(ui, v->marks.heat, area_part(a, 0, row, a.cols, f->legend));
     if (f->detail)
         map_detail_line(&s, ui, area_part(a, f->body, row + f->legend, f->body_cols, 1));
     if (f->top)
@@ -453,6 +463,12 @@ static unsigned map_act(void *view, struct ui_state *ui, int action)
     case MAP_PANEL:
         v->no_panel = !v->no_panel;
         break;
+    case MAP_FAULTS:
+        v->no_faults = !v->no_faults;
+        break;
+    case MAP_HEAT:
+        v->marks.heat = !v->marks.heat;
+        break;
     default:
         move(v, ui, (enum action)action);
     }
@@ -510,7 +526,8 @@ static const char *map_status(void *view, const struct ui_state *ui, char *out, 
     if (!ui->now || !v->layout.count)
         return NULL;
     unsigned most = zoom_max(ui);
-    snprintf(out, cap, "zoom %u/%u", most - v->zoom + 1, most + 1);
+    snprintf(out, cap, "%szoom %u/%u", v->marks.heat ? "heat  " : "", most - v->zoom + 1,
+             most + 1);
     return out;
 }
 

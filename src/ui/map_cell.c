@@ -8,11 +8,13 @@
  * One pixel a cell: the glyph of the state (its letter in ASCII, and without colours where another
  * state has the same glyph); mixed is U+259A in its colour, and without colours or in ASCII the
  * letter in lower case, '~' where that would be ambiguous.
- * A changed pixel shows the letter of its state, reversed, in the flash colour. The cursor is half a
+ * A changed pixel shows the letter of its state, reversed, in the flash colour; one with a fault
+ * just now a star, reversed, in the colour of the fault's path. The cursor is half a
  * cell, or again the letter reversed, in the terminal's own colour, which no state has. */
-#include "ui/map_parts.h"
-
 #include <ctype.h>
+
+#include "ui/fault_text.h"
+#include "ui/map_parts.h"
 
 enum { GLYPH_UPPER = 0x2580, GLYPH_LOWER = 0x2584, GLYPH_MIXED = 0x259a };
 
@@ -173,6 +175,25 @@ struct cell map_cell_single(struct map_pixel p, const struct look *look, bool cu
     if (cursor)
         c = (struct cell){letter_of(p), COLOR_CURSOR, COLOR_DEFAULT, CELL_BOLD | CELL_REVERSE};
     return c;
+}
+
+struct cell map_cell_fault(uint8_t path)
+{
+    return (struct cell){'*', (uint8_t)fault_color((enum path)path), COLOR_DEFAULT,
+                         CELL_BOLD | CELL_REVERSE};
+}
+
+struct cell map_cell_heat(unsigned state, unsigned level, const struct look *look, bool cursor)
+{
+    static const char letters[MAP_HEAT_LEVELS + 1] = ".+x*#";
+    static const uint32_t glyphs[MAP_HEAT_LEVELS + 1] = {0xb7, 0x2591, 0x2592, 0x2593, 0x2588};
+    uint32_t ch = look->ascii ? (uint32_t)(unsigned char)letters[level] : glyphs[level];
+    uint8_t color = level ? (uint8_t)(COLOR_HEAT_FIRST + level - 1) : COLOR_DIM;
+    if (!level && state == MAP_NOTHING)
+        ch = ' ';
+    if (cursor)
+        return (struct cell){ch, COLOR_CURSOR, COLOR_DEFAULT, CELL_BOLD | CELL_REVERSE};
+    return (struct cell){ch, color, COLOR_DEFAULT, 0};
 }
 
 struct cell map_cell_swatch(unsigned state, const struct look *look)

@@ -1,5 +1,6 @@
 /* What is selected, in words: the region and the cell under the cursor, as a panel or as one line,
  * and the legend of the states that occur, with their exact shares. */
+#include "ui/fault_text.h"
 #include "ui/map_parts.h"
 
 #include <inttypes.h>
@@ -170,6 +171,28 @@ static void put_page(struct panel *p, const struct ui_state *ui, uint64_t addres
     put_attrs(p, &page);
 }
 
+/* When the last fault in the cell was, how, and by what. */
+static void put_last_fault(struct panel *p, const struct map_selection *s,
+                           const struct ui_state *ui)
+{
+    static const char *const accesses[] = {
+        [ACCESS_UNKNOWN] = "access", [ACCESS_READ] = "read", [ACCESS_WRITE] = "write",
+        [ACCESS_EXEC] = "instruction fetch"};
+    const struct fault_entry *f = map_last_fault(ui, s->start, s->end);
+    char text[FAULT_NAME_MAX];
+    if (!f)
+        return;
+    uint8_t access = f->event.fault.access;
+    uint64_t ago = ui->now_ns > f->event.t_ns ? ui->now_ns - f->event.t_ns : 0;
+    put(p, STYLE(COLOR_DEFAULT), "last fault %.1f s ago, %s", (double)ago / 1e9,
+        accesses[access <= ACCESS_EXEC ? access : ACCESS_UNKNOWN]);
+    fault_path(text, sizeof text, (enum path)f->verdict.path, (enum path_how)f->verdict.how,
+               f->verdict.sure);
+    put(p, STYLE((uint8_t)fault_color((enum path)f->verdict.path)), "%s", text);
+    fault_where(text, ui, f->event.pid, f->program, f->event.fault.ip, UINT32_MAX);
+    put(p, STYLE(COLOR_DEFAULT), "%s", text);
+}
+
 static void put_cell(struct panel *p, const struct map_selection *s, const struct ui_state *ui)
 {
     uint8_t order[PAGE_STATE_N];
@@ -185,6 +208,7 @@ static void put_cell(struct panel *p, const struct map_selection *s, const struc
             page_state_info(map_pixel_of(&s->tally).state)->sentence);
     if (n && s->layout->shape.zoom == 0)
         put_page(p, ui, s->start);
+    put_last_fault(p, s, ui);
 }
 
 unsigned map_panel_draw(const struct map_selection *s, const struct ui_state *ui, struct area a)
@@ -220,15 +244,61 @@ static unsigned legend_states(const struct ui_state *ui, struct tally *t,
     return map_states(t, order);
 }
 
-unsigned map_legend_rows(const struct ui_state *ui)
+static bool follows_faults(const struct ui_state *ui)
 {
-    uint8_t order[PAGE_STATE_N];
-    struct tally t;
-    return legend_states(ui, &t, order) + 3;
+    return ui->engine && ui->engine->name[0];
 }
 
-unsigned map_legend_draw(const struct ui_state *ui, struct area a)
+unsigned map_legend_rows(const struct ui_state *ui, bool heat)
 {
+    if (heat)
+        return MAP_HEAT_LEVELS + 2;
+    uint8_t order[PAGE_STATE_N];
+    struct tally t;
+    return legend_states(ui, &t, order) + 3 + follows_faults(ui);
+}
+
+static void heat_text(char out[32], unsigned level)
+{
+    unsigned least = map_heat_least(level), most = map_heat_least(level + 1) - 1;
+    if (!level)
+        snprintf(out, 32, "no fault");
+    else if (level == MAP_HEAT_LEVELS)
+        snprintf(out, 32, "%u faults and more", least);
+    else
+        snprintf(out, 32, "%u to %u faults", least, most);
+}
+
+static unsigned heat_legend(const struct ui_state *ui, struct area a)
+{
+    char text[32];
+    area_printf(a, 0, 0, STYLE(COLOR_TITLE), "in the last %d s", MAP_HEAT_S);
+    for (unsigned i = 0; i <= MAP_HEAT_LEVELS; i++) {
+        unsigned level = MAP_HEAT_LEVELS - i;
+        struct cell c = map_cell_heat(PAGE_ABSENT, level, &ui->look, false);
+        heat_text(text, level);
+        area_put(a, 0, i + 1, c.ch, (struct style){c.fg, c.bg, c.attr});
+        area_text(a, 2, i + 1, a.cols, text, STYLE(COLOR_DEFAULT));
+    }
+    return a.rows < MAP_HEAT_LEVELS + 2 ? a.rows : MAP_HEAT_LEVELS + 2;
+}
+
+/* All of it in one line. */
+static unsigned heat_line(const struct ui_state *ui, struct area a)
+{
+    unsigned col = area_printf(a, 0, 0, STYLE(COLOR_DIM), "faults in the last %d s:", MAP_HEAT_S);
+    for (unsigned level = 1; level <= MAP_HEAT_LEVELS; level++) {
+        struct cell c = map_cell_heat(PAGE_ABSENT, level, &ui->look, false);
+        area_put(a, col + 2, 0, c.ch, (struct style){c.fg, c.bg, c.attr});
+        col += 4 + area_printf(a, col + 4, 0, STYLE(COLOR_DIM), "%u+", map_heat_least(level));
+    }
+    return 1;
+}
+
+unsigned map_legend_draw(const struct ui_state *ui, bool heat, struct area a)
+{
+    if (heat)
+        return heat_legend(ui, a);
     uint8_t order[PAGE_STATE_N];
     struct tally t;
     unsigned n = legend_states(ui, &t, order), row = 0;
@@ -246,11 +316,18 @@ unsigned map_legend_draw(const struct ui_state *ui, struct area a)
     area_text(a, 2, row++, a.cols, "mixed, mostly this", STYLE(COLOR_DEFAULT));
     area_put(a, 0, row, f.ch, (struct style){f.fg, f.bg, f.attr});
     area_text(a, 2, row++, a.cols, "changed just now", STYLE(COLOR_DEFAULT));
+    if (follows_faults(ui)) {
+        struct cell fault = map_cell_fault(PATH_ANONYMOUS);
+        area_put(a, 0, row, fault.ch, (struct style){fault.fg, fault.bg, fault.attr});
+        area_text(a, 2, row++, a.cols, "fault just now", STYLE(COLOR_DEFAULT));
+    }
     return row < a.rows ? row : a.rows;
 }
 
-unsigned map_legend_lines(const struct ui_state *ui, struct area a)
+unsigned map_legend_lines(const struct ui_state *ui, bool heat, struct area a)
 {
+    if (heat)
+        return heat_line(ui, a);
     uint8_t order[PAGE_STATE_N];
     struct tally t;
     unsigned n = legend_states(ui, &t, order), col = 0, row = 0;

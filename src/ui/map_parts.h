@@ -24,6 +24,9 @@ struct map_pixel map_pixel_of(const struct tally *t);
  * the first pixel, 2 on the second. */
 struct cell map_cell_pair(struct map_pixel upper, struct map_pixel lower, unsigned cursor);
 struct cell map_cell_single(struct map_pixel p, const struct look *look, bool cursor);
+/* A cell with a fault just now, and the heat of a cell with pages (or none: MAP_NOTHING). */
+struct cell map_cell_fault(uint8_t path);
+struct cell map_cell_heat(unsigned state, unsigned level, const struct look *look, bool cursor);
 /* The swatch of a state in legends and lists. */
 struct cell map_cell_swatch(unsigned state, const struct look *look);
 
@@ -56,6 +59,8 @@ uint32_t map_char(const struct look *look, uint32_t ch, char ascii);
 
 /* --- map_picture.c: the pixels of the window --- */
 
+struct map_marks;
+
 /* The pixels on the screen, kept while nothing that they depend on changes. Zeroed is empty. */
 struct map_picture {
     struct map_pixel *v; /* owned: rows of layout.shape.width pixels */
@@ -82,8 +87,40 @@ void map_tally(const struct moment *m, const struct layout *l, const struct layo
                uint64_t pixel, struct tally *out);
 
 /* Draws the window into a. 0 or -ENOMEM, and then the pixels are missing. */
-int map_picture_draw(struct map_picture *p, const struct map_window *w, const struct ui_state *ui,
-                     struct area a);
+int map_picture_draw(struct map_picture *p, const struct map_marks *marks,
+                     const struct map_window *w, const struct ui_state *ui, struct area a);
+
+/* --- map_marks.c: faults on the picture --- */
+
+enum { MAP_HEAT_S = 10, MAP_HEAT_LEVELS = 4 };
+
+/* The faults of each pixel of the window. Zeroed is empty. */
+struct map_marks {
+    bool heat;        /* counts are wanted: the faults of the last MAP_HEAT_S seconds */
+    uint8_t *flash;   /* owned: for each pixel 0, or the path + 1 of a fault just now */
+    uint32_t *count;  /* owned: for each pixel its faults */
+    size_t flash_cap, count_cap;
+    uint64_t built, top, rows; /* the window of the counts */
+    uint64_t first, next;      /* counted are these marks of the log */
+};
+void map_marks_deinit(struct map_marks *k);
+
+/* Brings both up to date. 0 or -ENOMEM, and then there are none. */
+int map_marks_update(struct map_marks *k, const struct map_window *w, const struct ui_state *ui);
+
+/* The least faults of a level of heat, 1 to MAP_HEAT_LEVELS; the level of a pixel with n faults, 0
+ * for none. */
+uint32_t map_heat_least(unsigned level);
+unsigned map_heat_level(uint64_t n);
+
+/* --- map_faults.c: below the picture --- */
+
+/* Rows for the latest faults below a picture of `rows`, 0 while none are followed. */
+unsigned map_faults_rows(const struct ui_state *ui, unsigned rows);
+/* The rates, and the latest faults. */
+void map_faults_draw(const struct ui_state *ui, struct area a);
+/* The last fault of the target in [start, end), or NULL. */
+const struct fault_entry *map_last_fault(const struct ui_state *ui, uint64_t start, uint64_t end);
 
 /* --- map_change.c: what changed --- */
 
@@ -135,13 +172,14 @@ struct map_selection {
 };
 void map_select(const struct ui_state *ui, const struct layout *l, struct map_selection *out);
 
-/* Draw; the panel and the legend return the rows used. map_legend_lines packs the legend into lines
- * and returns how many it needs, also where the area has fewer. */
+/* Draw; the legend is of states, or of heat. The panel and the legend return the rows used.
+ * map_legend_lines packs the legend into lines and returns how many it needs, also where the area
+ * has fewer. */
 unsigned map_panel_draw(const struct map_selection *s, const struct ui_state *ui, struct area a);
-unsigned map_legend_draw(const struct ui_state *ui, struct area a);
-unsigned map_legend_lines(const struct ui_state *ui, struct area a);
+unsigned map_legend_draw(const struct ui_state *ui, bool heat, struct area a);
+unsigned map_legend_lines(const struct ui_state *ui, bool heat, struct area a);
 void map_detail_line(const struct map_selection *s, const struct ui_state *ui, struct area a);
 /* Rows that the legend needs. */
-unsigned map_legend_rows(const struct ui_state *ui);
+unsigned map_legend_rows(const struct ui_state *ui, bool heat);
 
 #endif

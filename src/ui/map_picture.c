@@ -238,6 +238,7 @@ static int update(struct map_picture *p, const struct map_window *w, const struc
 /* A row while it is drawn. */
 struct line {
     const struct map_picture *p;
+    const struct map_marks *marks;
     const struct map_window *w;
     const struct ui_state *ui;
     const struct layout_item *item;
@@ -301,16 +302,31 @@ static void draw_header(const struct line *n)
         draw_label(n, n->pixels.cols - right - 2, right);
 }
 
+/* The cell of a pixel or, in half cells, of the two from `at` and `below` on. */
+static struct cell cell_of(const struct line *n, size_t at, size_t below, unsigned cursor)
+{
+    const struct map_pixel *v = n->p->v;
+    const struct map_marks *k = n->marks;
+    if (k->heat && k->count) {
+        uint64_t faults = (uint64_t)k->count[at] + (below != at ? k->count[below] : 0);
+        unsigned state = v[at].state == MAP_NOTHING ? v[below].state : v[at].state;
+        return map_cell_heat(state, map_heat_level(faults), &n->ui->look, cursor);
+    }
+    uint8_t flash = k->flash ? (k->flash[at] ? k->flash[at] : k->flash[below]) : 0;
+    if (flash && !cursor)
+        return map_cell_fault((uint8_t)(flash - 1));
+    return below != at ? map_cell_pair(v[at], v[below], cursor)
+                       : map_cell_single(v[at], &n->ui->look, cursor);
+}
+
 static void draw_pixels(const struct line *n)
 {
     const struct layout *l = n->w->layout;
-    const struct map_pixel *upper = n->p->v + (n->row - n->w->top) * l->shape.stack * n->p->width;
-    const struct map_pixel *lower = upper + n->p->width;
+    size_t upper = (n->row - n->w->top) * l->shape.stack * n->p->width;
+    size_t lower = l->shape.stack == 2 ? upper + n->p->width : upper;
     for (unsigned c = 0; c < n->p->width; c++) {
         unsigned cursor = n->cursor && n->cursor->col == c ? n->cursor->half + 1 : 0;
-        struct cell cell = l->shape.stack == 2
-                               ? map_cell_pair(upper[c], lower[c], cursor)
-                               : map_cell_single(upper[c], &n->ui->look, cursor);
+        struct cell cell = cell_of(n, upper + c, lower + c, cursor);
         area_put(n->pixels, c, 0, cell.ch, (struct style){cell.fg, cell.bg, cell.attr});
     }
 }
@@ -356,8 +372,8 @@ static void draw_line(const struct line *n, size_t item)
         draw_label(n, n->pixels.cols - layout_item_last_cols(l, n->item) - 1, 0);
 }
 
-int map_picture_draw(struct map_picture *p, const struct map_window *w, const struct ui_state *ui,
-                     struct area a)
+int map_picture_draw(struct map_picture *p, const struct map_marks *marks,
+                     const struct map_window *w, const struct ui_state *ui, struct area a)
 {
     const struct layout *l = w->layout;
     struct layout_place cursor;
@@ -369,7 +385,7 @@ int map_picture_draw(struct map_picture *p, const struct map_window *w, const st
         uint64_t row = w->top + r;
         while (i + 1 < l->count && l->v[i + 1].row <= row)
             i++;
-        struct line n = {.p = p, .w = w, .ui = ui, .item = &l->v[i], .row = row,
+        struct line n = {.p = p, .marks = marks, .w = w, .ui = ui, .item = &l->v[i], .row = row,
                          .cursor = cursor.row == row ? &cursor : NULL,
                          .gutter = area_part(a, 0, r, w->gutter, 1),
                          .pixels = area_part(a, w->gutter, r, a.cols - w->gutter, 1)};

@@ -29,6 +29,10 @@ static const struct look_of looks[COLOR_N] = {
     [COLOR_ALERT] = {160, 1, CELL_BOLD, CELL_REVERSE},
     [COLOR_CURSOR] = {THEME_OWN, THEME_OWN, CELL_REVERSE, 0},
     [COLOR_FLASH] = {136, 3, CELL_BOLD, CELL_UNDERLINE},
+    [COLOR_HEAT_FIRST] = {103, THEME_OWN, 0, 0},
+    [COLOR_HEAT_FIRST + 1] = {136, 3, 0, 0},
+    [COLOR_HEAT_FIRST + 2] = {166, 5, 0, 0},
+    [COLOR_HEAT_FIRST + 3] = {160, 1, 0, 0},
 };
 
 static const struct look_of *look_of(uint8_t color)

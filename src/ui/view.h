@@ -30,10 +30,17 @@ struct look {
     bool ascii;      /* no characters beyond ASCII */
 };
 
-/* Events a second, between the last two samples. */
+/* Per second, between two samples; UINT64_MAX where not known. */
 struct event_rates {
-    uint64_t faults, calls;
-    bool known;
+    uint64_t faults, calls; /* as the engine saw them */
+    uint64_t minor, major;  /* as the kernel counted them */
+};
+
+/* The last rates, one a sample. */
+enum { RATES_KEEP = 256 };
+struct rate_history {
+    struct event_rates v[RATES_KEEP]; /* rate n is at v[n % RATES_KEEP] */
+    uint64_t count;                   /* ever added */
 };
 
 /* An instruction that the source was asked for. */
@@ -41,6 +48,9 @@ struct asked_site {
     uint64_t program, ip;
 };
 enum { ASKED_SITES_MAX = 1024 };
+
+/* How long something new stands out. */
+enum { UI_FLASH_NS = 700 * 1000 * 1000 };
 
 /* What every view sees and shares. */
 struct ui_state {
@@ -53,10 +63,11 @@ struct ui_state {
     const char *gone;            /* the target ended: a sentence; or NULL */
     const struct fault_log *faults;    /* NULL before the first target */
     const struct engine_state *engine; /* that follows them; name "" while there is none */
-    uint64_t entries;            /* of the log, those shown: while frozen no more than then */
+    uint64_t entries, marks;     /* of the log, those shown: while frozen no more than then */
     uint64_t first_event_ns;     /* times are shown from here */
     uint64_t fault;              /* selected entry of the log by its number, plus 1; 0: newest */
-    struct event_rates rates;
+    struct rate_history rates;
+    uint64_t now_ns;             /* CLOCK_MONOTONIC; without a terminal the time of the last event */
     uint64_t cursor;             /* selected address, shared by all views */
     bool frozen;
     bool flash;                  /* what differs between before and now shall stand out */

@@ -252,8 +252,8 @@ static void test_an_old_sample_and_a_new_program(void **state)
     struct event fault = {.t_ns = 110, .pid = PID, .tid = PID, .type = EVENT_FAULT};
     fault.fault.address = 0x1000;
     fault.fault.access = ACCESS_WRITE;
-    model_on_event(m, keep_entry, &seen);
     model_fold(m, target(1, 4));
+    model_on_event(m, keep_entry, NULL, &seen);
     model_fold(m, regions(0));
     model_fold(m, sample(1));
     model_fold(m, one_event(&exec));
@@ -274,8 +274,8 @@ static void test_an_engine_after_a_sample(void **state)
     struct fault_entry seen = {0};
     struct event fault = {.t_ns = 110, .pid = PID, .tid = PID, .type = EVENT_FAULT};
     fault.fault.address = 0x1000;
-    model_on_event(m, keep_entry, &seen);
     model_fold(m, target(1, 4));
+    model_on_event(m, keep_entry, NULL, &seen);
     model_fold(m, regions(0));
     model_fold(m, sample(1));
     model_fold(m, engine(90));

@@ -82,9 +82,23 @@ static void test_4_21_private_file(void **state)
     WRITE(base + 7 * PAGE, PATH_COW_FAULT);
     READ(base + 8 * PAGE, PATH_READ_FAULT);
     FAULT(ME, base + 9 * PAGE, ACCESS_UNKNOWN, NOT_KNOWN, PATH_READ_FAULT, 0, false);
-    assert_int_equal(spaces_file_size(s, &file, 12 * PAGE + 1), 0);
+}
+
+/* A size tells of the faults before it, if it was the same before. */
+static void test_35_beyond_the_end(void **state)
+{
+    (void)state;
+    struct region file = {.start = base, .end = base + 64 * PAGE, .inode = 7, .dev_major = 8,
+                          .perms = REGION_R | REGION_W, .kind = REGION_FILE, .name = "/f"};
+    sample(ME, &file, 1, NULL, 0);
+    assert_int_equal(spaces_file_size(s, &file, 12 * PAGE + 1, now_ns + 100), 0);
     READ(base + 12 * PAGE, PATH_READ_FAULT);
     READ(base + 13 * PAGE, PATH_SIGBUS);
+    now_ns += 100;
+    FAULT(ME, base + 13 * PAGE, ACCESS_READ, KNOWN_NO, PATH_SIGBUS, 0, false);
+    assert_int_equal(spaces_file_size(s, &file, 14 * PAGE, now_ns + 100), 0);
+    FAULT(ME, base + 13 * PAGE, ACCESS_READ, KNOWN_NO, PATH_READ_FAULT, 0, false);
+    READ(base + 14 * PAGE, PATH_SIGBUS);
 }
 
 static void test_mapped_descriptor_is_unsure(void **state)
@@ -384,6 +398,7 @@ int main(void)
         TEST(test_mprotect_and_back),
         TEST(test_20_shared_anonymous),
         TEST(test_4_21_private_file),
+        TEST(test_35_beyond_the_end),
         TEST(test_mapped_descriptor_is_unsure),
         TEST(test_22_hugetlb),
         TEST(test_36_37_populate),

@@ -141,7 +141,7 @@ static void test_too_many_events_during_a_sample(void **state)
     assert_int_equal(state_of(ME, base + 2 * PAGE), PAGE_UNKNOWN);
 }
 
-/* Mappings of a program that has begun serve at once, but may not be all. */
+/* Mappings of a program that has begun serve at once, and are all once events reach the reading. */
 static void test_program_begun(void **state)
 {
     (void)state;
@@ -149,10 +149,12 @@ static void test_program_begun(void **state)
     struct region_table *t = region_table_create();
     t->v = malloc(sizeof *t->v);
     t->v[t->count++] = anon16;
-    assert_int_equal(spaces_begun(s, ME, t), 0);
+    assert_int_equal(spaces_begun(s, ME, t, now_ns + 10), 0);
     region_table_unref(t);
     WRITE(base, PATH_ANONYMOUS);
-    FAULT(ME, base - PAGE, ACCESS_WRITE, KNOWN_NO, PATH_UNKNOWN, 0, false);
+    FAULT(ME, base + huge, ACCESS_WRITE, KNOWN_NO, PATH_UNKNOWN, 0, false);
+    now_ns += 10;
+    WRITE(base + huge, PATH_BAD_AREA);
 }
 
 int main(void)

@@ -298,6 +298,12 @@ static void test_rates(void **state)
     (void)state;
     check(ten, "4", "faults ?  calls ?", NULL);
     check(ten, "4<Wait>", "faults 16/s  calls 4/s  kernel's count: minor 50/s  major ?", NULL);
+    check(ten, "", " faults \u2500 minor ?", "minor 50/s");
+    check(ten, "<Wait>", " faults \u2500 minor 50/s", NULL);
+    check(ten, "<Wait><Wait><Wait><Wait><Wait><Wait><Wait>", "calls 2/s \u2588\u2585\u2585\u2585", NULL);
+    check(ten, "", "0.000009 4712    mlock2", NULL);
+    check(ten, "F", " faults: bpf", " faults \u2500");
+    check((struct feed){0}, "", "faults: none", "minor");
 }
 
 static void test_honesty(void **state)
