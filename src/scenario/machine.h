@@ -1,6 +1,5 @@
 /* What a scenario needs of the machine: settings are changed only here, under the machine-wide lock
- * file, and put back by a keeper: a small process of its own that learns each change before it is
- * made, waits for our end (whatever it is), and then undoes all, last first. */
+ * file, and put back by a keeper (keeper.h), which learns each change before it is made. */
 #ifndef VMSCOPE_SCENARIO_MACHINE_H
 #define VMSCOPE_SCENARIO_MACHINE_H
 
@@ -31,8 +30,5 @@ int machine_directory(struct machine *m, enum machine_directory kind, const char
 /* To be called before a file is made in it; with append_only before that flag is set. */
 int machine_will_create(struct machine *m, const char *path, struct err *e);
 int machine_will_append_only(struct machine *m, const char *path, struct err *e);
-
-/* What main does second: when this process was executed as a keeper it never returns. */
-void keeper_main_if_asked(int argc, char **argv);
 
 #endif

@@ -60,8 +60,9 @@ struct run_options {
  * (skip); other negative errno with *e set. */
 int run_begin(const struct script *s, const struct run_options *o, const struct observer *w,
               struct run **out, struct err *e);
-/* Ends all stages and puts everything back. NULL is fine. */
-void run_end(struct run *r);
+/* Ends all stages and puts everything back. NULL is fine. 0, or a negative errno with *e set:
+ * something could not be put back. */
+int run_end(struct run *r, struct err *e);
 
 /* Index of the statement that comes next; script->count at the end. */
 size_t run_next(const struct run *r);

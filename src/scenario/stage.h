@@ -29,7 +29,8 @@ enum stage_what {
     STAGE_BRK,   /* moves the break by (int64_t) args[0]; value: the new one */
     STAGE_MALLOC,
     STAGE_FREE,       /* glibc's: value: the pointer; args[0] */
-    STAGE_GROW_STACK, /* touches args[0] more bytes of stack, page by page; value: how many pages */
+    STAGE_GROW_STACK, /* writes to args[0] bytes of stack, page by page, from where it was never touched
+                         when the stage began; value: how many pages */
     STAGE_TAKE,       /* takes the descriptor that comes with the message; value: its number */
     STAGE_VM_READ,
     STAGE_VM_WRITE, /* process_vm_readv and writev: pid args[0], bytes at args[1]

@@ -106,13 +106,12 @@ STAGE_CODE static void touch_write(struct self *s)
     }
 }
 
+/* As the frames of a function that needs so much would; like them it is given back. */
 STAGE_CODE static void grow_stack(struct self *s)
 {
     uint64_t pages = (s->request.args[0] + PAGE - 1) / PAGE;
-    for (; s->done < pages; s->done++) {
-        *(volatile char *)(uintptr_t)(s->stack_low - PAGE) = 1;
-        s->stack_low -= PAGE;
-    }
+    for (; s->done < pages; s->done++)
+        *(volatile char *)(uintptr_t)(s->stack_low - (s->done + 1) * PAGE) = 1;
 }
 
 /* The result of a system call. */

@@ -281,7 +281,8 @@ static void heap_and_stack(void **state)
     r = RUN(s, STAGE_GROW_STACK, 200 * PAGE);
     assert_int_equal(r.value, 200);
     assert_int_equal(r.minor, 200);
-    assert_int_equal(RUN(s, STAGE_GROW_STACK, PAGE).minor, 1);
+    assert_int_equal(RUN(s, STAGE_GROW_STACK, 200 * PAGE).minor, 0);
+    assert_int_equal(RUN(s, STAGE_GROW_STACK, 201 * PAGE).minor, 1);
     r = RUN(s, STAGE_GROW_STACK, UINT64_C(1) << 30);
     assert_int_equal(r.signal, SIGSEGV);
     assert_int_equal(r.code, SEGV_MAPERR);
