@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/io.h"
 #include "probe/engine.h"
+#include "probe/uffd.h"
 #include "sampler/sampler.h"
 
 struct observe {
@@ -86,6 +87,8 @@ static int begin_from(struct observe *o, pid_t pid, const struct moment *m)
     int rc = spaces_sampled(model_spaces(o->model), pid, &found);
     if (!rc)
         rc = tell_stack_limit(o, pid);
+    if (!rc)
+        rc = spaces_uffd_waits(model_spaces(o->model), pid, uffd_asks_handlers(pid, m->regions));
     return rc ? rc : tell_sizes(o, pid, m->regions);
 }
 
