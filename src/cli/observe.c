@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/io.h"
@@ -245,6 +246,8 @@ static int observe_follow(void *ctx, pid_t pid, struct err *e)
         if (!o->name || !strcmp(o->name, rungs[i]))
             rc = engine_open(rungs[i], &options, &o->ops, &o->engine, o->why, sizeof o->why, NULL);
     o->observer.faults = rc ? NULL : observe_faults;
+    if (!rc && o->ops == &engine_perf && geteuid())
+        o->observer.blind = "faults in kernel mode";
     if (rc)
         return 0;
     model_on_event(o->model, NULL, keep_fault, o);

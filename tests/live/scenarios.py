@@ -149,7 +149,7 @@ MISTAKES = [  # script, line, column, what the message says
     ("map a 4Q rw private anon\n", 1, 7, "size"),
     ("map a 4K rq private anon\n", 1, 10, "protection"),
     ("read a\n", 1, 6, "a"),
-    ("map a 16K rw private anon\nread a[4]\n", 2, 7, "4 pages"),
+    ("map a 16K rw private anon\nread a[4]\n", 2, 6, "4 pages"),
     ("map a 16K rw private anon\nexpect a presnt 3\n", 2, 10, "presnt"),
     ("title \"no end\n", 1, 7, ""),
     ("map a 16K rw private anon\nexpect errno EFOO\n", 2, 14, "EFOO"),
