@@ -32,7 +32,7 @@ static const uint32_t any_fault =
 static const char *const agreement_names[AGREEMENT_N] = {
     [AGREEMENT_UNASKED] = "", [AGREEMENT_PENDING] = "pending", [AGREEMENT_NONE] = "none",
     [AGREEMENT_LOST] = "lost", [AGREEMENT_UNPREDICTED] = "unpredicted", [AGREES] = "agrees",
-    [DISAGREES] = "disagrees",
+    [DISAGREES] = "disagrees", [AGREEMENT_CORRECTED] = "corrected",
 };
 
 const char *agreement_name(enum agreement agreement)
@@ -274,14 +274,15 @@ enum agreement observation_compare(const struct observation *o, const struct eve
         return AGREEMENT_NONE;
     if (v->path == PATH_UNKNOWN)
         return AGREEMENT_UNPREDICTED;
+    enum agreement otherwise = v->sure ? DISAGREES : AGREEMENT_CORRECTED;
     for (unsigned i = 0; i < o->count; i++) {
         if (!(o->seen[i] & (BIT(v->path) | before | on_the_way(v))))
-            return DISAGREES;
+            return otherwise;
         all |= o->seen[i];
     }
     if (v->path == PATH_WP && v->how && o->how && v->how != o->how)
-        return DISAGREES;
+        return otherwise;
     if (all & BIT(v->path))
         return AGREES;
-    return ends_unseen(fault, v) || !(all & ~before) ? AGREEMENT_NONE : DISAGREES;
+    return ends_unseen(fault, v) || !(all & ~before) ? AGREEMENT_NONE : otherwise;
 }

@@ -19,8 +19,9 @@ enum agreement {
     AGREEMENT_NONE,    /* the kernel showed nothing, or nothing that tells */
     AGREEMENT_LOST,    /* samples were lost that may have belonged to it: nothing is known */
     AGREEMENT_UNPREDICTED, /* something was seen, but nothing predicted (path unknown) */
+    AGREEMENT_CORRECTED, /* another path was seen, and the prediction had not been sure */
     AGREES,
-    DISAGREES,
+    DISAGREES,           /* another path was seen, though the prediction was sure */
     AGREEMENT_N
 };
 const char *agreement_name(enum agreement agreement); /* "agrees", ...; "" if unasked */
@@ -57,7 +58,7 @@ void chain_read(const char *text, struct chain_says *out);
 void observation_add(struct observation *o, const struct event *fault, enum sample_kind kind,
                      const struct chain_says *says, uint32_t stack);
 
-/* Whether what was seen is what was predicted: NONE, UNPREDICTED, AGREES or DISAGREES. */
+/* Whether what was seen is what was predicted: NONE, UNPREDICTED, CORRECTED, AGREES, DISAGREES. */
 enum agreement observation_compare(const struct observation *o, const struct event *fault,
                                    const struct path_verdict *v);
 

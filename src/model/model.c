@@ -64,8 +64,12 @@ static int ready_log(struct model *m)
 {
     if (m->log.ring)
         return 0;
+    const struct fault_log before = m->log;
     int rc = fault_log_init(&m->log);
     m->log.evidence = m->engine.evidence;
+    m->log.on_added = before.on_added;
+    m->log.on_settled = before.on_settled;
+    m->log.ctx = before.ctx;
     return rc;
 }
 

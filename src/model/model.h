@@ -57,8 +57,7 @@ const struct engine_state *model_engine(const struct model *m);
 /* From now on `added` is called for every fault and every call while it is folded, as entry number
  * log->entries - 1 (the log keeps only the last ones), and `settled` later for the same, in order,
  * as number log->settled - 1: where evidence is taken, when none can come for it any more, because
- * the thread has gone on, or half a second has passed. Either may be NULL. To be set after the first
- * target. */
+ * the thread has gone on, or half a second has passed. Either may be NULL. */
 void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled, void *ctx);
 
 /* The last picture of the family, or NULL; borrowed until the next fold: family_ref to keep. */

@@ -40,6 +40,8 @@ void spaces_destroy(struct spaces *s)
             space_release(sp);
             free(sp);
         }
+    for (unsigned i = 0; i < SPACES_ENDED; i++)
+        pagetree_unref(s->ended[i].tree);
     spaces_forget_names(s);
     free(s->runs.v);
     free(s->files);
@@ -116,7 +118,7 @@ struct space *spaces_get(struct spaces *s, pid_t pid)
     return sp;
 }
 
-static void space_end(struct spaces *s, pid_t pid)
+static void space_end(struct spaces *s, pid_t pid, uint64_t t_ns)
 {
     struct space **link = &s->bucket[(unsigned)pid % SPACE_BUCKETS];
     while (*link && (*link)->pid != pid)
@@ -124,6 +126,9 @@ static void space_end(struct spaces *s, pid_t pid)
     struct space *sp = *link;
     if (!sp)
         return;
+    struct ended *ended = &s->ended[s->next_ended++ % SPACES_ENDED];
+    pagetree_unref(ended->tree);
+    *ended = (struct ended){pagetree_ref(sp->tree), t_ns};
     *link = sp->next;
     space_release(sp);
     free(sp);
@@ -297,7 +302,7 @@ bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *ou
 {
     if (e->type == EVENT_EXIT) {
         if (e->tid == e->pid)
-            space_end(s, e->pid);
+            space_end(s, e->pid, e->t_ns);
         return false;
     }
     struct space *sp = spaces_get(s, e->pid);

@@ -15,7 +15,7 @@
 #include "model/spaces.h"
 #include "model/spaces_vmas.h"
 
-enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256 };
+enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256, SPACES_ENDED = 16 };
 
 /* An event kept for a sample to come; with the number of the last fork, its own if it is one. */
 struct kept {
@@ -65,6 +65,12 @@ struct space {
     pid_t last_child;
 };
 
+/* The pages of a process that has ended lately: its end is told before it gives them up. */
+struct ended {
+    struct pagetree *tree; /* or NULL */
+    uint64_t t_ns;
+};
+
 /* The size of a file, as far as somebody looked: the last time, and before. */
 struct file_size {
     uint32_t major, minor;
@@ -82,6 +88,8 @@ struct spaces {
     bool exact;              /* samples are (spaces_set_exact) */
     struct space *bucket[SPACE_BUCKETS];
     uint32_t forks;
+    struct ended ended[SPACES_ENDED]; /* the last ones, in no order */
+    unsigned next_ended;
     pid_t target;            /* its events are kept for samples */
     uint64_t now_ns;         /* of the last event */
     uint64_t programs;       /* so far */

@@ -61,7 +61,7 @@ static void seen_text(const struct fault_entry *e, char *out, size_t cap)
         snprintf(out + len, cap - len, " %s", observed_how(e));
 }
 
-/* "agrees", "NOT: do_cow_fault", "- ": nothing was to be seen. */
+/* "agrees", "NOT: do_cow_fault", "-": nothing was to be seen. */
 static void evidence_text(const struct fault_entry *e, char *out, size_t cap)
 {
     char seen[128];
@@ -71,6 +71,7 @@ static void evidence_text(const struct fault_entry *e, char *out, size_t cap)
         snprintf(out, cap, "agrees");
         break;
     case DISAGREES:
+    case AGREEMENT_CORRECTED:
         snprintf(out, cap, "NOT: %s", seen);
         break;
     case AGREEMENT_UNPREDICTED:
@@ -270,7 +271,7 @@ static void jsonl_evidence(struct json *j, const struct fault_log *l,
         json_open_object(j);
         json_put_u64(json_key(j, "agrees"), l->agreed[AGREES]);
         json_put_u64(json_key(j, "disagrees"), l->agreed[DISAGREES]);
-        json_put_u64(json_key(j, "disagrees_unsure"), l->unsure_disagreed);
+        json_put_u64(json_key(j, "corrected"), l->agreed[AGREEMENT_CORRECTED]);
         json_put_u64(json_key(j, "none"), l->agreed[AGREEMENT_NONE]);
         json_put_u64(json_key(j, "unpredicted"), l->agreed[AGREEMENT_UNPREDICTED]);
         json_put_u64(json_key(j, "faults_lost"), l->agreed[AGREEMENT_LOST]);
@@ -322,11 +323,10 @@ static void table_evidence(const struct fault_log *l, const struct engine_state 
     if (l->agreed[AGREEMENT_LOST] || engine->samples_lost)
         buf_printf(out, "%10" PRIu64 "  that may have lost some: %" PRIu64 " call chains were lost\n",
                    l->agreed[AGREEMENT_LOST], engine->samples_lost);
-    buf_printf(out, "%10" PRIu64 "  disagreements", l->agreed[DISAGREES]);
-    if (l->unsure_disagreed)
-        buf_printf(out, ", %" PRIu64 " of them of predictions that were not sure",
-                   l->unsure_disagreed);
-    buf_putc(out, '\n');
+    if (l->agreed[AGREEMENT_CORRECTED])
+        buf_printf(out, "%10" PRIu64 "  corrected: another path than predicted without certainty\n",
+                   l->agreed[AGREEMENT_CORRECTED]);
+    buf_printf(out, "%10" PRIu64 "  disagreements\n", l->agreed[DISAGREES]);
 }
 
 void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -50,6 +51,25 @@ static int need_pfn(struct err *e)
     if (entry & PM_PRESENT && entry & PM_PFN_MASK)
         return 0;
     return err_set(e, -ENOTSUP, "needs frame numbers, which this user cannot see: use sudo");
+}
+
+/* Whether a 32-bit system call answers, in a child: without them it is ended by a signal. */
+static int need_compat(struct err *e)
+{
+#if defined(__x86_64__)
+    pid_t child = fork();
+    if (child == 0) {
+        uint32_t result = 20; /* getpid */
+        __asm__ volatile("int $0x80" : "+a"(result) : : "r8", "r9", "r10", "r11", "memory");
+        _exit(result != (uint32_t)getpid());
+    }
+    int status = -1;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (status == 0)
+        return 0;
+#endif
+    return err_set(e, -ENOTSUP, "needs 32-bit system calls, which this kernel does not have");
 }
 
 /* ---- settings ---- */
@@ -320,6 +340,8 @@ int machine_need(struct machine *m, const struct need *need, struct err *e)
         return need_hugetlb(m, need->pages, e);
     case NEED_SWAP:
         return need_swap(m, e);
+    case NEED_COMPAT:
+        return need_compat(e);
     }
     return err_set(e, -ENOTSUP, "needs something unknown");
 }

@@ -2,12 +2,16 @@
  * user can use what is in our directories; errors are those of our own call. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,7 +31,7 @@ static enum machine_directory directory_of(enum file_kind kind)
 /* Only root can mount hugetlbfs; for others a memfd of huge pages has the same file operations. */
 static bool is_memfd(enum file_kind kind)
 {
-    return kind == FILE_MEMFD || (kind == FILE_HUGETLBFS && geteuid() != 0);
+    return kind == FILE_MEMFD || kind == FILE_SECRET || (kind == FILE_HUGETLBFS && geteuid() != 0);
 }
 
 /* Whom files are for: whoever the first process runs as. */
@@ -79,8 +83,9 @@ static int set_append_only(struct run *r, const struct named_file *f, struct err
         if (!ioctl(f->fd, FS_IOC_SETFLAGS, &flags))
             return 0;
     }
-    return err_set(e, -ENOTSUP, "cannot make a file append-only: %s: that needs root and a file "
-                                "system that has it, such as ext4",
+    return err_set(e, -ENOTSUP,
+                   "cannot make a file append-only: %s: that needs root and a file "
+                   "system that has it, such as ext4",
                    strerror(errno));
 }
 
@@ -106,8 +111,15 @@ static int create_path(struct run *r, struct named_file *f, struct err *e)
 
 static int create_memfd(struct named_file *f, struct err *e)
 {
-    f->fd = memfd_create(f->name, MFD_CLOEXEC | (f->kind == FILE_HUGETLBFS ? MFD_HUGETLB : 0));
-    return f->fd < 0 ? err_set(e, -errno, "cannot make a memfd: %s", strerror(errno)) : 0;
+    unsigned huge = f->kind == FILE_HUGETLBFS ? MFD_HUGETLB : 0;
+    if (f->kind == FILE_SECRET)
+        f->fd = (int)syscall(SYS_memfd_secret, FD_CLOEXEC);
+    else
+        f->fd = memfd_create(f->name, MFD_CLOEXEC | MFD_ALLOW_SEALING | huge);
+    return f->fd < 0 && f->kind == FILE_SECRET
+               ? err_set(e, -ENOTSUP, "this kernel has no memfd_secret: %s", strerror(errno))
+           : f->fd < 0 ? err_set(e, -errno, "cannot make a memfd: %s", strerror(errno))
+                       : 0;
 }
 
 static int create(struct run *r, struct named_file *f, struct err *e)
@@ -117,7 +129,8 @@ static int create(struct run *r, struct named_file *f, struct err *e)
         return rc;
     if (ftruncate(f->fd, (off_t)f->size))
         return err_set(e, -errno, "cannot give %s its size: %s", f->name, strerror(errno));
-    rc = f->kind == FILE_HUGETLBFS ? 0 : fill(f->fd, f->size, f->page_size);
+    bool zeros = f->kind == FILE_HUGETLBFS || f->kind == FILE_SECRET; /* write(2) cannot */
+    rc = zeros ? 0 : fill(f->fd, f->size, f->page_size);
     if (rc)
         return err_set(e, rc, "cannot write the file %s: %s", f->name, strerror(-rc));
     return f->kind == FILE_APPEND_ONLY ? set_append_only(r, f, e) : 0;
@@ -159,6 +172,13 @@ static int open_own(const char *path, int flags)
     return fd < 0 ? -errno : fd;
 }
 
+/* What cannot be opened again. */
+static int duplicate(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return copy < 0 ? -errno : copy;
+}
+
 /* Paths are those of the process. */
 static int open_path(const struct act *a, const char *path, int flags)
 {
@@ -186,7 +206,9 @@ int act_open(struct act *a, struct err *e)
     if (!path)
         return err_set(e, -EINVAL, "there is no file %s", a->st->other);
     int flags = (int)a->st->flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    int fd = path == link ? open_own(link, flags) : open_path(a, path, flags);
+    int fd = f && f->kind == FILE_SECRET ? duplicate(f->fd)
+             : path == link              ? open_own(link, flags)
+                                         : open_path(a, path, flags);
     if (fd < 0)
         return act_was(a, fd);
     return process_give_fd(a, a->st->name, fd, f ? (size_t)(f - r->files) : SIZE_MAX, e);
@@ -213,6 +235,41 @@ int act_directory(struct act *a, struct err *e)
 {
     int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? act_was(a, -errno) : process_give_fd(a, a->st->name, fd, SIZE_MAX, e);
+}
+
+static int make_special(enum special_fd kind)
+{
+    int fd = kind == SPECIAL_EVENTFD ? eventfd(0, EFD_CLOEXEC)
+             : kind == SPECIAL_EPOLL ? epoll_create1(EPOLL_CLOEXEC)
+                                     : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+int act_special(struct act *a, struct err *e)
+{
+    int fd = make_special((enum special_fd)a->st->number);
+    return fd < 0 ? act_was(a, fd) : process_give_fd(a, a->st->name, fd, SIZE_MAX, e);
+}
+
+/* One page an element. */
+int act_kernel_array(struct act *a, struct err *e)
+{
+    uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+    union bpf_attr attr = {.map_type = BPF_MAP_TYPE_ARRAY,
+                           .key_size = sizeof(uint32_t),
+                           .value_size = page,
+                           .max_entries = (uint32_t)((a->st->size + page - 1) / page),
+                           .map_flags = BPF_F_MMAPABLE};
+    int fd = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof attr);
+    return fd < 0 ? act_was(a, -errno) : process_give_fd(a, a->st->name, fd, SIZE_MAX, e);
+}
+
+int act_seal(struct act *a, struct err *e)
+{
+    const struct named_file *f = run_find_file(a->run, a->st->name);
+    if (!f)
+        return err_set(e, -EINVAL, "there is no file %s", a->st->name);
+    return act_was(a, fcntl(f->fd, F_ADD_SEALS, F_SEAL_WRITE) ? -errno : 0);
 }
 
 int act_evict(struct act *a, struct err *e)

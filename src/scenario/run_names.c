@@ -78,52 +78,12 @@ int process_name_fd(struct process *p, const char *name, int number, size_t file
     return 0;
 }
 
-/* The mapping "[stack]" or "[heap]" as it is now: the kernel changes it without a statement of
- * ours. One line of maps: "7ffc0a1b2000-7ffc0a1d3000 rw-p 00000000 00:00 0    [stack]". */
-static bool find_region(pid_t pid, const char *name, uint64_t *start, uint64_t *end)
-{
-    char path[32];
-    struct buf b = {0};
-    bool found = false;
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
-    if (!io_read_at(AT_FDCWD, path, &b) && b.len) {
-        const char *line = strstr(b.data, name);
-        while (line && line > b.data && line[-1] != '\n')
-            line--;
-        const char *limit = b.data + b.len;
-        found = line && text_hex(&line, limit, start) && *line++ == '-' &&
-                text_hex(&line, limit, end);
-    }
-    buf_deinit(&b);
-    return found;
-}
-
-static bool find_special(const struct process *p, const char *name, struct named_mapping *out)
-{
-    *out = (struct named_mapping){.page_size = (uint64_t)sysconf(_SC_PAGESIZE)};
-    if (!strcmp(name, "heap")) {
-        uint64_t unused;
-        out->first = p->heap;
-        if (!find_region(p->pid, "[heap]", &unused, &out->end) || out->end < out->first)
-            out->end = out->first;
-    } else if (strcmp(name, "stack") || !find_region(p->pid, "[stack]", &out->first, &out->end)) {
-        return false;
-    }
-    out->start = out->first;
-    out->bytes = out->end - out->first;
-    return true;
-}
-
 bool run_find_range(const struct process *p, const struct target *t, uint64_t *first, uint64_t *end,
                     uint64_t *page_size)
 {
     const struct named_mapping *m = process_find_mapping(p, t->name);
-    struct named_mapping special;
-    if (!m) {
-        if (!find_special(p, t->name, &special))
-            return false;
-        m = &special;
-    }
+    if (!m)
+        return false;
     *first = m->first;
     *end = m->end;
     *page_size = m->page_size;
@@ -150,9 +110,6 @@ bool run_mapping(const struct run *r, const char *process, const char *name, uin
 {
     const struct process *p = run_find_process(r, process);
     const struct named_mapping *m = p ? process_find_mapping(p, name) : NULL;
-    struct named_mapping special;
-    if (!m && p && find_special(p, name, &special))
-        m = &special;
     if (!m)
         return false;
     *start = m->start;

@@ -49,8 +49,7 @@ struct process {
     size_t mapping_count, mapping_cap;
     struct named_fd *fds;
     size_t fd_count, fd_cap;
-    uint64_t cursor;      /* where the next mapping is placed */
-    uint64_t heap, stack; /* the break at its birth; the highest address of the stack */
+    uint64_t cursor; /* where the next mapping is placed */
     struct last_action last;
 };
 

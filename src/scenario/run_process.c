@@ -1,6 +1,6 @@
 /* Processes: their birth, their end, and what is changed of them from outside. */
 #include <errno.h>
-#include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/io.h"
 #include "scenario/run_actions.h"
 #include "scenario/run_process.h"
 #include "scenario/undo.h"
@@ -61,12 +60,9 @@ int process_add(struct run *r, const char *name, struct stage *stage, struct pro
     if (rc)
         return rc;
     struct process *p = *out;
-    const struct stage_layout *l = stage_layout(stage);
     p->stage = stage;
     p->pid = stage_pid(stage);
-    p->cursor = l->arena;
-    p->heap = l->heap;
-    p->stack = l->stack;
+    p->cursor = stage_layout(stage)->arena;
     return 0;
 }
 
@@ -122,7 +118,10 @@ static void has_ended(struct process *p, int status)
 int act_wait(struct act *a, struct err *e)
 {
     struct process *child;
+    struct stage_result unused;
     int rc = other_process(a, &child, e);
+    if (!rc && !child->ended)
+        rc = act_do(child, &(struct stage_op){.what = STAGE_EXIT}, &unused, e);
     if (rc)
         return rc;
     struct stage_op op = {.what = STAGE_WAIT, .args = {(uint64_t)child->pid}};
@@ -141,7 +140,7 @@ int act_exit(struct act *a, struct err *e)
 /* Signals that do not end a process that leaves them as they are. */
 static bool is_harmless(int number)
 {
-    static const int harmless[] = {0,       SIGCHLD, SIGCONT,  SIGURG, SIGWINCH,
+    static const int harmless[] = {0,       SIGCHLD, SIGCONT, SIGURG, SIGWINCH,
                                    SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
         if (number == harmless[i])
@@ -171,7 +170,7 @@ int act_clear_refs(struct act *a, struct err *e)
     return act_was(a, setting_write(path, value));
 }
 
-int act_rlimit(struct act *a, struct err *e)
+int act_resource(struct act *a, struct err *e)
 {
     (void)e;
     struct rlimit limit;
@@ -184,11 +183,18 @@ int act_rlimit(struct act *a, struct err *e)
     return act_was(a, rc ? -errno : 0);
 }
 
-/* A process that has changed its user is closed to others of that user, unless it says otherwise. */
-int act_setuid(struct act *a, struct err *e)
+/* A process that has changed its user is closed to others of that user, unless it says otherwise.
+ */
+int act_become(struct act *a, struct err *e)
 {
-    uint64_t uid = (uint64_t)a->st->number;
-    int rc = act_call(a, e, SYS_setresuid, uid, uid, uid, 0);
+    enum { NOBODY = 65534 };
+    const struct passwd *pw = getpwnam("nobody");
+    uint64_t uid = pw ? pw->pw_uid : NOBODY, gid = pw ? pw->pw_gid : NOBODY;
+    int rc = act_call(a, e, SYS_setgroups, 0, 0, 0, 0);
+    if (!rc && !a->out->gone && !a->out->error)
+        rc = act_call(a, e, SYS_setresgid, gid, gid, gid, 0);
+    if (!rc && !a->out->gone && !a->out->error)
+        rc = act_call(a, e, SYS_setresuid, uid, uid, uid, 0);
     if (rc || a->out->gone || a->out->error)
         return rc;
     struct stage_result unused;

@@ -62,38 +62,3 @@ int act_grow_stack(struct act *a, struct err *e)
     struct stage_op op = {.what = STAGE_GROW_STACK, .args = {a->st->size}};
     return act_do(a->p, &op, a->out, e);
 }
-
-static int argument(const struct act *a, const struct call_arg *arg, uint64_t *out, struct err *e)
-{
-    const struct named_fd *fd;
-    uint64_t end, page_size;
-    struct target t = {.ranged = true, .first = arg->value, .end = arg->value + 1};
-    switch ((enum call_arg_kind)arg->kind) {
-    case ARG_NUMBER: *out = arg->value; return 0;
-    case ARG_FD:
-        fd = process_find_fd(a->p, arg->name);
-        if (!fd)
-            return err_set(e, -EINVAL, "%s has no descriptor %s", a->p->name, arg->name);
-        *out = (uint64_t)fd->number;
-        return 0;
-    case ARG_ADDRESS:
-        snprintf(t.name, sizeof t.name, "%s", arg->name);
-        if (!run_find_range(a->p, &t, out, &end, &page_size))
-            return err_set(e, -EINVAL, "%s has no mapping %s", a->p->name, arg->name);
-        return 0;
-    }
-    return err_set(e, -EINVAL, "an argument of an unknown kind");
-}
-
-int act_syscall(struct act *a, struct err *e)
-{
-    struct stage_op op = {.what = STAGE_CALL, .args = {(uint64_t)a->st->number}};
-    int rc = 0;
-    for (unsigned i = 0; i < a->st->arg_count && !rc; i++)
-        rc = argument(a, &a->st->args[i], &op.args[1 + i], e);
-    if (!rc)
-        rc = act_do(a->p, &op, a->out, e);
-    if (rc || a->out->gone || a->out->error || !*a->st->other)
-        return rc;
-    return process_name_fd(a->p, a->st->other, (int)a->out->value, SIZE_MAX, e);
-}

@@ -1,6 +1,5 @@
 /* The application behind ui.h: one value that holds the model, the views and what all of them
- * share. Two drivers feed it with records and keys and take its frames: app_live.c with a terminal
- * and app_headless.c without. */
+ * share. loop.h drives it, with a terminal and without. */
 #ifndef VMSCOPE_UI_APP_H
 #define VMSCOPE_UI_APP_H
 

@@ -24,8 +24,13 @@ static void test_25_fork(void **state)
     simple(EVENT_EXIT, CHILD);
     assert_null(spaces_tree(s, CHILD));
     FAULT(GRANDCHILD, a + 2 * PAGE, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
-    FAULT(GRANDCHILD, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, true);
+    FAULT(GRANDCHILD, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, false); /* just ended */
+    now_ns += 200000000;
     REWRITE(a + 2 * PAGE, HOW_REUSE);
+    fork_to(GRANDCHILD, CHILD);
+    simple(EVENT_EXIT, CHILD);
+    now_ns += 200000000;
+    FAULT(GRANDCHILD, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, true);
 }
 
 /* A child that has never been heard of may have ended long ago. */
