@@ -160,7 +160,7 @@ STAGE_CODE static long transfer(struct self *s, uint64_t at, uint64_t size)
 {
     uint32_t what = s->request.what;
     if (what == STAGE_MEM_READ || what == STAGE_MEM_WRITE) {
-        CALL3(SYS_lseek, s->goes, at, 0); /* pread takes no address of the upper half */
+        CALL3(SYS_lseek, s->goes, at, SEEK_SET); /* pread(2) refuses the upper half of addresses */
         return CALL3(what == STAGE_MEM_READ ? SYS_read : SYS_write, s->goes, s->scratch, size);
     }
     s->io[0] = (struct iovec){s->scratch, size};
