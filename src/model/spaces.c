@@ -281,6 +281,10 @@ static void fold_change(struct spaces *s, struct space *sp, const struct event *
         sp->execed = true;
         sp->began_ns = e->t_ns;
         break;
+    case EVENT_NAME:
+    case EVENT_MAPPING:
+        rc = space_told(s, sp, e);
+        break;
     default:
         break;
     }
