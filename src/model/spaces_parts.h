@@ -52,6 +52,7 @@ struct space {
     struct vmas *prior;   /* what events told of flags before that sample, or NULL */
     struct region_table *made; /* vmas as a table, or NULL */
     struct pagetree *tree; /* never NULL */
+    bool uffd_waits;      /* spaces_uffd_waits */
     bool has_stack_limit;
     uint64_t stack_limit; /* bytes */
     struct pagetree *seen; /* of the last sample taken over, or NULL */

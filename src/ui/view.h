@@ -64,7 +64,7 @@ struct ui_state {
     const struct thp_settings *thp;   /* the machine's, or NULL while nobody asked */
     struct family *family, *family_before; /* likewise, or NULL while nobody asked */
     pid_t relatives[UI_RELATIVES_MAX]; /* that the view of sharing compares; 0: none more */
-    const struct machine *machine;     /* the physical side, or NULL while nobody asked */
+    const struct physmem *machine;     /* the physical side, or NULL while nobody asked */
     const struct frame_detail *frame;  /* of the frame asked about last, or NULL */
     const char *gone;            /* the target ended: a sentence; or NULL */
     const struct fault_log *faults;    /* NULL before the first target */
