@@ -4,11 +4,13 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "scenario/keeper.h"
 #include "scenario/stage.h"
 
 int main(int argc, char **argv)
 {
     stage_main_if_asked(argc, argv);
+    keeper_main_if_asked(argc, argv);
     struct options o;
     struct err e = {0};
     if (options_parse(argc, argv, &o, &e)) {
