@@ -139,8 +139,8 @@ static void put_marks(struct page_of_help *p)
         {.label = ".", .help = "none"},
         {.label = "!", .help = "a mapping that can be written and executed"},
         {.label = ">", .help = "the selected row"},
-        {.label = "*", .help = "on the map a fault just now, in the colour of its path; in the list of "
-                               "faults one on the page under the cursor"},
+        {.label = "*", .help = "on the map a fault just now, in the colour of its path; in the list "
+                               "of faults one on the page under the cursor"},
         {.label = NULL},
     };
     put_bindings(p, "Marks", marks);
