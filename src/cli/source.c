@@ -69,17 +69,41 @@ static bool live_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
     return lookup_ask(s->lookup, pid, program, ip, r);
 }
 
+static bool live_machine(struct live_source *s)
+{
+    struct err e;
+    return s->machine || (s->queue && !physmem_watch_start(s->options->proc_root,
+                                                           s->options->cpu_permille, s->queue,
+                                                           &s->machine, &e));
+}
+
+static void live_look_machine(void *ctx, const struct frame_look *look)
+{
+    struct live_source *s = ctx;
+    if (live_machine(s))
+        physmem_watch_look(s->machine, look);
+}
+
+static void live_ask_frame(void *ctx, uint64_t frame)
+{
+    struct live_source *s = ctx;
+    if (live_machine(s))
+        physmem_watch_frame(s->machine, frame);
+}
+
 void live_source_deinit(struct live_source *s)
 {
     if (s->queue)
         queue_close(s->queue);
     follow_stop(s->follow);
     watch_stop(s->watch);
+    physmem_watch_stop(s->machine);
     lookup_stop(s->lookup);
     queue_unref(s->queue);
     s->follow = NULL;
     s->lookup = NULL;
     s->watch = NULL;
+    s->machine = NULL;
     s->queue = NULL;
 }
 
@@ -122,7 +146,8 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
     *s = (struct live_source){.options = o};
     s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = live_take, .look = live_look,
                                .ask_page = live_ask_page, .ask_flags = live_ask_flags,
-                               .ask_huge = live_ask_huge,
+                               .ask_huge = live_ask_huge, .look_machine = live_look_machine,
+                               .ask_frame = live_ask_frame,
                                .ask_symbol = live_ask_symbol, .list = list_processes,
                                .attach = live_attach};
     return o->pid ? live_attach(s, o->pid, e) : 0;
@@ -188,6 +213,30 @@ static void step_step(void *ctx)
     if (s->sampler && !sampler_gone(s->sampler) &&
         sampler_full(s->sampler, step_enqueue, s, &e))
         step_lost(s, &e);
+    if (s->look_machine)
+        physical_full(s->machine, step_enqueue, s);
+    s->look_machine = false;
+}
+
+static bool step_machine(struct step_source *s)
+{
+    struct err e;
+    return s->machine || !physical_create(s->options->proc_root, &s->machine, &e);
+}
+
+static void step_look_machine(void *ctx, const struct frame_look *look)
+{
+    struct step_source *s = ctx;
+    if (step_machine(s))
+        physical_look(s->machine, look);
+    s->look_machine = s->machine != NULL;
+}
+
+static void step_ask_frame(void *ctx, uint64_t frame)
+{
+    struct step_source *s = ctx;
+    if (step_machine(s))
+        physical_frame(s->machine, frame, step_enqueue, s);
 }
 
 static void step_look(void *ctx, uint64_t start, uint64_t end)
@@ -237,7 +286,8 @@ int step_source_init(struct step_source *s, const struct options *o, struct err 
     *s = (struct step_source){.options = o};
     s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = step_take, .step = step_step,
                                .look = step_look, .ask_page = step_ask_page, .ask_flags = step_ask_flags,
-                               .ask_huge = step_ask_huge,
+                               .look_machine = step_look_machine,
+                               .ask_frame = step_ask_frame, .ask_huge = step_ask_huge,
                                .list = list_processes, .attach = step_attach};
     return o->pid ? step_attach(s, o->pid, e) : 0;
 }
@@ -248,4 +298,5 @@ void step_source_deinit(struct step_source *s)
         record_destroy(s->queue[s->head++]);
     free(s->queue);
     sampler_destroy(s->sampler);
+    physical_destroy(s->machine);
 }

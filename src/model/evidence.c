@@ -22,6 +22,7 @@
  * pages out of the pool, NUMA hints, access flags, and faults in kernel mode that fail. */
 #include "model/evidence.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define BIT(path) (UINT32_C(1) << (path))
@@ -60,6 +61,24 @@ bool observation_shows(const struct observation *o, enum path path)
         if (without_uffd(o->seen[i]) == BIT(path))
             return true;
     return false;
+}
+
+bool observation_tells(const struct observation *o)
+{
+    return o->agreement >= AGREEMENT_UNPREDICTED;
+}
+
+const char *observation_text(const struct observation *o, char *out, size_t cap)
+{
+    static const char *const hows[] = {"", " copy", " reuse"};
+    size_t len = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; i < o->count && len < cap; i++)
+        len += (size_t)snprintf(out + len, cap - len, "%s%s", i ? ", " : "",
+                                observed_name(o->seen[i]));
+    if (o->count && len < cap)
+        snprintf(out + len, cap - len, "%s", hows[o->how < 3 ? o->how : 0]);
+    return out;
 }
 
 /* --- chains --- */
@@ -117,6 +136,11 @@ static uint32_t set_of(struct word w)
         if (is(w, rows[i].function))
             return rows[i].set;
     return 0;
+}
+
+bool chain_function_tells(const char *function, size_t len)
+{
+    return set_of((struct word){function, len}) != 0;
 }
 
 static bool of_interrupt(struct word w)

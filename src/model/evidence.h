@@ -8,6 +8,7 @@
 #define VMSCOPE_MODEL_EVIDENCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "model/event.h"
@@ -43,6 +44,14 @@ struct observation {
 const char *observed_name(uint32_t set);
 /* This path was seen, and no doubt about it. */
 bool observation_shows(const struct observation *o, enum path path);
+
+/* Something was seen, and none of it lost. */
+bool observation_tells(const struct observation *o);
+/* "do_swap_page, do_wp_page copy": all that was seen; "" if nothing. Returns out. */
+const char *observation_text(const struct observation *o, char *out, size_t cap);
+
+/* Whether this function of a chain tells the path; len is that of its name. */
+bool chain_function_tells(const char *function, size_t len);
 
 /* What a call chain by itself says. */
 struct chain_says {

@@ -20,6 +20,9 @@ struct model {
     struct page_detail *detail;
     struct family *family; /* or NULL */
     struct thp_settings *thp;
+    struct physmem *machine;
+    struct frame_detail frame;
+    bool has_frame;
     bool gone;
     char gone_text[CAN_REASON_MAX];
 };
@@ -57,6 +60,7 @@ void model_destroy(struct model *m)
     free(m->detail);
     family_unref(m->family);
     free(m->thp);
+    physmem_destroy(m->machine);
     free(m);
 }
 
@@ -202,6 +206,20 @@ static int fold_sample(struct model *m, const struct record *r)
     return 0;
 }
 
+static int fold_machine(struct model *m, const struct record *r)
+{
+    if (r->type == RECORD_FRAME) {
+        m->frame = r->frame;
+        m->has_frame = true;
+        return 0;
+    }
+    if (r->type == RECORD_FRAMES)
+        return m->machine ? physmem_add(m->machine, r->frames.v, r->frames.count) : -EINVAL;
+    if (!m->machine && !(m->machine = physmem_create()))
+        return -ENOMEM;
+    return physmem_set_info(m->machine, r->machine);
+}
+
 static int fold_family(struct model *m, const struct record *r)
 {
     struct family *f = family_create(r->family);
@@ -223,6 +241,8 @@ static int fold_one(struct model *m, struct record *r)
     }
     if (r->type == RECORD_ENGINE)
         return fold_engine(m, r);
+    if (r->type == RECORD_PHYSMEM || r->type == RECORD_FRAMES || r->type == RECORD_FRAME)
+        return fold_machine(m, r);
     if (r->type == RECORD_FAMILY)
         return fold_family(m, r);
     if (r->type == RECORD_STACK)
@@ -279,6 +299,16 @@ const struct moment *model_before(const struct model *m)
 const struct thp_settings *model_thp(const struct model *m)
 {
     return m->thp;
+}
+
+const struct physmem *model_physmem(const struct model *m)
+{
+    return m->machine;
+}
+
+const struct frame_detail *model_frame(const struct model *m)
+{
+    return m->has_frame ? &m->frame : NULL;
 }
 
 const struct page_detail *model_detail(const struct model *m)

@@ -41,6 +41,11 @@ const struct moment *model_before(const struct model *m);
 /* The machine's settings for huge pages, or NULL while nobody asked for them. */
 const struct thp_settings *model_thp(const struct model *m);
 
+/* The physical side, or NULL while nobody asked for it; and the last answer about one frame, or
+ * NULL. Valid until the next fold. */
+const struct physmem *model_physmem(const struct model *m);
+const struct frame_detail *model_frame(const struct model *m);
+
 /* The last answer about a single page, or NULL. */
 const struct page_detail *model_detail(const struct model *m);
 

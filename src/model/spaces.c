@@ -58,6 +58,14 @@ void spaces_set_exact(struct spaces *s)
     s->exact = true;
 }
 
+int spaces_uffd_waits(struct spaces *s, pid_t pid, bool waits)
+{
+    struct space *sp = spaces_get(s, pid);
+    if (sp)
+        sp->uffd_waits = waits;
+    return sp ? 0 : -ENOMEM;
+}
+
 int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes)
 {
     struct space *sp = spaces_get(s, pid);

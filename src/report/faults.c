@@ -38,34 +38,17 @@ static void region_text(const struct fault_entry *e, char *out, size_t cap)
     text_escape(out, cap, e->region, strnlen(e->region, sizeof e->region));
 }
 
-static bool was_seen(const struct fault_entry *e)
-{
-    return e->observed.agreement >= AGREEMENT_UNPREDICTED;
-}
-
 static const char *observed_how(const struct fault_entry *e)
 {
     static const char *const names[] = {"", "copy", "reuse"};
-    return was_seen(e) && e->observed.how < 3 ? names[e->observed.how] : "";
-}
-
-/* "do_swap_page, do_wp_page copy" */
-static void seen_text(const struct fault_entry *e, char *out, size_t cap)
-{
-    size_t len = 0;
-    out[0] = '\0';
-    for (unsigned i = 0; was_seen(e) && i < e->observed.count && len < cap; i++)
-        len += (size_t)snprintf(out + len, cap - len, "%s%s", i ? ", " : "",
-                                observed_name(e->observed.seen[i]));
-    if (*observed_how(e) && len < cap)
-        snprintf(out + len, cap - len, " %s", observed_how(e));
+    return observation_tells(&e->observed) && e->observed.how < 3 ? names[e->observed.how] : "";
 }
 
 /* "agrees", "NOT: do_cow_fault", "-": nothing was to be seen. */
 static void evidence_text(const struct fault_entry *e, char *out, size_t cap)
 {
     char seen[128];
-    seen_text(e, seen, sizeof seen);
+    observation_text(&e->observed, seen, sizeof seen);
     switch (e->observed.agreement) {
     case AGREES:
         snprintf(out, cap, "agrees");
@@ -165,7 +148,9 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
     buf_putc(out, ',');
     quoted(site->source, out);
     buf_puts(out, ",,,");
-    seen_text(e, seen, sizeof seen);
+    observation_text(&e->observed, seen, sizeof seen);
+    if (!observation_tells(&e->observed))
+        seen[0] = '\0';
     quoted(seen, out);
     buf_printf(out, ",%s\n", agreement_name(e->observed.agreement));
 }
@@ -183,7 +168,7 @@ static void jsonl_observed(struct json *j, const struct fault_entry *e,
                            const struct fault_site *site)
 {
     json_key(j, "observed");
-    if (was_seen(e)) {
+    if (observation_tells(&e->observed)) {
         json_open_array(j);
         for (unsigned i = 0; i < e->observed.count; i++)
             json_put_string(j, observed_name(e->observed.seen[i]));
@@ -193,7 +178,7 @@ static void jsonl_observed(struct json *j, const struct fault_entry *e,
     }
     put_or_null(j, "observed_how", observed_how(e));
     put_or_null(j, "agreement", agreement_name(e->observed.agreement));
-    put_or_null(j, "stack", was_seen(e) && site->stack ? site->stack : "");
+    put_or_null(j, "stack", observation_tells(&e->observed) && site->stack ? site->stack : "");
 }
 
 static void jsonl_fault(struct json *j, const struct fault_entry *e, const struct fault_site *site)

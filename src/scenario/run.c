@@ -57,7 +57,6 @@ static act_fn *const actions[ST_N] = {
     [ST_KILL] = act_kill,
     [ST_RESOURCE] = act_resource,
     [ST_BECOME] = act_become,
-    [ST_REGION] = act_region,
     [ST_SPECIAL] = act_special,
     [ST_SEAL] = act_seal,
     [ST_CUT] = act_cut,
@@ -78,10 +77,10 @@ static bool script_needs(const struct script *s, enum need_kind kind)
 /* Those before the first action; a kernel's version may also be needed later. */
 static int meet_needs(struct run *r, struct err *e)
 {
-    int rc = machine_create(&r->machine, e);
+    int rc = setup_create(&r->setup, e);
     for (size_t i = 0; i < r->script->count && !rc && !actions[r->script->v[i].kind]; i++)
         if (r->script->v[i].kind == ST_NEEDS)
-            rc = machine_need(r->machine, &r->script->v[i].need, e);
+            rc = setup_need(r->setup, &r->script->v[i].need, e);
     return rc;
 }
 
@@ -160,7 +159,7 @@ int run_end(struct run *r, struct err *e)
     }
     for (size_t i = 0; i < sizeof r->directory / sizeof *r->directory; i++)
         free(r->directory[i]);
-    int rc = machine_destroy(r->machine, e);
+    int rc = setup_destroy(r->setup, e);
     free(r->processes);
     free(r->files);
     free(r->loops);
@@ -242,7 +241,7 @@ bool run_outcome_is_expected(const struct run *r, size_t at)
         if (k == ST_EXPECT && (s->v[i].expect.kind == EX_OK || s->v[i].expect.kind == EX_ERRNO ||
                                s->v[i].expect.kind == EX_SIGNAL))
             return true;
-        if (k != ST_EXPECT && k != ST_UNTIL && k != ST_NOTE && k != ST_PAUSE)
+        if (k != ST_EXPECT && k != ST_UNTIL && k != ST_NOTE && k != ST_PAUSE && k != ST_REGION)
             return false;
     }
     return false;
@@ -288,16 +287,37 @@ static int act(struct run *r, size_t at, struct process *p, struct err *e)
     return rc ? rc : collect_faults(r, p, asked_ns, e);
 }
 
+static int find_alive(const struct run *r, const struct statement *st, struct process **out,
+                      struct err *e)
+{
+    *out = run_find_process(r, st->process);
+    if (*out && !(*out)->ended)
+        return 0;
+    return err_set(e, -ESRCH, "the process %s %s", st->process,
+                   *out ? "has ended" : "does not exist");
+}
+
+static int do_region(struct run *r, const struct statement *st, struct outcome *out, struct err *e)
+{
+    struct stage_result result = {0};
+    struct act a = {.run = r, .st = st, .out = &result};
+    int rc = find_alive(r, st, &a.p, e);
+    if (!rc)
+        rc = name_region(&a, e);
+    if (rc || !result.error)
+        return rc;
+    out->verdict = VERDICT_FAIL;
+    snprintf(out->expected, sizeof out->expected, "a mapping of that name");
+    snprintf(out->found, sizeof out->found, "none");
+    return 0;
+}
+
 static int do_action(struct run *r, size_t at, struct outcome *out, struct err *e)
 {
-    const struct statement *st = &r->script->v[at];
-    struct process *p = run_find_process(r, st->process);
-    if (!actions[st->kind])
-        return err_set(e, -ENOSYS, "%s is not there yet", statement_name(st->kind));
-    if (!p || p->ended)
-        return err_set(e, -ESRCH, "the process %s %s", st->process,
-                       p ? "has ended" : "does not exist");
-    int rc = act(r, at, p, e);
+    struct process *p;
+    int rc = find_alive(r, &r->script->v[at], &p, e);
+    if (!rc)
+        rc = act(r, at, p, e);
     if (rc)
         return rc;
     out->ran = true;
@@ -363,7 +383,7 @@ static int need_later(struct run *r, const struct statement *st, struct outcome 
     struct err why = {0};
     if (!r->actor)
         return 0;
-    int rc = machine_need(r->machine, &st->need, &why);
+    int rc = setup_need(r->setup, &st->need, &why);
     if (rc == -ENOTSUP) {
         out->is_expect = true;
         out->verdict = VERDICT_SKIP;
@@ -409,6 +429,8 @@ int run_step(struct run *r, struct outcome *out, struct err *e)
         return expect_judge(r, st, out, e);
     case ST_UNTIL:
         return wait_until(r, st, out, e);
+    case ST_REGION:
+        return do_region(r, st, out, e);
     default:
         return do_action(r, at, out, e);
     }

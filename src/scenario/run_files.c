@@ -21,7 +21,7 @@
 
 enum { MARK_RETURN = 16, RETURN_INSTRUCTION = 0xc3 };
 
-static enum machine_directory directory_of(enum file_kind kind)
+static enum setup_directory directory_of(enum file_kind kind)
 {
     return kind == FILE_TMPFS       ? DIRECTORY_TMPFS
            : kind == FILE_HUGETLBFS ? DIRECTORY_HUGETLBFS
@@ -47,14 +47,14 @@ static void owner(const struct run *r, uid_t *uid, gid_t *gid)
 
 int run_need_directory(struct run *r, enum file_kind kind, struct err *e)
 {
-    enum machine_directory where = directory_of(kind);
+    enum setup_directory where = directory_of(kind);
     if (is_memfd(kind) || r->directory[where])
         return 0;
     uid_t uid;
     gid_t gid;
     owner(r, &uid, &gid);
-    return machine_directory(r->machine, where, r->options.directory, uid, gid,
-                             &r->directory[where], e);
+    return setup_directory(r->setup, where, r->options.directory, uid, gid, &r->directory[where],
+                           e);
 }
 
 /* Byte 0 of each page is the page's number, byte 16 an instruction that can be executed. */
@@ -75,7 +75,7 @@ static int fill(int fd, uint64_t size, uint64_t page_size)
 
 static int set_append_only(struct run *r, const struct named_file *f, struct err *e)
 {
-    int flags, rc = machine_will_append_only(r->machine, f->path, e);
+    int flags, rc = setup_will_append_only(r->setup, f->path, e);
     if (rc)
         return rc;
     if (!ioctl(f->fd, FS_IOC_GETFLAGS, &flags)) {
@@ -98,7 +98,7 @@ static int create_path(struct run *r, struct named_file *f, struct err *e)
         f->path = NULL;
         return err_set(e, -ENOMEM, "out of memory");
     }
-    if ((rc = machine_will_create(r->machine, f->path, e)))
+    if ((rc = setup_will_create(r->setup, f->path, e)))
         return rc;
     f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
     uid_t uid;

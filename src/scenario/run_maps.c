@@ -301,7 +301,7 @@ static int find_region(pid_t pid, const char *name, struct named_mapping *out)
     return rc;
 }
 
-int act_region(struct act *a, struct err *e)
+int name_region(struct act *a, struct err *e)
 {
     const struct statement *st = a->st;
     struct named_mapping m = {.start = st->map.address, .page_size = small_page()};

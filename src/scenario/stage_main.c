@@ -159,10 +159,10 @@ STAGE_CODE static void move_break(struct self *s)
 STAGE_CODE static long transfer(struct self *s, uint64_t at, uint64_t size)
 {
     uint32_t what = s->request.what;
-    if (what == STAGE_MEM_READ)
-        return CALL4(SYS_pread64, s->goes, s->scratch, size, at);
-    if (what == STAGE_MEM_WRITE)
-        return CALL4(SYS_pwrite64, s->goes, s->scratch, size, at);
+    if (what == STAGE_MEM_READ || what == STAGE_MEM_WRITE) {
+        CALL3(SYS_lseek, s->goes, at, SEEK_SET); /* pread(2) refuses the upper half of addresses */
+        return CALL3(what == STAGE_MEM_READ ? SYS_read : SYS_write, s->goes, s->scratch, size);
+    }
     s->io[0] = (struct iovec){s->scratch, size};
     s->io[1] = (struct iovec){(void *)(uintptr_t)at, size};
     return raw_call(what == STAGE_VM_READ ? SYS_process_vm_readv : SYS_process_vm_writev,

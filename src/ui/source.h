@@ -38,6 +38,11 @@ struct ui_source {
     bool (*ask_symbol)(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
                        const struct region *r);
 
+    /* The physical side of the machine: looks on for some seconds, so say it with every frame drawn;
+     * and one frame, answered by a RECORD_FRAME. May be NULL. */
+    void (*look_machine)(void *ctx, const struct frame_look *look);
+    void (*ask_frame)(void *ctx, uint64_t frame);
+
     /* The process list, and the choice of a process to watch from now on. May be NULL. 0 or a
      * negative errno with *e set. */
     int (*list)(void *ctx, struct process_list *out, struct err *e);

@@ -1,5 +1,5 @@
 /* The lock, the keeper, single settings, and directories of our own. */
-#include "scenario/machine.h"
+#include "scenario/setup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,21 +18,21 @@
 
 #include "base/io.h"
 #include "scenario/keeper.h"
-#include "scenario/machine_parts.h"
+#include "scenario/setup_parts.h"
 
 #define LOCK_FILE "/run/lock/vmscope-machine.lock"
 
 enum { LOCK_SECONDS = 120, LOCK_POLL_MS = 20 };
 
-struct machine {
+struct setup {
     struct keeper *keeper; /* NULL until something is to be put back */
     int lock;              /* -1 until settings are changed, and once the keeper holds it */
     bool locked;
 };
 
-int machine_create(struct machine **out, struct err *e)
+int setup_create(struct setup **out, struct err *e)
 {
-    struct machine *m = calloc(1, sizeof *m);
+    struct setup *m = calloc(1, sizeof *m);
     if (!m)
         return err_set(e, -ENOMEM, "out of memory");
     m->lock = -1;
@@ -40,7 +40,7 @@ int machine_create(struct machine **out, struct err *e)
     return 0;
 }
 
-int machine_destroy(struct machine *m, struct err *e)
+int setup_destroy(struct setup *m, struct err *e)
 {
     if (!m)
         return 0;
@@ -52,7 +52,7 @@ int machine_destroy(struct machine *m, struct err *e)
 }
 
 /* The keeper keeps the lock until the machine is as it was; that may be longer than we live. */
-static int need_keeper(struct machine *m, struct err *e)
+static int need_keeper(struct setup *m, struct err *e)
 {
     if (m->keeper)
         return 0;
@@ -64,7 +64,7 @@ static int need_keeper(struct machine *m, struct err *e)
     return rc;
 }
 
-int machine_promise(struct machine *m, const struct undo *u, struct err *e)
+int setup_promise(struct setup *m, const struct undo *u, struct err *e)
 {
     int rc = need_keeper(m, e);
     return rc ? rc : keeper_tell(m->keeper, u, e);
@@ -83,7 +83,7 @@ static int wait_for_lock(int fd)
     return 0;
 }
 
-int machine_lock(struct machine *m, struct err *e)
+int setup_lock(struct setup *m, struct err *e)
 {
     if (m->locked)
         return 0;
@@ -102,7 +102,7 @@ int machine_lock(struct machine *m, struct err *e)
     return 0;
 }
 
-int machine_set(struct machine *m, const char *path, const char *value, struct err *e)
+int setup_set(struct setup *m, const char *path, const char *value, struct err *e)
 {
     struct undo u = {.kind = UNDO_SETTING};
     int rc = setting_read(path, u.value, sizeof u.value);
@@ -114,10 +114,10 @@ int machine_set(struct machine *m, const char *path, const char *value, struct e
         return err_set(e, -ENOTSUP, "%s is %s, and only root can make it %s: use sudo", path,
                        u.value, value);
     snprintf(u.path, sizeof u.path, "%s", path);
-    if ((rc = machine_lock(m, e)))
+    if ((rc = setup_lock(m, e)))
         return rc;
     /* What it is may have changed while we waited for the lock. */
-    if ((rc = setting_read(path, u.value, sizeof u.value)) || (rc = machine_promise(m, &u, e)))
+    if ((rc = setting_read(path, u.value, sizeof u.value)) || (rc = setup_promise(m, &u, e)))
         return rc;
     rc = setting_write(path, value);
     if (rc)
@@ -127,7 +127,7 @@ int machine_set(struct machine *m, const char *path, const char *value, struct e
 
 /* ---- directories ---- */
 
-static bool is_usable(const char *path, enum machine_directory kind)
+static bool is_usable(const char *path, enum setup_directory kind)
 {
     struct statfs fs;
     if (!path || !*path || statfs(path, &fs) || access(path, W_OK | X_OK))
@@ -138,7 +138,7 @@ static bool is_usable(const char *path, enum machine_directory kind)
     return kind == DIRECTORY_HUGETLBFS || (!memory && fs.f_type != HUGETLBFS_MAGIC);
 }
 
-static const char *choose_parent(enum machine_directory kind, const char *base)
+static const char *choose_parent(enum setup_directory kind, const char *base)
 {
     const char *const places[] = {base,       secure_getenv("TMPDIR"),          "/tmp", "/var/tmp",
                                   "/dev/shm", secure_getenv("XDG_RUNTIME_DIR"), "/run"};
@@ -149,7 +149,7 @@ static const char *choose_parent(enum machine_directory kind, const char *base)
 }
 
 /* A name that nobody else has, so that what is undone is ours; told before it is made. */
-static int make_directory(struct machine *m, const char *parent, struct undo *u, struct err *e)
+static int make_directory(struct setup *m, const char *parent, struct undo *u, struct err *e)
 {
     uint64_t random;
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
@@ -161,25 +161,25 @@ static int make_directory(struct machine *m, const char *parent, struct undo *u,
         return err_set(e, -ENAMETOOLONG,
                        "the name of the temporary directory is too long: set "
                        "TMPDIR to a shorter one");
-    int rc = machine_promise(m, u, e);
+    int rc = setup_promise(m, u, e);
     if (!rc && mkdir(u->path, 0755))
         rc = err_set(e, -errno, "cannot make a directory in %s: %s", parent, strerror(errno));
     return rc;
 }
 
-static int mount_hugetlbfs(struct machine *m, struct undo *u, uid_t uid, gid_t gid, struct err *e)
+static int mount_hugetlbfs(struct setup *m, struct undo *u, uid_t uid, gid_t gid, struct err *e)
 {
     char options[64];
     snprintf(options, sizeof options, "mode=755,uid=%u,gid=%u", (unsigned)uid, (unsigned)gid);
     u->kind = UNDO_MOUNT;
-    int rc = machine_promise(m, u, e);
+    int rc = setup_promise(m, u, e);
     if (!rc && mount("none", u->path, "hugetlbfs", MS_NOSUID | MS_NODEV, options))
         rc = err_set(e, -ENOTSUP, "cannot mount hugetlbfs: %s", strerror(errno));
     return rc;
 }
 
-int machine_directory(struct machine *m, enum machine_directory kind, const char *base, uid_t uid,
-                      gid_t gid, char **path, struct err *e)
+int setup_directory(struct setup *m, enum setup_directory kind, const char *base, uid_t uid,
+                    gid_t gid, char **path, struct err *e)
 {
     struct undo u = {0};
     const char *parent = choose_parent(kind, base);
@@ -197,20 +197,20 @@ int machine_directory(struct machine *m, enum machine_directory kind, const char
     return *path ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-static int promise_file(struct machine *m, enum undo_kind kind, const char *path, struct err *e)
+static int promise_file(struct setup *m, enum undo_kind kind, const char *path, struct err *e)
 {
     struct undo u = {.kind = kind};
     if (snprintf(u.path, sizeof u.path, "%s", path) >= (int)sizeof u.path)
         return err_set(e, -ENAMETOOLONG, "the name of a temporary file is too long");
-    return machine_promise(m, &u, e);
+    return setup_promise(m, &u, e);
 }
 
-int machine_will_create(struct machine *m, const char *path, struct err *e)
+int setup_will_create(struct setup *m, const char *path, struct err *e)
 {
     return promise_file(m, UNDO_FILE, path, e);
 }
 
-int machine_will_append_only(struct machine *m, const char *path, struct err *e)
+int setup_will_append_only(struct setup *m, const char *path, struct err *e)
 {
     return promise_file(m, UNDO_APPEND_ONLY, path, e);
 }

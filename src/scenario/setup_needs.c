@@ -14,7 +14,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "probe/abi.h"
-#include "scenario/machine_parts.h"
+#include "scenario/setup_parts.h"
 
 #define SYS_MM "/sys/kernel/mm/"
 #define THP SYS_MM "transparent_hugepage/"
@@ -78,11 +78,11 @@ struct setting {
     const char *path, *value;
 };
 
-static int set_all(struct machine *m, const struct setting *v, size_t count, struct err *e)
+static int set_all(struct setup *m, const struct setting *v, size_t count, struct err *e)
 {
     int rc = 0;
     for (size_t i = 0; i < count && !rc; i++)
-        rc = machine_set(m, v[i].path, v[i].value, e);
+        rc = setup_set(m, v[i].path, v[i].value, e);
     return rc;
 }
 
@@ -98,7 +98,7 @@ static const struct setting thp_settings[] = {
 };
 
 /* The sizes below a PMD; a kernel before 6.8 has none. */
-static int need_mthp(struct machine *m, struct err *e)
+static int need_mthp(struct setup *m, struct err *e)
 {
     int64_t pmd = 0;
     DIR *d = opendir(THP);
@@ -111,14 +111,14 @@ static int need_mthp(struct machine *m, struct err *e)
             continue;
         snprintf(path, sizeof path, THP "hugepages-%lukB/enabled", kb);
         if (!access(path, F_OK)) /* some sizes are for shared memory alone */
-            rc = machine_set(m, path, "madvise", e);
+            rc = setup_set(m, path, "madvise", e);
     }
     if (d)
         closedir(d);
     return rc;
 }
 
-static int need_thp(struct machine *m, struct err *e)
+static int need_thp(struct setup *m, struct err *e)
 {
     int rc = set_all(m, thp_settings, sizeof thp_settings / sizeof *thp_settings, e);
     return rc ? rc : need_mthp(m, e);
@@ -131,7 +131,7 @@ static const struct setting ksm_settings[] = {
     {SYS_MM "ksm/run", "1"},
 };
 
-static int need_ksm(struct machine *m, struct err *e)
+static int need_ksm(struct setup *m, struct err *e)
 {
     return set_all(m, ksm_settings, sizeof ksm_settings / sizeof *ksm_settings, e);
 }
@@ -152,7 +152,7 @@ static int free_huge_pages(uint64_t *out)
     return rc;
 }
 
-static int grow_pool(struct machine *m, uint64_t more, struct err *e)
+static int grow_pool(struct setup *m, uint64_t more, struct err *e)
 {
     static const char path[] = "/proc/sys/vm/nr_hugepages";
     struct undo u = {.kind = UNDO_POOL, .grown = (int64_t)more};
@@ -162,13 +162,13 @@ static int grow_pool(struct machine *m, uint64_t more, struct err *e)
         return err_set(e, -ENOTSUP, "%s: %s", path, strerror(-rc));
     snprintf(u.path, sizeof u.path, "%s", path);
     snprintf(text, sizeof text, "%lld", (long long)u.number + (long long)more);
-    if ((rc = machine_promise(m, &u, e)))
+    if ((rc = setup_promise(m, &u, e)))
         return rc;
     rc = setting_write(path, text);
     return rc ? err_set(e, -ENOTSUP, "%s: %s", path, strerror(-rc)) : 0;
 }
 
-static int need_hugetlb(struct machine *m, uint64_t pages, struct err *e)
+static int need_hugetlb(struct setup *m, uint64_t pages, struct err *e)
 {
     uint64_t there;
     int rc = free_huge_pages(&there);
@@ -181,7 +181,7 @@ static int need_hugetlb(struct machine *m, uint64_t pages, struct err *e)
                        "needs %llu free huge pages, there are %llu, and only root can "
                        "make more: use sudo",
                        (unsigned long long)pages, (unsigned long long)there);
-    if ((rc = machine_lock(m, e)) || (rc = free_huge_pages(&there)))
+    if ((rc = setup_lock(m, e)) || (rc = free_huge_pages(&there)))
         return rc;
     if (there < pages && (rc = grow_pool(m, pages - there, e)))
         return rc;
@@ -222,21 +222,21 @@ static int write_swap_header(int fd, uint64_t bytes)
     return rc;
 }
 
-static int begin_swap(struct machine *m, const char *path, int fd, uint64_t bytes, struct err *e)
+static int begin_swap(struct setup *m, const char *path, int fd, uint64_t bytes, struct err *e)
 {
     struct undo u = {.kind = UNDO_SWAP};
     snprintf(u.path, sizeof u.path, "%s", path);
     int rc = write_swap_header(fd, bytes);
     if (rc)
         return err_set(e, -ENOTSUP, "cannot write to %s: %s", path, strerror(-rc));
-    if ((rc = machine_promise(m, &u, e)))
+    if ((rc = setup_promise(m, &u, e)))
         return rc;
     return swapon(path, 0) ? err_set(e, -ENOTSUP, "cannot swap to %s: %s", path, strerror(errno))
                            : 0;
 }
 
 /* The number of a zram device that nobody uses: one that is there, or a new one. -1: none. */
-static int find_zram(struct machine *m, struct err *e)
+static int find_zram(struct setup *m, struct err *e)
 {
     char path[64];
     int64_t size, number = -1;
@@ -249,10 +249,10 @@ static int find_zram(struct machine *m, struct err *e)
         return -1;
     struct undo u = {.kind = UNDO_ZRAM_DEVICE, .number = number};
     snprintf(u.path, sizeof u.path, "/sys/block/zram%d", (int)number);
-    return machine_promise(m, &u, e) ? -1 : (int)number;
+    return setup_promise(m, &u, e) ? -1 : (int)number;
 }
 
-static int swap_to_zram(struct machine *m, struct err *e)
+static int swap_to_zram(struct setup *m, struct err *e)
 {
     int number = find_zram(m, e);
     if (number < 0)
@@ -263,7 +263,7 @@ static int swap_to_zram(struct machine *m, struct err *e)
     snprintf(size, sizeof size, "/sys/block/zram%d/disksize", number);
     snprintf(device, sizeof device, "/dev/zram%d", number);
     snprintf(text, sizeof text, "%d", SWAP_BYTES);
-    int rc = machine_promise(m, &u, e);
+    int rc = setup_promise(m, &u, e);
     if (rc)
         return rc;
     rc = setting_write(size, text);
@@ -288,15 +288,15 @@ static int fill(int fd, uint64_t bytes)
     return rc;
 }
 
-static int swap_to_file(struct machine *m, struct err *e)
+static int swap_to_file(struct setup *m, struct err *e)
 {
     char *directory, path[UNDO_PATH];
-    int rc = machine_directory(m, DIRECTORY_REAL, NULL, 0, 0, &directory, e);
+    int rc = setup_directory(m, DIRECTORY_REAL, NULL, 0, 0, &directory, e);
     if (rc)
         return rc;
     snprintf(path, sizeof path, "%.*s/swap", UNDO_PATH - 16, directory);
     free(directory);
-    if ((rc = machine_will_create(m, path, e)))
+    if ((rc = setup_will_create(m, path, e)))
         return rc;
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     rc = fd < 0 ? -errno : fill(fd, SWAP_FILE_BYTES);
@@ -309,7 +309,7 @@ static int swap_to_file(struct machine *m, struct err *e)
     return rc ? -ENOTSUP : 0;
 }
 
-static int need_swap(struct machine *m, struct err *e)
+static int need_swap(struct setup *m, struct err *e)
 {
     if (swap_is_there())
         return 0;
@@ -317,13 +317,13 @@ static int need_swap(struct machine *m, struct err *e)
         return err_set(e, -ENOTSUP,
                        "needs swap, there is none, and only root can make some: use "
                        "sudo");
-    int rc = machine_lock(m, e);
+    int rc = setup_lock(m, e);
     if (rc || swap_is_there())
         return rc;
     return swap_to_zram(m, e) ? swap_to_file(m, e) : 0;
 }
 
-int machine_need(struct machine *m, const struct need *need, struct err *e)
+int setup_need(struct setup *m, const struct need *need, struct err *e)
 {
     switch (need->kind) {
     case NEED_ROOT:
