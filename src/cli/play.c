@@ -21,7 +21,8 @@ static const uint64_t second = 1000000000;
 
 static void end_run(struct play *p)
 {
-    run_end(p->run);
+    struct err left;
+    run_end(p->run, &left);
     observe_destroy(p->watch);
     p->run = NULL;
     p->watch = NULL;
