@@ -43,7 +43,7 @@ static int read_script(const char *file, struct script **out)
     rc = script_parse(text.data ? text.data : "", text.len, out, &at);
     if (rc == -EINVAL) {
         script_error_show(&at, file, text.data, text.len, &message);
-        fprintf(stderr, "%s\n", message.data ? message.data : "");
+        fputs(message.data ? message.data : "", stderr);
     } else if (rc) {
         err_set(&e, rc, "cannot read the scenario %s: %s", file, strerror(-rc));
         command_fail(&e, EXIT_USAGE);

@@ -71,7 +71,7 @@ static bool live_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
 static bool live_machine(struct live_source *s)
 {
     struct err e;
-    return s->machine || (s->queue && !machine_watch_start(s->options->proc_root,
+    return s->machine || (s->queue && !physmem_watch_start(s->options->proc_root,
                                                            s->options->cpu_permille, s->queue,
                                                            &s->machine, &e));
 }
@@ -80,14 +80,14 @@ static void live_look_machine(void *ctx, const struct frame_look *look)
 {
     struct live_source *s = ctx;
     if (live_machine(s))
-        machine_watch_look(s->machine, look);
+        physmem_watch_look(s->machine, look);
 }
 
 static void live_ask_frame(void *ctx, uint64_t frame)
 {
     struct live_source *s = ctx;
     if (live_machine(s))
-        machine_watch_frame(s->machine, frame);
+        physmem_watch_frame(s->machine, frame);
 }
 
 void live_source_deinit(struct live_source *s)
@@ -96,7 +96,7 @@ void live_source_deinit(struct live_source *s)
         queue_close(s->queue);
     follow_stop(s->follow);
     watch_stop(s->watch);
-    machine_watch_stop(s->machine);
+    physmem_watch_stop(s->machine);
     lookup_stop(s->lookup);
     queue_unref(s->queue);
     s->follow = NULL;

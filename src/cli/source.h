@@ -4,7 +4,7 @@
 
 #include "cli/options.h"
 #include "sampler/follow.h"
-#include "sampler/machine_watch.h"
+#include "sampler/physmem_watch.h"
 #include "sampler/lookup.h"
 #include "sampler/watch.h"
 #include "ui/source.h"
@@ -14,7 +14,7 @@ struct live_source {
     const struct options *options;
     struct queue *queue; /* of the watched process; NULL while there is none */
     struct watch *watch;
-    struct machine_watch *machine; /* once somebody looked; else NULL */
+    struct physmem_watch *machine; /* once somebody looked; else NULL */
     struct follow *follow; /* with --engine; else NULL */
     struct lookup *lookup; /* once it was asked; else NULL */
     struct ui_source ui;

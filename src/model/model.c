@@ -20,7 +20,7 @@ struct model {
     struct page_detail *detail;
     struct family *family; /* or NULL */
     struct thp_settings *thp;
-    struct machine *machine;
+    struct physmem *machine;
     struct frame_detail frame;
     bool has_frame;
     bool gone;
@@ -60,7 +60,7 @@ void model_destroy(struct model *m)
     free(m->detail);
     family_unref(m->family);
     free(m->thp);
-    machine_destroy(m->machine);
+    physmem_destroy(m->machine);
     free(m);
 }
 
@@ -214,10 +214,10 @@ static int fold_machine(struct model *m, const struct record *r)
         return 0;
     }
     if (r->type == RECORD_FRAMES)
-        return m->machine ? machine_add(m->machine, r->frames.v, r->frames.count) : -EINVAL;
-    if (!m->machine && !(m->machine = machine_create()))
+        return m->machine ? physmem_add(m->machine, r->frames.v, r->frames.count) : -EINVAL;
+    if (!m->machine && !(m->machine = physmem_create()))
         return -ENOMEM;
-    return machine_set_info(m->machine, r->machine);
+    return physmem_set_info(m->machine, r->machine);
 }
 
 static int fold_family(struct model *m, const struct record *r)
@@ -241,7 +241,7 @@ static int fold_one(struct model *m, struct record *r)
     }
     if (r->type == RECORD_ENGINE)
         return fold_engine(m, r);
-    if (r->type == RECORD_MACHINE || r->type == RECORD_FRAMES || r->type == RECORD_FRAME)
+    if (r->type == RECORD_PHYSMEM || r->type == RECORD_FRAMES || r->type == RECORD_FRAME)
         return fold_machine(m, r);
     if (r->type == RECORD_FAMILY)
         return fold_family(m, r);
@@ -301,7 +301,7 @@ const struct thp_settings *model_thp(const struct model *m)
     return m->thp;
 }
 
-const struct machine *model_machine(const struct model *m)
+const struct physmem *model_physmem(const struct model *m)
 {
     return m->machine;
 }

@@ -43,7 +43,7 @@ const struct thp_settings *model_thp(const struct model *m);
 
 /* The physical side, or NULL while nobody asked for it; and the last answer about one frame, or
  * NULL. Valid until the next fold. */
-const struct machine *model_machine(const struct model *m);
+const struct physmem *model_physmem(const struct model *m);
 const struct frame_detail *model_frame(const struct model *m);
 
 /* The last answer about a single page, or NULL. */

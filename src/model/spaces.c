@@ -58,6 +58,14 @@ void spaces_set_exact(struct spaces *s)
     s->exact = true;
 }
 
+int spaces_uffd_waits(struct spaces *s, pid_t pid, bool waits)
+{
+    struct space *sp = spaces_get(s, pid);
+    if (sp)
+        sp->uffd_waits = waits;
+    return sp ? 0 : -ENOMEM;
+}
+
 int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes)
 {
     struct space *sp = spaces_get(s, pid);
@@ -280,6 +288,10 @@ static void fold_change(struct spaces *s, struct space *sp, const struct event *
         rc = space_reset(s, sp);
         sp->execed = true;
         sp->began_ns = e->t_ns;
+        break;
+    case EVENT_NAME:
+    case EVENT_MAPPING:
+        rc = space_told(s, sp, e);
         break;
     default:
         break;

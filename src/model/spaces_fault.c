@@ -302,6 +302,7 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         .before = out->before,
         .fault = e,
         .beyond_eof = p->is == PLACE_INSIDE && spaces_beyond_file(s, &p->v.r, e, &size_doubt),
+        .uffd_waits = sp->uffd_waits,
         .numa_balancing = s->numa_balancing,
     };
     if (in.above && s->exact && sp->has_stack_limit) {

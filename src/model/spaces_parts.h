@@ -1,6 +1,6 @@
 /* The insides of spaces, shared by its files: spaces.c (lives of processes),
  * spaces_sample.c (samples among events), spaces_pages.c
- * (changes to the pages of a range), spaces_fork.c, spaces_call.c and spaces_advice.c (system
+ * (changes to the pages of a range), spaces_fork.c, spaces_told.c, spaces_call.c and spaces_advice.c (system
  * calls), spaces_fault.c (faults).
  *
  * What events tell of a page is written into the page tree without evidence bits. Where mapcount
@@ -52,6 +52,7 @@ struct space {
     struct vmas *prior;   /* what events told of flags before that sample, or NULL */
     struct region_table *made; /* vmas as a table, or NULL */
     struct pagetree *tree; /* never NULL */
+    bool uffd_waits;      /* spaces_uffd_waits */
     bool has_stack_limit;
     uint64_t stack_limit; /* bytes */
     struct pagetree *seen; /* of the last sample taken over, or NULL */
@@ -98,6 +99,10 @@ struct spaces {
     pid_t hint_pid;
     char **names;            /* kept for mappings that hints told of */
     size_t name_count, name_cap;
+    char told_name[1024];    /* of the mapping that is told next */
+    size_t told_name_len;
+    struct vma told;         /* by the call that this thread is about to return from; 0: none */
+    int32_t told_tid;
     struct run_list runs;    /* scratch */
     struct region_smaps smaps; /* scratch: only vmflags is used */
 };
@@ -137,6 +142,15 @@ void space_forget_samples(struct space *sp);
 /* Fills in what file a new mapping is of, if the hint knows. */
 void space_take_hint(struct spaces *s, const struct space *sp, struct vma *vma);
 void spaces_forget_names(struct spaces *s);
+/* A copy of the name that lives as long as the spaces; "" when out of memory. */
+const char *spaces_keep_name(struct spaces *s, const char *name);
+
+/* --- spaces_told.c --- */
+
+/* Folds EVENT_NAME and EVENT_MAPPING. 0 or -ENOMEM. */
+int space_told(struct spaces *s, struct space *sp, const struct event *e);
+/* Fills in what file a new mapping is of, if that was told for a call of this thread. */
+bool space_take_told(struct spaces *s, int32_t tid, struct vma *vma);
 
 /* --- spaces_pages.c; addresses, page-aligned; each returns 0 or -ENOMEM --- */
 

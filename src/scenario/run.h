@@ -31,6 +31,7 @@ struct observer {
      * separated by ";"; NULL if there is none. */
     const char *(*stack)(void *ctx, uint32_t number);
     const char *why;
+    const char *blind; /* faults that the engine cannot see, one clause; NULL or "": it sees all */
 };
 
 enum verdict { VERDICT_PASS, VERDICT_FAIL, VERDICT_SKIP };

@@ -149,7 +149,7 @@ static void show_moment(struct app *a)
     a->ui.before = a->held ? (a->held_a_before ? &a->held_before : NULL) : model_before(a->model);
     a->ui.detail = model_detail(a->model);
     a->ui.thp = model_thp(a->model);
-    a->ui.machine = model_machine(a->model);
+    a->ui.machine = model_physmem(a->model);
     a->ui.frame = model_frame(a->model);
     a->ui.gone = model_gone(a->model);
     if (a->ui.now)

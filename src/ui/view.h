@@ -60,7 +60,7 @@ struct ui_state {
     const struct moment *before; /* the one before it, or NULL */
     const struct page_detail *detail; /* of the page under the cursor, or NULL */
     const struct thp_settings *thp;   /* the machine's, or NULL while nobody asked */
-    const struct machine *machine;     /* the physical side, or NULL while nobody asked */
+    const struct physmem *machine;     /* the physical side, or NULL while nobody asked */
     const struct frame_detail *frame;  /* of the frame asked about last, or NULL */
     const char *gone;            /* the target ended: a sentence; or NULL */
     const struct fault_log *faults;    /* NULL before the first target */
