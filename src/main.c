@@ -32,7 +32,10 @@ int main(int argc, char **argv)
     case COMMAND_FAULTS:
         return command_faults(&o);
     case COMMAND_CHECK:
-        return command_check(&o);
+        return o.format_only ? command_format(&o) : command_check(&o);
+    case COMMAND_PLAY:
+        setlocale(LC_ALL, "");
+        return command_play(&o);
     case COMMAND_RUN:
         setlocale(LC_ALL, "");
         return command_run(&o);
