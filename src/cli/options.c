@@ -31,7 +31,7 @@ const char options_help[] =
     "      --disagreements    faults: only those whose evidence disagrees\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
-    "      --family           snap: the process and all its descendants, and what they share\n"
+    "      --family           the process and all its descendants, and what they share\n"
     "      --pages            snap: every run of equal pages too\n"
     "      --huge             snap: huge pages: where, of which size, and why not\n"
     "      --residency        snap: only what is present, the cheapest picture\n"
@@ -177,7 +177,7 @@ static int parse_flag(int opt, struct options *o)
         o->pages = true;
         return 0;
     case OPT_FAMILY:
-        o->family = true;
+        o->family = o->ui.family = true;
         return 0;
     case OPT_HUGE:
         o->huge = true;
@@ -355,8 +355,8 @@ static int check(struct options *o, struct err *e)
     if (!has_format(o))
         return err_set(e, -EINVAL, "this command has no such format: snap has table, json and csv; "
                                    "doctor table and json; faults table, jsonl, csv and folded");
-    if (o->family && o->command != COMMAND_SNAP)
-        return err_set(e, -EINVAL, "--family goes with snap");
+    if (o->family && (o->command == COMMAND_FAULTS || o->command == COMMAND_DOCTOR))
+        return err_set(e, -EINVAL, "--family goes with snap, run, attach and the process list");
     if (o->family && o->residency)
         return err_set(e, -EINVAL, "--family needs more than --residency reads");
     if (o->user && !o->argv)
