@@ -15,6 +15,7 @@ const char options_help[] =
     "       vmscope attach [options] PID             watch a running process (also: -p PID)\n"
     "       vmscope snap [options] (-p PID | -- CMD) print one picture\n"
     "       vmscope faults [options] (-p PID | [--] CMD) follow page faults and mm calls\n"
+    "       vmscope step [options] [--] CMD [ARG...] stop CMD at every fault and mm call\n"
     "       vmscope check [options] SCENARIO...      run scenarios, and say what held\n"
     "       vmscope doctor [options]                 what can be seen here, and why not\n"
     "\n"
@@ -287,7 +288,7 @@ static bool parse_command(const char *word, enum command *out)
         const char *name;
         enum command command;
     } commands[] = {
-        {"run", COMMAND_RUN},   {"attach", COMMAND_ATTACH}, {"snap", COMMAND_SNAP},
+        {"run", COMMAND_RUN},   {"step", COMMAND_STEP}, {"attach", COMMAND_ATTACH}, {"snap", COMMAND_SNAP},
         {"doctor", COMMAND_DOCTOR}, {"help", COMMAND_HELP}, {"faults", COMMAND_FAULTS},
         {"check", COMMAND_CHECK},
     };
@@ -302,7 +303,7 @@ static bool parse_command(const char *word, enum command *out)
 /* What is left behind the options: a command to start, or a process id for attach. */
 static int parse_operands(int argc, char **argv, struct options *o, struct err *e)
 {
-    bool starts = o->command == COMMAND_RUN ||
+    bool starts = o->command == COMMAND_RUN || o->command == COMMAND_STEP ||
                   ((o->command == COMMAND_SNAP || o->command == COMMAND_FAULTS) && !o->pid);
     if ((starts || o->command == COMMAND_CHECK) && optind < argc)
         o->argv = argv + optind;
@@ -315,7 +316,7 @@ static int parse_operands(int argc, char **argv, struct options *o, struct err *
 
 static bool has_format(const struct options *o)
 {
-    bool faults = o->command == COMMAND_FAULTS;
+    bool faults = o->command == COMMAND_FAULTS || o->command == COMMAND_STEP;
     switch (o->format) {
     case FORMAT_JSON:
         return !faults;
@@ -335,6 +336,8 @@ static int check(struct options *o, struct err *e)
         o->command = COMMAND_ATTACH;
     if (o->command == COMMAND_ATTACH && !o->pid)
         return err_set(e, -EINVAL, "attach needs a process id: vmscope attach PID");
+    if (o->command == COMMAND_STEP && (!o->argv || o->pid))
+        return err_set(e, -EINVAL, "step needs a command: vmscope step -- CMD [ARG...]");
     if (o->command == COMMAND_RUN && !o->argv)
         return err_set(e, -EINVAL, "run needs a command: vmscope run -- CMD [ARG...]");
     if (o->command == COMMAND_SNAP && !o->argv && !o->pid)
@@ -356,7 +359,7 @@ static int check(struct options *o, struct err *e)
         return err_set(e, -EINVAL, "-u goes with a command to start");
     if (o->keys && !o->cols)
         return err_set(e, -EINVAL, "--keys needs --screen COLSxROWS");
-    if (o->cols && o->command != COMMAND_RUN && o->command != COMMAND_ATTACH &&
+    if (o->cols && o->command != COMMAND_RUN && o->command != COMMAND_STEP && o->command != COMMAND_ATTACH &&
         o->command != COMMAND_PICK)
         return err_set(e, -EINVAL, "--screen goes with run, attach and the process list");
     return 0;
