@@ -44,8 +44,7 @@ static volatile sig_atomic_t interrupted;
 
 static void interrupt(int signal)
 {
-    (void)signal;
-    interrupted = 1;
+    interrupted = signal;
 }
 
 static void flush(struct faults *f)
@@ -235,6 +234,13 @@ static struct fault_counts read_counts(const struct procdir *d)
     return c;
 }
 
+/* Who interrupts us does not want us to wait for the command. */
+static bool command_ended(const struct faults *f)
+{
+    struct pollfd p = {.fd = f->child.pidfd, .events = POLLIN};
+    return !interrupted || poll(&p, 1, 0) > 0;
+}
+
 /* What the kernel counted meanwhile, if that can still be asked. */
 static struct fault_counts counts_since(struct faults *f)
 {
@@ -243,7 +249,7 @@ static struct fault_counts counts_since(struct faults *f)
     int status;
     if (!f->started)
         c = read_counts(&f->dir);
-    else if (!spawn_wait(&f->child, &status) && !getrusage(RUSAGE_CHILDREN, &usage))
+    else if (command_ended(f) && !spawn_wait(&f->child, &status) && !getrusage(RUSAGE_CHILDREN, &usage))
         c = (struct fault_counts){(uint64_t)usage.ru_minflt, (uint64_t)usage.ru_majflt};
     if (c.minor == UINT64_MAX || f->before.minor == UINT64_MAX)
         return (struct fault_counts){UINT64_MAX, UINT64_MAX};
@@ -350,11 +356,15 @@ static void stop_stepping(struct faults *f)
     }
 }
 
-/* Stepping ends as the program did. */
+/* Stepping ends as the program did, or of the signal that ended it. */
 static void end_like_command(struct faults *f)
 {
     int status;
-    if (f->options->command == COMMAND_STEP && f->started && !spawn_wait(&f->child, &status))
+    if (f->options->command != COMMAND_STEP || !f->started)
+        return;
+    if (!command_ended(f))
+        spawn_end_like(interrupted);
+    if (!spawn_wait(&f->child, &status))
         spawn_end_like(status);
 }
 

@@ -19,7 +19,7 @@ struct tracee {
     bool trapped;     /* in one that would kill it if we died: see step.h */
     bool listening;   /* stopped by job control: only SIGCONT ends that */
     bool interrupted; /* a stop that we asked for is on its way */
-    uint64_t exec;    /* waits behind its exec: the how manieth; 0: does not */
+    uint64_t look;    /* waits until its mappings were read: its turn; 0: does not */
     int signal;       /* to give it when it goes on */
     int64_t call;     /* system call it is in, where calls are stopped at; -1: none */
     int fd[TRACEE_EVENTS]; /* its events, -1 beyond the last */
@@ -39,7 +39,7 @@ struct tracer {
     struct step_options options;
     bool stopped;  /* the target stands still; the other side looks at it */
     bool by_stops; /* system calls by PTRACE_SYSCALL: tracepoints are not permitted */
-    uint64_t execs;
+    uint64_t looks; /* turns given */
     struct perf_wish wish;
     uint8_t kinds[TRACEE_EVENTS]; /* of the events of each thread */
     unsigned kinds_n;

@@ -25,7 +25,7 @@
 #include "base/text.h"
 #include "probe/step_parts.h"
 
-enum { REST_MS = 20, IDLE_MS = 10, NS_PER_MS = 1000000 };
+enum { REST_MS = 20, IDLE_MS = 10, DELAY_MS = 20, ROUNDS = 64, NS_PER_MS = 1000000 };
 
 void pending_add(struct tracer *t, const struct event *e)
 {
@@ -115,7 +115,7 @@ static void resume(const struct tracer *t, struct tracee *x)
     int signal = x->signal;
     x->stopped = x->trapped = false;
     x->signal = 0;
-    x->exec = 0;
+    x->look = 0;
     /* A thread that was killed meanwhile cannot go on: its end is told by waitpid. */
     ptrace(t->by_stops ? PTRACE_SYSCALL : PTRACE_CONT, x->tid, NULL, signal);
 }
@@ -192,7 +192,6 @@ static struct tracee *on_exec(struct tracer *t, struct tracee *x)
         if (t->v[i] != x && t->v[i]->pid == tid)
             tracer_drop(t, t->v[i]);
     x->pid = tid;
-    x->exec = ++t->execs;
     struct event e = {.type = EVENT_EXEC};
     read_comm(tid, e.exec.comm);
     emit(t, x, e);
@@ -271,7 +270,23 @@ static bool has_stop(const struct tracer *t)
 /* Whether a thread that has stopped waits. */
 static bool waits(const struct tracer *t, const struct tracee *x)
 {
-    return !x->born || !x->started || x->exec || t->stopped || (!t->options.run && has_stop(t));
+    return !x->born || !x->started || x->look || t->stopped || (!t->options.run && has_stop(t));
+}
+
+/* After these the other side reads the mappings: they tell it less than it must know. */
+static bool wants_look(const struct event *e)
+{
+    return e->type == EVENT_EXEC ||
+           (e->type == EVENT_CALL && e->call.call == CALL_MMAP && e->call.has_args &&
+            (int32_t)e->call.args[4] >= 0 && (e->call.result >= 0 || e->call.result < -4095));
+}
+
+static unsigned looks(const struct pending *p, pid_t tid)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < p->count; i++)
+        n += (!tid || p->v[i].tid == tid) && wants_look(&p->v[i]);
+    return n;
 }
 
 static void handle(struct tracer *t, pid_t tid, int status)
@@ -299,6 +314,8 @@ static void handle(struct tracer *t, pid_t tid, int status)
     else
         on_signal(x, signal);
     tracee_drain(t, x);
+    if (t->options.run && x->stopped && looks(&t->pending, x->tid))
+        x->look = ++t->looks;
     if (x->stopped && !waits(t, x))
         resume(t, x);
 }
@@ -317,14 +334,15 @@ bool tracer_collect(struct tracer *t)
 
 /* --- standing still --- */
 
-static void wait_signal(unsigned ms)
+/* SIGCHLD: a thread did something. SIGIO: the other side did. Otherwise time has passed. */
+static int wait_signal(unsigned ms)
 {
     sigset_t set;
     struct timespec timeout = {.tv_nsec = (long)ms * NS_PER_MS};
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGIO);
-    sigtimedwait(&set, NULL, &timeout);
+    return sigtimedwait(&set, NULL, &timeout);
 }
 
 /* From the delivery of our SIGTRAP into a stop that nothing comes of if we die in it. */
@@ -369,22 +387,14 @@ static void release(struct tracer *t)
     }
 }
 
-static void release_exec(struct tracer *t)
+static void release_next(struct tracer *t)
 {
     struct tracee *first = NULL;
     for (size_t i = 0; i < t->count; i++)
-        if (t->v[i]->exec && t->v[i]->stopped && (!first || t->v[i]->exec < first->exec))
+        if (t->v[i]->look && t->v[i]->stopped && (!first || t->v[i]->look < first->look))
             first = t->v[i];
     if (first)
         resume(t, first);
-}
-
-static bool has_exec(const struct pending *p)
-{
-    for (size_t i = 0; i < p->count; i++)
-        if (p->v[i].type == EVENT_EXEC)
-            return true;
-    return false;
 }
 
 /* What other threads have written is told in its place in time. */
@@ -395,21 +405,25 @@ static void drain_all(struct tracer *t)
             tracee_drain(t, t->v[i]);
 }
 
-static void deliver(struct tracer *t)
+/* Tells what waits, in run mode only if it is much or if all is asked for. */
+static void deliver(struct tracer *t, bool all)
 {
     bool run = t->options.run;
     if (!t->pending.count || (!run && t->stopped))
         return;
-    bool stop = run ? has_exec(&t->pending) : has_stop(t);
-    if (stop && !run)
+    unsigned stops = run ? looks(&t->pending, 0) : has_stop(t);
+    if (run && !stops && !all && t->pending.count < STEP_BATCH &&
+        io_now_ns() - t->pending.v[0].t_ns < DELAY_MS * NS_PER_MS)
+        return; /* they are told together */
+    if (stops && !run)
         come_to_rest(t);
     if (t->count > 1)
         drain_all(t);
     tell_pending(t);
-    if (stop) {
+    if (stops)
         tell(t, STEP_STATE);
+    while (stops--)
         tell(t, STEP_STOPPED);
-    }
 }
 
 /* --- the other side --- */
@@ -417,12 +431,12 @@ static void deliver(struct tracer *t)
 static void go(struct tracer *t)
 {
     if (t->options.run && !t->stopped) {
-        release_exec(t);
+        release_next(t);
         return;
     }
     t->stopped = false;
     if (!t->options.run && has_stop(t))
-        deliver(t); /* others did something while this was looked at */
+        deliver(t, true); /* others did something while this was looked at */
     else
         release(t);
 }
@@ -472,17 +486,22 @@ static int attach(struct tracer *t)
     return 0;
 }
 
+/* Under a stream of SIGCHLD the other signal is never the first: the link is asked anyhow. */
 static void run(struct tracer *t)
 {
-    while (t->count && obey(t)) {
-        bool any = tracer_collect(t);
-        deliver(t);
-        if (any)
-            continue;
-        wait_signal(IDLE_MS);
-        if (!t->stopped)
+    bool there = true;
+    for (unsigned round = 1; t->count && there; round++) {
+        tracer_collect(t);
+        deliver(t, false);
+        int signal = wait_signal(IDLE_MS);
+        if (signal == SIGIO || round % ROUNDS == 0)
+            there = obey(t);
+        if (signal < 0 && !t->stopped) {
             look_for_deaf(t);
+            deliver(t, true);
+        }
     }
+    deliver(t, true);
 }
 
 /* A process with nothing of its parent's but the link. */
