@@ -483,6 +483,8 @@ static int attach(struct tracer *t)
     if (ptrace(PTRACE_SEIZE, x->tid, NULL, what))
         return -errno;
     tracee_find_settings(t, x->tid);
+    if (t->by_stops) /* it goes on by PTRACE_SYSCALL, and stops at its execve */
+        x->interrupted = !ptrace(PTRACE_INTERRUPT, x->tid, NULL, NULL);
     return 0;
 }
 
