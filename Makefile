@@ -9,6 +9,7 @@ VERSION := 0.1.0
 
 bindir = $(DESTDIR)$(PREFIX)/bin
 man1dir = $(DESTDIR)$(PREFIX)/share/man/man1
+man5dir = $(DESTDIR)$(PREFIX)/share/man/man5
 scenariodir = $(DESTDIR)$(PREFIX)/share/vmscope/scenarios
 bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
@@ -62,12 +63,14 @@ include mk/scenario.mk mk/programs.mk mk/tests.mk
 install: $(B)/vmscope ## install the program, its manual page and completion
 	install -D -m 755 $(B)/vmscope $(bindir)/vmscope
 	install -D -m 644 man/vmscope.1 $(man1dir)/vmscope.1
+	install -D -m 644 man/vmscope-scenario.5 $(man5dir)/vmscope-scenario.5
 	install -D -m 644 completions/vmscope.bash $(bashdir)/vmscope
 	install -d -m 755 $(scenariodir)
 	install -m 644 scenarios/*.vms $(scenariodir)
 
 uninstall: ## remove what install put there
-	rm -f $(bindir)/vmscope $(man1dir)/vmscope.1 $(bashdir)/vmscope
+	rm -f $(bindir)/vmscope $(man1dir)/vmscope.1 $(man5dir)/vmscope-scenario.5 \
+	    $(bashdir)/vmscope
 	rm -rf $(scenariodir)
 
 deps: ## install the Debian packages that are missing (or say how)

@@ -4,11 +4,13 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "scenario/keeper.h"
 #include "scenario/stage.h"
 
 int main(int argc, char **argv)
 {
     stage_main_if_asked(argc, argv);
+    keeper_main_if_asked(argc, argv);
     struct options o;
     struct err e = {0};
     if (options_parse(argc, argv, &o, &e)) {
@@ -31,7 +33,10 @@ int main(int argc, char **argv)
     case COMMAND_FAULTS:
         return command_faults(&o);
     case COMMAND_CHECK:
-        return command_check(&o);
+        return o.format_only ? command_format(&o) : command_check(&o);
+    case COMMAND_PLAY:
+        setlocale(LC_ALL, "");
+        return command_play(&o);
     case COMMAND_RUN:
         setlocale(LC_ALL, "");
         return command_run(&o);

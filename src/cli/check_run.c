@@ -64,9 +64,11 @@ static int run_one(const struct check_item *item, const struct options *o, int f
                   e.text);
     else
         rc = run_all(r, item->script, fd, &e);
-    run_end(r);
+    int left = run_end(r, &e);
+    if (left)
+        send_line(fd, CHECK_BROKEN, 0, "the machine is put back", e.text);
     observe_destroy(watch);
-    return rc == -ENOTSUP ? 0 : rc;
+    return rc == -ENOTSUP ? left : rc;
 }
 
 void check_run(const struct check_item *item, const struct options *o, int fd)

@@ -71,7 +71,8 @@ static void print_entry(void *ctx, const struct fault_entry *e)
     struct faults *f = ctx;
     const struct fault_log *log = model_faults(f->model);
     struct fault_site site = {"", "", NULL};
-    if (f->options->disagreements && e->observed.agreement != DISAGREES)
+    if (f->options->disagreements && e->observed.agreement != DISAGREES &&
+        e->observed.agreement != AGREEMENT_CORRECTED)
         return;
     if (e->event.type == EVENT_FAULT) {
         sites_text(f->found[(log->settled - 1) % FAULT_LOG_KEEP], e, &site);

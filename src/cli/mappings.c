@@ -94,7 +94,8 @@ void mappings_begun(struct mappings *m, struct spaces *spaces, pid_t pid, const 
                     size_t count)
 {
     struct procdir d;
-    if (procdir_open(m->proc_root, pid, &d, NULL))
+    bool told = count && (later->type == EVENT_NAME || later->type == EVENT_MAPPING);
+    if (told || procdir_open(m->proc_root, pid, &d, NULL))
         return;
     struct region_table *t = read_regions(m, &d, true);
     if (t && is_whole(t)) {
@@ -177,12 +178,13 @@ void mappings_sizes(struct mappings *m, struct spaces *spaces, pid_t pid,
 
 /* --- files that calls mapped --- */
 
-/* The process that maps files in these events, if one does: 0 else. */
+/* The process that maps files in these events, if one does and the engine does not tell which: 0
+ * else. */
 static pid_t maps_files(const struct event *v, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (v[i].type == EVENT_CALL && v[i].call.call == CALL_MMAP && v[i].call.has_args &&
-            (int32_t)v[i].call.args[4] >= 0)
+            (int32_t)v[i].call.args[4] >= 0 && (!i || v[i - 1].type != EVENT_MAPPING))
             return v[i].pid;
     return 0;
 }

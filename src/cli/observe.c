@@ -10,10 +10,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/io.h"
 #include "probe/engine.h"
+#include "probe/uffd.h"
 #include "sampler/sampler.h"
 
 struct observe {
@@ -86,6 +88,8 @@ static int begin_from(struct observe *o, pid_t pid, const struct moment *m)
     int rc = spaces_sampled(model_spaces(o->model), pid, &found);
     if (!rc)
         rc = tell_stack_limit(o, pid);
+    if (!rc)
+        rc = spaces_uffd_waits(model_spaces(o->model), pid, uffd_asks_handlers(pid, m->regions));
     return rc ? rc : tell_sizes(o, pid, m->regions);
 }
 
@@ -242,6 +246,8 @@ static int observe_follow(void *ctx, pid_t pid, struct err *e)
         if (!o->name || !strcmp(o->name, rungs[i]))
             rc = engine_open(rungs[i], &options, &o->ops, &o->engine, o->why, sizeof o->why, NULL);
     o->observer.faults = rc ? NULL : observe_faults;
+    if (!rc && o->ops == &engine_perf && geteuid())
+        o->observer.blind = "faults in kernel mode";
     if (rc)
         return 0;
     model_on_event(o->model, NULL, keep_fault, o);

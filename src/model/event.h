@@ -13,6 +13,8 @@ enum event_type {
     EVENT_EXEC,  /* a new program: the address space is another one */
     EVENT_EXIT,  /* a thread has ended; the process too if tid == pid */
     EVENT_SAMPLE, /* what the kernel did for the fault that this thread is in, with its call chain */
+    EVENT_NAME,  /* a part of the name of the mapping that is told next */
+    EVENT_MAPPING, /* a mapping: of a program that has just begun, or of the call told next */
     EVENT_GAP,   /* samples of any thread may be missing from here on, or were up to here */
     EVENT_TYPE_N
 };
@@ -40,7 +42,13 @@ enum mm_call {
 /* "mmap", ...; of a 32-bit task mmap2 is reported as mmap with its offset in bytes. */
 const char *mm_call_name(enum mm_call call);
 
-enum { CALL_ARGS = 6 };
+enum { CALL_ARGS = 6, EVENT_NAME_MAX = 64 };
+
+enum mapping_told {
+    MAPPED_BY_CALL, /* by the call that is told next */
+    MAPPED_AT_EXEC, /* found at exec */
+    MAPPED_ALL      /* none: all that were found at exec have been told */
+};
 
 struct event {
     uint64_t t_ns; /* CLOCK_MONOTONIC; of a call: when it returned */
@@ -73,6 +81,16 @@ struct event {
             uint32_t stack; /* number of the call chain (RECORD_STACK), from 1 */
             uint8_t kind;   /* enum sample_kind */
         } sample;
+        struct {
+            char text[EVENT_NAME_MAX]; /* ends with a NUL where it is shorter */
+        } name;
+        struct {
+            uint64_t start, end, offset, inode, vmflags; /* as in struct region and region_smaps */
+            uint64_t size; /* of the file, in bytes */
+            uint32_t dev_major, dev_minor;
+            uint8_t perms, kind; /* REGION_R | ..., enum region_kind */
+            uint8_t told;        /* enum mapping_told */
+        } mapping;
         struct {
             bool ends;
         } gap;

@@ -22,6 +22,7 @@
  * pages out of the pool, NUMA hints, access flags, and faults in kernel mode that fail. */
 #include "model/evidence.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define BIT(path) (UINT32_C(1) << (path))
@@ -32,7 +33,7 @@ static const uint32_t any_fault =
 static const char *const agreement_names[AGREEMENT_N] = {
     [AGREEMENT_UNASKED] = "", [AGREEMENT_PENDING] = "pending", [AGREEMENT_NONE] = "none",
     [AGREEMENT_LOST] = "lost", [AGREEMENT_UNPREDICTED] = "unpredicted", [AGREES] = "agrees",
-    [DISAGREES] = "disagrees",
+    [DISAGREES] = "disagrees", [AGREEMENT_CORRECTED] = "corrected",
 };
 
 const char *agreement_name(enum agreement agreement)
@@ -60,6 +61,24 @@ bool observation_shows(const struct observation *o, enum path path)
         if (without_uffd(o->seen[i]) == BIT(path))
             return true;
     return false;
+}
+
+bool observation_tells(const struct observation *o)
+{
+    return o->agreement >= AGREEMENT_UNPREDICTED;
+}
+
+const char *observation_text(const struct observation *o, char *out, size_t cap)
+{
+    static const char *const hows[] = {"", " copy", " reuse"};
+    size_t len = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; i < o->count && len < cap; i++)
+        len += (size_t)snprintf(out + len, cap - len, "%s%s", i ? ", " : "",
+                                observed_name(o->seen[i]));
+    if (o->count && len < cap)
+        snprintf(out + len, cap - len, "%s", hows[o->how < 3 ? o->how : 0]);
+    return out;
 }
 
 /* --- chains --- */
@@ -117,6 +136,11 @@ static uint32_t set_of(struct word w)
         if (is(w, rows[i].function))
             return rows[i].set;
     return 0;
+}
+
+bool chain_function_tells(const char *function, size_t len)
+{
+    return set_of((struct word){function, len}) != 0;
 }
 
 static bool of_interrupt(struct word w)
@@ -274,14 +298,15 @@ enum agreement observation_compare(const struct observation *o, const struct eve
         return AGREEMENT_NONE;
     if (v->path == PATH_UNKNOWN)
         return AGREEMENT_UNPREDICTED;
+    enum agreement otherwise = v->sure ? DISAGREES : AGREEMENT_CORRECTED;
     for (unsigned i = 0; i < o->count; i++) {
         if (!(o->seen[i] & (BIT(v->path) | before | on_the_way(v))))
-            return DISAGREES;
+            return otherwise;
         all |= o->seen[i];
     }
     if (v->path == PATH_WP && v->how && o->how && v->how != o->how)
-        return DISAGREES;
+        return otherwise;
     if (all & BIT(v->path))
         return AGREES;
-    return ends_unseen(fault, v) || !(all & ~before) ? AGREEMENT_NONE : DISAGREES;
+    return ends_unseen(fault, v) || !(all & ~before) ? AGREEMENT_NONE : otherwise;
 }

@@ -8,6 +8,7 @@
 #define VMSCOPE_MODEL_EVIDENCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "model/event.h"
@@ -19,8 +20,9 @@ enum agreement {
     AGREEMENT_NONE,    /* the kernel showed nothing, or nothing that tells */
     AGREEMENT_LOST,    /* samples were lost that may have belonged to it: nothing is known */
     AGREEMENT_UNPREDICTED, /* something was seen, but nothing predicted (path unknown) */
+    AGREEMENT_CORRECTED, /* another path was seen, and the prediction had not been sure */
     AGREES,
-    DISAGREES,
+    DISAGREES,           /* another path was seen, though the prediction was sure */
     AGREEMENT_N
 };
 const char *agreement_name(enum agreement agreement); /* "agrees", ...; "" if unasked */
@@ -43,6 +45,14 @@ const char *observed_name(uint32_t set);
 /* This path was seen, and no doubt about it. */
 bool observation_shows(const struct observation *o, enum path path);
 
+/* Something was seen, and none of it lost. */
+bool observation_tells(const struct observation *o);
+/* "do_swap_page, do_wp_page copy": all that was seen; "" if nothing. Returns out. */
+const char *observation_text(const struct observation *o, char *out, size_t cap);
+
+/* Whether this function of a chain tells the path; len is that of its name. */
+bool chain_function_tells(const char *function, size_t len);
+
 /* What a call chain by itself says. */
 struct chain_says {
     uint32_t set; /* of enum path, as bits; 0: nothing */
@@ -57,7 +67,7 @@ void chain_read(const char *text, struct chain_says *out);
 void observation_add(struct observation *o, const struct event *fault, enum sample_kind kind,
                      const struct chain_says *says, uint32_t stack);
 
-/* Whether what was seen is what was predicted: NONE, UNPREDICTED, AGREES or DISAGREES. */
+/* Whether what was seen is what was predicted: NONE, UNPREDICTED, CORRECTED, AGREES, DISAGREES. */
 enum agreement observation_compare(const struct observation *o, const struct event *fault,
                                    const struct path_verdict *v);
 

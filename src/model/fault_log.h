@@ -39,7 +39,6 @@ struct fault_log {
     uint64_t by_path[PATH_N][3]; /* by enum path_how */
     uint64_t unsure;             /* faults whose path could not be told for sure */
     uint64_t agreed[AGREEMENT_N]; /* settled faults, by enum agreement */
-    uint64_t unsure_disagreed;   /* of them, those that disagree and were not sure */
     uint64_t loose;              /* samples whose fault was not there, or settled already */
     bool evidence;               /* samples are taken */
     bool gap;                    /* samples may be missing now */

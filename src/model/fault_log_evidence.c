@@ -97,7 +97,6 @@ void fault_log_settle_first(struct fault_log *l)
         if (o->agreement == AGREEMENT_PENDING)
             o->agreement = (uint8_t)observation_compare(o, &e->event, &e->verdict);
         l->agreed[o->agreement]++;
-        l->unsure_disagreed += o->agreement == DISAGREES && !e->verdict.sure;
     }
     if (l->on_settled)
         l->on_settled(l->ctx, e);

@@ -41,6 +41,11 @@ const struct moment *model_before(const struct model *m);
 /* The machine's settings for huge pages, or NULL while nobody asked for them. */
 const struct thp_settings *model_thp(const struct model *m);
 
+/* The physical side, or NULL while nobody asked for it; and the last answer about one frame, or
+ * NULL. Valid until the next fold. */
+const struct physmem *model_physmem(const struct model *m);
+const struct frame_detail *model_frame(const struct model *m);
+
 /* The last answer about a single page, or NULL. */
 const struct page_detail *model_detail(const struct model *m);
 
@@ -57,13 +62,14 @@ const struct engine_state *model_engine(const struct model *m);
 /* From now on `added` is called for every fault and every call while it is folded, as entry number
  * log->entries - 1 (the log keeps only the last ones), and `settled` later for the same, in order,
  * as number log->settled - 1: where evidence is taken, when none can come for it any more, because
- * the thread has gone on, or half a second has passed. Either may be NULL. To be set after the first
- * target. */
+ * the thread has gone on, or half a second has passed. Either may be NULL. */
 void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled, void *ctx);
 
-/* The last picture of the family, or NULL; borrowed until the next fold: family_ref to keep. */
+/* The last picture of the family and the one before it, or NULL; borrowed until the next fold:
+ * family_ref to keep. */
 struct family;
 struct family *model_family(const struct model *m);
+struct family *model_family_before(const struct model *m);
 
 /* Says that no evidence can come any more for what was folded: the processes rest, or are gone. */
 void model_settle(struct model *m);

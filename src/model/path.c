@@ -173,6 +173,12 @@ enum {
     HUGE_NO, HUGE_FITS, HUGE_UFFD, HUGE_ZERO, HUGE_OWN, HUGE_SPLIT, HUGE_FILE, HUGE_PROTECTED
 };
 
+static void doubt_handler(struct walk *w)
+{
+    if (!w->in->uffd_waits)
+        doubt(w, "userfaultfd may let the write through by itself (UFFD_FEATURE_WP_ASYNC)");
+}
+
 static unsigned ask_huge_written(struct walk *w)
 {
     if (w->page.state == PAGE_HUGE_ZERO)
@@ -180,7 +186,7 @@ static unsigned ask_huge_written(struct walk *w)
     if (!(w->page.attrs & PAGE_A_PMD))
         return HUGE_NO;
     if (w->page.attrs & PAGE_A_UFFD_WP) {
-        doubt(w, "userfaultfd may let the write through by itself (UFFD_FEATURE_WP_ASYNC)");
+        doubt_handler(w);
         return HUGE_PROTECTED;
     }
     if (w->page.state == PAGE_FILE || w->page.state == PAGE_SHMEM) {
@@ -286,7 +292,7 @@ static unsigned ask_protected(struct walk *w)
         doubt(w, "whether it was a read or a write is not known");
     if (w->access != ACCESS_WRITE)
         return NO;
-    if (!(w->page.attrs & PAGE_A_WRITABLE))
+    if (!(w->page.attrs & PAGE_A_WRITABLE) || w->page.attrs & PAGE_A_UFFD_WP)
         return YES;
     doubt(w, "the page was thought writable: another thread writes, or forks, at the same time");
     if (protection(w) != KNOWN_YES)
@@ -300,7 +306,7 @@ static unsigned ask_uffd(struct walk *w)
 {
     if (!(w->page.attrs & PAGE_A_UFFD_WP) || region_has_flag(w->region, "uw") == KNOWN_NO)
         return NO;
-    doubt(w, "userfaultfd may let the write through by itself (UFFD_FEATURE_WP_ASYNC)");
+    doubt_handler(w);
     return YES;
 }
 

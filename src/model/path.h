@@ -31,6 +31,7 @@ struct path_input {
                                        populated, and setting and VmFlags allow a huge page */
     bool room_known, room;          /* whether the stack above has room to grow down to here */
     bool beyond_eof;                /* known to lie beyond the end of the file */
+    bool uffd_waits;                /* userfaultfd is known to ask a handler about each write */
     bool numa_balancing;            /* the kernel closes entries to learn who uses a page */
 };
 

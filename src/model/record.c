@@ -33,6 +33,12 @@ void record_destroy(struct record *r)
     case RECORD_THP:
         free(r->thp);
         break;
+    case RECORD_PHYSMEM:
+        free(r->machine);
+        break;
+    case RECORD_FRAMES:
+        free(r->frames.v);
+        break;
     case RECORD_DETAIL:
         free(r->detail);
         break;
@@ -52,6 +58,7 @@ void record_destroy(struct record *r)
         free(r->site);
         break;
     case RECORD_SAMPLE:
+    case RECORD_FRAME:
     case RECORD_GONE:
         break;
     }

@@ -8,7 +8,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "model/can.h"
 #include "model/event.h"
+#include "model/physmem.h"
 #include "model/pagetree.h"
 #include "model/region.h"
 #include "model/thp.h"
@@ -19,14 +21,6 @@ struct geometry {
     unsigned levels;        /* 4, or 5 */
     unsigned pmd_shift;     /* 21: the size of a PMD-mapped huge page */
     const char *level_name[PAGETREE_LEVELS_MAX]; /* top first: "PGD", "PUD", "PMD", "PTE" */
-};
-
-enum { CAN_REASON_MAX = 160 };
-
-/* One thing this user can or cannot see of this target, and why not. */
-struct can {
-    bool yes;
-    char why[CAN_REASON_MAX]; /* when not yes: a reason with what would allow it; escaped */
 };
 
 struct target_info {
@@ -114,6 +108,9 @@ enum record_type {
     RECORD_PAGES,   /* the pages of one range */
     RECORD_SAMPLE,  /* end of a sample: what came since the last one is now shown */
     RECORD_THP,     /* the machine's settings for huge pages */
+    RECORD_PHYSMEM, /* zones, meminfo and the kernel's own memory */
+    RECORD_FRAMES,  /* what blocks of physical frames are used for */
+    RECORD_FRAME,   /* the answer to a question about one frame */
     RECORD_DETAIL,  /* the answer to a question about one page */
     RECORD_EVENTS,  /* faults, calls and lives of processes, in kernel order */
     RECORD_STACK,   /* a call chain of the kernel, before the first event that names it */
@@ -140,6 +137,12 @@ struct record {
             struct counters counters;
         } sample;
         struct thp_settings *thp;      /* owned */
+        struct physmem_info *machine;  /* owned */
+        struct {
+            struct frame_read *v;      /* owned */
+            size_t count;
+        } frames;
+        struct frame_detail frame;
         struct page_detail *detail;    /* owned */
         struct {
             struct event *v;           /* owned */

@@ -40,6 +40,8 @@ void spaces_destroy(struct spaces *s)
             space_release(sp);
             free(sp);
         }
+    for (unsigned i = 0; i < SPACES_ENDED; i++)
+        pagetree_unref(s->ended[i].tree);
     spaces_forget_names(s);
     free(s->runs.v);
     free(s->files);
@@ -54,6 +56,14 @@ void spaces_set_numa(struct spaces *s, bool balancing)
 void spaces_set_exact(struct spaces *s)
 {
     s->exact = true;
+}
+
+int spaces_uffd_waits(struct spaces *s, pid_t pid, bool waits)
+{
+    struct space *sp = spaces_get(s, pid);
+    if (sp)
+        sp->uffd_waits = waits;
+    return sp ? 0 : -ENOMEM;
 }
 
 int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes)
@@ -108,7 +118,7 @@ struct space *spaces_get(struct spaces *s, pid_t pid)
     return sp;
 }
 
-static void space_end(struct spaces *s, pid_t pid)
+static void space_end(struct spaces *s, pid_t pid, uint64_t t_ns)
 {
     struct space **link = &s->bucket[(unsigned)pid % SPACE_BUCKETS];
     while (*link && (*link)->pid != pid)
@@ -116,6 +126,9 @@ static void space_end(struct spaces *s, pid_t pid)
     struct space *sp = *link;
     if (!sp)
         return;
+    struct ended *ended = &s->ended[s->next_ended++ % SPACES_ENDED];
+    pagetree_unref(ended->tree);
+    *ended = (struct ended){pagetree_ref(sp->tree), t_ns};
     *link = sp->next;
     space_release(sp);
     free(sp);
@@ -221,6 +234,8 @@ bool spaces_beyond_file(const struct spaces *s, const struct region *r, const st
     uint64_t page = (uint64_t)1 << s->g.page_shift;
     uint64_t at = r->offset + (e->fault.address & ~(page - 1)) - r->start;
     bool beyond = at >= f->size, before = at >= f->before;
+    if (s->exact)
+        return beyond;
     if (beyond != before)
         *doubt = "the size of the file changed about then";
     else if (beyond && f->t_ns < e->t_ns)
@@ -274,6 +289,10 @@ static void fold_change(struct spaces *s, struct space *sp, const struct event *
         sp->execed = true;
         sp->began_ns = e->t_ns;
         break;
+    case EVENT_NAME:
+    case EVENT_MAPPING:
+        rc = space_told(s, sp, e);
+        break;
     default:
         break;
     }
@@ -287,7 +306,7 @@ bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *ou
 {
     if (e->type == EVENT_EXIT) {
         if (e->tid == e->pid)
-            space_end(s, e->pid);
+            space_end(s, e->pid, e->t_ns);
         return false;
     }
     struct space *sp = spaces_get(s, e->pid);

@@ -46,6 +46,10 @@ void spaces_set_exact(struct spaces *s);
  * exec. 0 or -ENOMEM. */
 int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes);
 
+/* Whether every userfaultfd that write-protects mappings of the process asks a handler about each
+ * write (none has UFFD_FEATURE_WP_ASYNC). Not known, at first. 0 or -ENOMEM. */
+int spaces_uffd_waits(struct spaces *s, pid_t pid, bool waits);
+
 /* Whether the kernel balances pages between NUMA nodes (kernel.numa_balancing); no, at first. */
 void spaces_set_numa(struct spaces *s, bool balancing);
 

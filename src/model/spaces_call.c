@@ -12,6 +12,7 @@ struct call {
     const uint64_t *args;
     int64_t result;
     uint64_t page;
+    int32_t tid;
 };
 
 static uint64_t round_up(uint64_t value, uint64_t unit)
@@ -143,7 +144,8 @@ static int call_mmap(struct call *c)
     uint64_t flags = c->args[3];
     struct vma vma = {.r = {.start = (uint64_t)c->result}};
     describe_map(c, &vma);
-    space_take_hint(c->s, c->sp, &vma);
+    if (!space_take_told(c->s, c->tid, &vma))
+        space_take_hint(c->s, c->sp, &vma);
     uint64_t unit = vma.r.kind == REGION_HUGETLB ? huge_size(c->s) : c->page;
     vma.r.end = vma.r.start + round_up(c->args[1], unit);
     bool asked = flags & MAP_POPULATE && !(flags & MAP_NONBLOCK);
@@ -444,7 +446,8 @@ static bool changes_nothing(enum mm_call call)
 
 int space_call(struct spaces *s, struct space *sp, const struct event *e)
 {
-    struct call c = {s, sp, e->call.args, e->call.result, (uint64_t)1 << s->g.page_shift};
+    struct call c = {s, sp, e->call.args, e->call.result, (uint64_t)1 << s->g.page_shift,
+                     e->tid};
     if (changes_nothing(e->call.call))
         return 0;
     if (!e->call.has_args)

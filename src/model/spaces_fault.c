@@ -36,23 +36,69 @@ static void find_place(struct spaces *s, const struct space *sp, uint64_t addres
 
 /* --- the page before --- */
 
-/* Who else uses a page that a fork has shared: nobody, if no other process holds a page of the same
- * fork there. *heard is false if one that does has never been heard of. */
-static bool alone(const struct spaces *s, const struct space *sp, uint64_t page, uint32_t number,
-                  bool *heard)
+enum users { USERS_NONE, USERS_LEAVING, USERS_UNHEARD, USERS_SOME };
+
+/* The page is one that this fork has shared, and not copied there since. */
+static bool holds(const struct pagetree *tree, uint64_t page, uint32_t number)
 {
-    *heard = true;
+    struct page p = pagetree_get(tree, page);
+    return p.state == PAGE_COW && p.mapcount == number && !(p.attrs & PAGE_A_COUNT);
+}
+
+/* Who else uses a page that a fork has shared: processes that hold a page of the same fork there.
+ * UNHEARD: one that has never been heard of; LEAVING: only some that are just ending. */
+static enum users other_users(const struct spaces *s, const struct space *sp, uint64_t page,
+                              uint32_t number)
+{
+    const uint64_t leaving_ns = 100000000;
     for (unsigned i = 0; i < SPACE_BUCKETS; i++)
-        for (const struct space *o = s->bucket[i]; o; o = o->next) {
-            if (o == sp)
-                continue;
-            struct page p = pagetree_get(o->tree, page);
-            if (p.state != PAGE_COW || p.mapcount != number || p.attrs & PAGE_A_COUNT)
-                continue;
-            *heard = o->heard;
-            return false;
-        }
-    return true;
+        for (const struct space *o = s->bucket[i]; o; o = o->next)
+            if (o != sp && holds(o->tree, page, number))
+                return o->heard ? USERS_SOME : USERS_UNHEARD;
+    for (unsigned i = 0; i < SPACES_ENDED; i++)
+        if (s->ended[i].tree && s->now_ns < s->ended[i].t_ns + leaving_ns &&
+            holds(s->ended[i].tree, page, number))
+            return USERS_LEAVING;
+    return USERS_NONE;
+}
+
+/* Another process has begun to copy the page so lately that it may still hold it. */
+static bool being_copied(const struct spaces *s, uint64_t page)
+{
+    const uint64_t copying_ns = 1000000;
+    for (unsigned i = 0; i < SPACES_COPIED; i++)
+        if (s->copied[i].page == page && s->now_ns < s->copied[i].t_ns + copying_ns)
+            return true;
+    return false;
+}
+
+static void note_copy(struct spaces *s, const struct fault_entry *f)
+{
+    if (f->verdict.path == PATH_WP && f->before.state == PAGE_COW)
+        s->copied[s->next_copied++ % SPACES_COPIED] =
+            (struct copied){page_number(s, f->event.fault.address), f->event.t_ns};
+}
+
+/* A page shared by a fork, which is written: *doubt is set to what remains open. */
+static struct page shared_before(const struct spaces *s, const struct space *sp, uint64_t number,
+                                 struct page page, const char **doubt)
+{
+    if (page.attrs & PAGE_A_COUNT && s->exact)
+        return page;
+    if (page.attrs & PAGE_A_COUNT || !page.mapcount) {
+        *doubt = "who else still uses the page is not known";
+        return page;
+    }
+    enum users users = other_users(s, sp, number, page.mapcount);
+    if (users == USERS_LEAVING)
+        *doubt = "a process that shared the page has just ended, and may still give it up";
+    else if (users == USERS_UNHEARD)
+        *doubt = "whether the child still uses the page is not known";
+    else if (users == USERS_NONE && being_copied(s, number))
+        *doubt = "another process is just copying the page, and may still hold it";
+    if (users == USERS_NONE || users == USERS_LEAVING)
+        return page_of(PAGE_ANON, PAGE_A_EXCLUSIVE | (page.attrs & PAGE_A_PMD));
+    return page;
 }
 
 /* What is known of the page, with what the processor found taken into account; *doubt is set to
@@ -70,15 +116,7 @@ static struct page page_before(const struct spaces *s, const struct space *sp,
         else if (e->fault.protection == KNOWN_YES)
             page = swap ? page_of(PAGE_PRESENT, 0) : page_of_backing(&p->v.r, p->v.marks);
     } else if (page.state == PAGE_COW && write && p->is == PLACE_INSIDE) {
-        bool heard;
-        if (page.attrs & PAGE_A_COUNT && s->exact)
-            return page;
-        if (page.attrs & PAGE_A_COUNT || !page.mapcount)
-            *doubt = "who else still uses the page is not known";
-        else if (alone(s, sp, number, page.mapcount, &heard))
-            page = page_of(PAGE_ANON, PAGE_A_EXCLUSIVE | (page.attrs & PAGE_A_PMD));
-        else if (!heard)
-            *doubt = "whether the child still uses the page is not known";
+        page = shared_before(s, sp, number, page, doubt);
     } else if (page.state == PAGE_ANON && write && e->fault.protection == KNOWN_YES &&
                p->v.vmflags & vmflag("mg")) {
         *doubt = "KSM may have merged the page, or not";
@@ -283,6 +321,7 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         .before = out->before,
         .fault = e,
         .beyond_eof = p->is == PLACE_INSIDE && spaces_beyond_file(s, &p->v.r, e, &size_doubt),
+        .uffd_waits = sp->uffd_waits,
         .numa_balancing = s->numa_balancing,
     };
     if (in.above && s->exact && sp->has_stack_limit) {
@@ -293,6 +332,8 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         in.thp_possible = huge_fits(s, sp, p, e->fault.address, &huge_doubt);
     path_predict(&in, &out->verdict);
     uint8_t path = out->verdict.path;
+    if (path == PATH_BAD_AREA && e->fault.mode == MODE_KERNEL && !s->exact)
+        path_doubt(&out->verdict, "execve may be writing into the new program already");
     if (page_doubt && path == PATH_WP)
         path_doubt(&out->verdict, page_doubt);
     if (size_doubt && path != PATH_BAD_ACCESS)
@@ -322,6 +363,7 @@ void space_fault(struct spaces *s, struct space *sp, const struct event *e,
         nothing_known(&out->verdict, "the mappings of this process were not all read yet");
     else
         predict(s, sp, &p, out);
+    note_copy(s, out);
     if (apply(s, sp, &p, out))
         sp->lost = true;
 }

@@ -13,8 +13,7 @@ void spaces_hint(struct spaces *s, pid_t pid, struct region_table *regions)
     s->hint_pid = pid;
 }
 
-/* A copy of the name that lives as long as the spaces; "" when out of memory. */
-static const char *keep_name(struct spaces *s, const char *name)
+const char *spaces_keep_name(struct spaces *s, const char *name)
 {
     for (size_t i = 0; i < s->name_count; i++)
         if (!strcmp(s->names[i], name))
@@ -44,7 +43,7 @@ void space_take_hint(struct spaces *s, const struct space *sp, struct vma *vma)
     if (!r || !r->inode || r->offset + (vma->r.start - r->start) != vma->r.offset ||
         (r->perms ^ vma->r.perms) & REGION_SHARED)
         return;
-    vma->r.name = keep_name(s, r->name);
+    vma->r.name = spaces_keep_name(s, r->name);
     vma->r.inode = r->inode;
     vma->r.dev_major = r->dev_major;
     vma->r.dev_minor = r->dev_minor;

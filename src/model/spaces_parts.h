@@ -1,6 +1,6 @@
 /* The insides of spaces, shared by its files: spaces.c (lives of processes),
  * spaces_sample.c (samples among events), spaces_pages.c
- * (changes to the pages of a range), spaces_fork.c, spaces_call.c and spaces_advice.c (system
+ * (changes to the pages of a range), spaces_fork.c, spaces_told.c, spaces_call.c and spaces_advice.c (system
  * calls), spaces_fault.c (faults).
  *
  * What events tell of a page is written into the page tree without evidence bits. Where mapcount
@@ -15,7 +15,7 @@
 #include "model/spaces.h"
 #include "model/spaces_vmas.h"
 
-enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256 };
+enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256, SPACES_ENDED = 16, SPACES_COPIED = 16 };
 
 /* An event kept for a sample to come; with the number of the last fork, its own if it is one. */
 struct kept {
@@ -52,6 +52,7 @@ struct space {
     struct vmas *prior;   /* what events told of flags before that sample, or NULL */
     struct region_table *made; /* vmas as a table, or NULL */
     struct pagetree *tree; /* never NULL */
+    bool uffd_waits;      /* spaces_uffd_waits */
     bool has_stack_limit;
     uint64_t stack_limit; /* bytes */
     struct pagetree *seen; /* of the last sample taken over, or NULL */
@@ -62,6 +63,17 @@ struct space {
     uint64_t brk;         /* where the heap begins or ends, while it is empty; 0 not known */
     uint32_t last_fork;   /* number of its last fork, and the child */
     pid_t last_child;
+};
+
+/* The pages of a process that has ended lately: its end is told before it gives them up. */
+struct ended {
+    struct pagetree *tree; /* or NULL */
+    uint64_t t_ns;
+};
+
+/* A page that fork had shared, and that is being copied. */
+struct copied {
+    uint64_t page, t_ns;
 };
 
 /* The size of a file, as far as somebody looked: the last time, and before. */
@@ -81,6 +93,10 @@ struct spaces {
     bool exact;              /* samples are (spaces_set_exact) */
     struct space *bucket[SPACE_BUCKETS];
     uint32_t forks;
+    struct ended ended[SPACES_ENDED]; /* the last ones, in no order */
+    unsigned next_ended;
+    struct copied copied[SPACES_COPIED]; /* the last ones, in no order */
+    unsigned next_copied;
     pid_t target;            /* its events are kept for samples */
     uint64_t now_ns;         /* of the last event */
     uint64_t programs;       /* so far */
@@ -90,6 +106,10 @@ struct spaces {
     pid_t hint_pid;
     char **names;            /* kept for mappings that hints told of */
     size_t name_count, name_cap;
+    char told_name[1024];    /* of the mapping that is told next */
+    size_t told_name_len;
+    struct vma told;         /* by the call that this thread is about to return from; 0: none */
+    int32_t told_tid;
     struct run_list runs;    /* scratch */
     struct region_smaps smaps; /* scratch: only vmflags is used */
 };
@@ -129,6 +149,15 @@ void space_forget_samples(struct space *sp);
 /* Fills in what file a new mapping is of, if the hint knows. */
 void space_take_hint(struct spaces *s, const struct space *sp, struct vma *vma);
 void spaces_forget_names(struct spaces *s);
+/* A copy of the name that lives as long as the spaces; "" when out of memory. */
+const char *spaces_keep_name(struct spaces *s, const char *name);
+
+/* --- spaces_told.c --- */
+
+/* Folds EVENT_NAME and EVENT_MAPPING. 0 or -ENOMEM. */
+int space_told(struct spaces *s, struct space *sp, const struct event *e);
+/* Fills in what file a new mapping is of, if that was told for a call of this thread. */
+bool space_take_told(struct spaces *s, int32_t tid, struct vma *vma);
 
 /* --- spaces_pages.c; addresses, page-aligned; each returns 0 or -ENOMEM --- */
 

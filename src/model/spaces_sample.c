@@ -115,6 +115,8 @@ static int redo(struct spaces *s, struct space *sp, const struct kept *k)
     }
     if (e->type == EVENT_FORK && e->fork.child_pid != e->pid)
         return space_fork_again(s, sp, e->fork.child_pid, k->fork);
+    if (e->type == EVENT_NAME || e->type == EVENT_MAPPING)
+        return space_told(s, sp, e);
     return e->type == EVENT_CALL ? space_returned(s, sp, e) : 0;
 }
 

@@ -91,6 +91,12 @@ bool engine_bpf_gap(struct engine *engine);
 uint32_t engine_bpf_read_sample(struct engine *engine, struct event *e, const struct wire *w);
 const char *engine_bpf_stack(const struct engine *engine, uint32_t number);
 
+/* Reads the mapping at the tail as events[*n] and what follows: parts of its name, then itself. The
+ * first of them has what all have in common. The slots that it filled. */
+enum { MAPPING_EVENTS = 1 + (WIRE_NAME + 64 + 10) / EVENT_NAME_MAX + 1 };
+uint32_t engine_bpf_read_mapping(const struct engine *engine, const struct wire *w,
+                                 struct event *events, size_t *n);
+
 /* Heat mode. */
 void engine_bpf_heat_check(struct engine *engine);
 uint64_t engine_bpf_heat_count(const struct engine *engine);

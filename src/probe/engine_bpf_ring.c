@@ -81,12 +81,17 @@ static uint32_t read_record(struct engine *engine, struct event *e, const struct
 static size_t read_batch(struct engine *engine)
 {
     size_t n = 0;
-    for (; n < BATCH; n++) {
+    while (n + MAPPING_EVENTS <= BATCH) {
         const struct wire *w = engine_bpf_slot(engine, engine->tail);
         uint32_t lap = (uint32_t)(engine->tail >> engine->slots_shift) + 1;
         if (__atomic_load_n(&w->lap, __ATOMIC_ACQUIRE) != lap)
             break;
-        engine->tail += read_record(engine, &engine->batch[n], w);
+        if (w->type == EVENT_MAPPING) {
+            read_common(engine, &engine->batch[n], w);
+            engine->tail += engine_bpf_read_mapping(engine, w, engine->batch, &n);
+        } else {
+            engine->tail += read_record(engine, &engine->batch[n++], w);
+        }
     }
     __atomic_store_n(&engine->state->tail, engine->tail, __ATOMIC_RELEASE);
     engine->stats.events += n;

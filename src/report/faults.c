@@ -38,39 +38,23 @@ static void region_text(const struct fault_entry *e, char *out, size_t cap)
     text_escape(out, cap, e->region, strnlen(e->region, sizeof e->region));
 }
 
-static bool was_seen(const struct fault_entry *e)
-{
-    return e->observed.agreement >= AGREEMENT_UNPREDICTED;
-}
-
 static const char *observed_how(const struct fault_entry *e)
 {
     static const char *const names[] = {"", "copy", "reuse"};
-    return was_seen(e) && e->observed.how < 3 ? names[e->observed.how] : "";
+    return observation_tells(&e->observed) && e->observed.how < 3 ? names[e->observed.how] : "";
 }
 
-/* "do_swap_page, do_wp_page copy" */
-static void seen_text(const struct fault_entry *e, char *out, size_t cap)
-{
-    size_t len = 0;
-    out[0] = '\0';
-    for (unsigned i = 0; was_seen(e) && i < e->observed.count && len < cap; i++)
-        len += (size_t)snprintf(out + len, cap - len, "%s%s", i ? ", " : "",
-                                observed_name(e->observed.seen[i]));
-    if (*observed_how(e) && len < cap)
-        snprintf(out + len, cap - len, " %s", observed_how(e));
-}
-
-/* "agrees", "NOT: do_cow_fault", "- ": nothing was to be seen. */
+/* "agrees", "NOT: do_cow_fault", "-": nothing was to be seen. */
 static void evidence_text(const struct fault_entry *e, char *out, size_t cap)
 {
     char seen[128];
-    seen_text(e, seen, sizeof seen);
+    observation_text(&e->observed, seen, sizeof seen);
     switch (e->observed.agreement) {
     case AGREES:
         snprintf(out, cap, "agrees");
         break;
     case DISAGREES:
+    case AGREEMENT_CORRECTED:
         snprintf(out, cap, "NOT: %s", seen);
         break;
     case AGREEMENT_UNPREDICTED:
@@ -164,7 +148,9 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
     buf_putc(out, ',');
     quoted(site->source, out);
     buf_puts(out, ",,,");
-    seen_text(e, seen, sizeof seen);
+    observation_text(&e->observed, seen, sizeof seen);
+    if (!observation_tells(&e->observed))
+        seen[0] = '\0';
     quoted(seen, out);
     buf_printf(out, ",%s\n", agreement_name(e->observed.agreement));
 }
@@ -182,7 +168,7 @@ static void jsonl_observed(struct json *j, const struct fault_entry *e,
                            const struct fault_site *site)
 {
     json_key(j, "observed");
-    if (was_seen(e)) {
+    if (observation_tells(&e->observed)) {
         json_open_array(j);
         for (unsigned i = 0; i < e->observed.count; i++)
             json_put_string(j, observed_name(e->observed.seen[i]));
@@ -192,7 +178,7 @@ static void jsonl_observed(struct json *j, const struct fault_entry *e,
     }
     put_or_null(j, "observed_how", observed_how(e));
     put_or_null(j, "agreement", agreement_name(e->observed.agreement));
-    put_or_null(j, "stack", was_seen(e) && site->stack ? site->stack : "");
+    put_or_null(j, "stack", observation_tells(&e->observed) && site->stack ? site->stack : "");
 }
 
 static void jsonl_fault(struct json *j, const struct fault_entry *e, const struct fault_site *site)
@@ -270,7 +256,7 @@ static void jsonl_evidence(struct json *j, const struct fault_log *l,
         json_open_object(j);
         json_put_u64(json_key(j, "agrees"), l->agreed[AGREES]);
         json_put_u64(json_key(j, "disagrees"), l->agreed[DISAGREES]);
-        json_put_u64(json_key(j, "disagrees_unsure"), l->unsure_disagreed);
+        json_put_u64(json_key(j, "corrected"), l->agreed[AGREEMENT_CORRECTED]);
         json_put_u64(json_key(j, "none"), l->agreed[AGREEMENT_NONE]);
         json_put_u64(json_key(j, "unpredicted"), l->agreed[AGREEMENT_UNPREDICTED]);
         json_put_u64(json_key(j, "faults_lost"), l->agreed[AGREEMENT_LOST]);
@@ -322,11 +308,10 @@ static void table_evidence(const struct fault_log *l, const struct engine_state 
     if (l->agreed[AGREEMENT_LOST] || engine->samples_lost)
         buf_printf(out, "%10" PRIu64 "  that may have lost some: %" PRIu64 " call chains were lost\n",
                    l->agreed[AGREEMENT_LOST], engine->samples_lost);
-    buf_printf(out, "%10" PRIu64 "  disagreements", l->agreed[DISAGREES]);
-    if (l->unsure_disagreed)
-        buf_printf(out, ", %" PRIu64 " of them of predictions that were not sure",
-                   l->unsure_disagreed);
-    buf_putc(out, '\n');
+    if (l->agreed[AGREEMENT_CORRECTED])
+        buf_printf(out, "%10" PRIu64 "  corrected: another path than predicted without certainty\n",
+                   l->agreed[AGREEMENT_CORRECTED]);
+    buf_printf(out, "%10" PRIu64 "  disagreements\n", l->agreed[DISAGREES]);
 }
 
 void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,

@@ -139,6 +139,7 @@ static bool is_action(const struct statement *st)
     switch (st->kind) {
     case ST_EXPECT:
     case ST_UNTIL:
+    case ST_REGION:
     case ST_NOTE:
     case ST_PAUSE:
     case ST_NEEDS:

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "scenario/statements.h"
 
-enum { LINE_MAX_BYTES = 1000, DEPTH_MAX = 8 };
+enum { DEPTH_MAX = 8 };
 
 #define F(word, name) {word, parse_##name, format_##name}
 const struct form forms[ST_N] = {
@@ -208,9 +208,6 @@ static int parse_line(struct parser *p, const char *line, size_t len)
     if (bad)
         return parse_fail(p, &(struct token){TOKEN_BAD, bad, bytes},
                           "a character that cannot be shown");
-    if (len > LINE_MAX_BYTES)
-        return parse_fail(p, &(struct token){TOKEN_BAD, line + LINE_MAX_BYTES, 1},
-                          "a line has at most %d bytes", LINE_MAX_BYTES);
     parse_take(p);
     if (p->token.kind == TOKEN_END)
         return 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,11 +57,25 @@ static int take_fds(const struct reexec *r)
     return close_range(FIRST_FD + (unsigned)r->fd_count, ~0u, 0) ? -errno : 0;
 }
 
+/* What the kernel keeps for each processor, such as new pages on their way to a list, stays where
+ * the next statement finds it: MADV_PAGEOUT passes over pages that wait at another one. */
+static void stay_on_this_cpu(void)
+{
+    cpu_set_t one;
+    int cpu = sched_getcpu();
+    CPU_ZERO(&one);
+    if (cpu >= 0 && cpu < CPU_SETSIZE) {
+        CPU_SET((size_t)cpu, &one);
+        sched_setaffinity(0, sizeof one, &one);
+    }
+}
+
 static _Noreturn void run_child(const struct reexec *r, char *const *argv, char *const *env)
 {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    stay_on_this_cpu();
     /* Opened by our own name for it before we become somebody who may not reach its path. */
     if (!take_fds(r) && (!r->identity || !identity_assume(r->identity)))
         execve("/proc/self/exe", argv, env);

@@ -31,28 +31,29 @@ struct observer {
      * separated by ";"; NULL if there is none. */
     const char *(*stack)(void *ctx, uint32_t number);
     const char *why;
+    const char *blind; /* faults that the engine cannot see, one clause; NULL or "": it sees all */
 };
 
 enum verdict { VERDICT_PASS, VERDICT_FAIL, VERDICT_SKIP };
 
 /* What came of one statement. */
 struct outcome {
-    bool ran;                  /* an action was done in a stage; else note, expect, ... */
+    bool ran; /* an action was done in a stage; else note, expect, ... */
     struct stage_result result;
     const struct fault_entry *faults; /* of this statement; the run's until the next step */
     size_t fault_count;
     bool is_expect;
-    enum verdict verdict;      /* of an expectation; of an action: VERDICT_FAIL when it failed and
-                                  no expectation of its result follows */
+    enum verdict verdict; /* of an expectation; of an action: VERDICT_FAIL when it failed and
+                             no expectation of its result follows */
     char expected[160], found[160]; /* sentences, escaped */
 };
 
 struct run;
 
 struct run_options {
-    uint64_t limit_ns;         /* of a statement */
-    uint64_t total_limit_ns;   /* of the whole scenario */
-    const char *directory;     /* where temporary files go; NULL: $TMPDIR or /tmp */
+    uint64_t limit_ns;       /* of a statement */
+    uint64_t total_limit_ns; /* of the whole scenario */
+    const char *directory;   /* where temporary files go; NULL: $TMPDIR or /tmp */
 };
 
 /* Begins a scenario: checks `needs`, changes the machine as they ask. The script and the observer
@@ -60,8 +61,9 @@ struct run_options {
  * (skip); other negative errno with *e set. */
 int run_begin(const struct script *s, const struct run_options *o, const struct observer *w,
               struct run **out, struct err *e);
-/* Ends all stages and puts everything back. NULL is fine. */
-void run_end(struct run *r);
+/* Ends all stages and puts everything back. NULL is fine. 0, or a negative errno with *e set:
+ * something could not be put back. */
+int run_end(struct run *r, struct err *e);
 
 /* Index of the statement that comes next; script->count at the end. */
 size_t run_next(const struct run *r);

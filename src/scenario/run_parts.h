@@ -2,8 +2,8 @@
 #ifndef VMSCOPE_SCENARIO_RUN_PARTS_H
 #define VMSCOPE_SCENARIO_RUN_PARTS_H
 
-#include "scenario/machine.h"
 #include "scenario/run.h"
+#include "scenario/setup.h"
 
 /* A mapping of a script. Its name stays with its addresses when it is unmapped or split, and moves
  * with mremap. */
@@ -49,8 +49,7 @@ struct process {
     size_t mapping_count, mapping_cap;
     struct named_fd *fds;
     size_t fd_count, fd_cap;
-    uint64_t cursor;      /* where the next mapping is placed */
-    uint64_t heap, stack; /* the break at its birth; the highest address of the stack */
+    uint64_t cursor; /* where the next mapping is placed */
     struct last_action last;
 };
 
@@ -65,7 +64,7 @@ struct run {
     const struct script *script;
     struct run_options options;
     const struct observer *observer;
-    struct machine *machine;
+    struct setup *setup;
     struct process **processes; /* pointers: a process never moves */
     size_t process_count, process_cap;
     struct named_file *files;

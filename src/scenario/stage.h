@@ -19,17 +19,20 @@
 /* What a stage can do. Arguments in args[], numbers and addresses of the stage's own. */
 enum stage_what {
     STAGE_NOTHING,
-    STAGE_CALL,  /* the system call args[0] with args[1..6]; value: what it returned */
-    STAGE_READ,  /* reads a byte at args[0] and at each multiple of args[2] below args[1], in
-                    user mode; value: how many were read */
-    STAGE_WRITE, /* writes the byte args[3] there */
-    STAGE_EXEC,  /* executes the one instruction at args[0] */
-    STAGE_FILL,  /* read(2) from /dev/zero into [args[0], args[1]): faults in kernel mode;
-                    value: the bytes read */
-    STAGE_BRK,   /* moves the break by (int64_t) args[0]; value: the new one */
+    STAGE_CALL,    /* the system call args[0] with args[1..6]; value: what it returned */
+    STAGE_MMAP_32, /* a 32-bit system call: args[0] 1: mmap2, 2: the old mmap; address, length,
+                      prot, flags, fd, offset in bytes in args[1..6] */
+    STAGE_READ,    /* reads a byte at args[0] and at each multiple of args[2] below args[1], in
+                      user mode; value: how many were read */
+    STAGE_WRITE,   /* writes the byte args[3] there */
+    STAGE_EXEC,    /* executes the one instruction at args[0] */
+    STAGE_FILL,    /* read(2) from /dev/zero into [args[0], args[1]): faults in kernel mode;
+                      value: the bytes read */
+    STAGE_BRK,     /* moves the break by (int64_t) args[0]; value: the new one */
     STAGE_MALLOC,
     STAGE_FREE,       /* glibc's: value: the pointer; args[0] */
-    STAGE_GROW_STACK, /* touches args[0] more bytes of stack, page by page; value: how many pages */
+    STAGE_GROW_STACK, /* writes to args[0] bytes of stack, page by page, from where it was never
+                         touched when the stage began; value: how many pages */
     STAGE_TAKE,       /* takes the descriptor that comes with the message; value: its number */
     STAGE_VM_READ,
     STAGE_VM_WRITE, /* process_vm_readv and writev: pid args[0], bytes at args[1]
@@ -90,13 +93,11 @@ int stage_wait_end(struct stage *s, int *status);
 
 pid_t stage_pid(const struct stage *s);
 
-/* Its addresses as they were when it was started; of a forked one: when its first ancestor was. */
+/* What it had when it was started; of a forked one: when its first ancestor was. */
 struct stage_layout {
-    uint64_t heap;             /* the break */
-    uint64_t stack;            /* an address in the stack */
     uint64_t arena, arena_end; /* free addresses for mappings; equal when there were none */
-    int guard_fd;              /* in the stage: an empty memfd, to make mappings of that are
-                                  inaccessible and merge with nothing */
+    int guard_fd; /* in the stage: an empty memfd, to make mappings of that are inaccessible and
+                     merge with nothing */
 };
 const struct stage_layout *stage_layout(const struct stage *s);
 

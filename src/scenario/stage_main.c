@@ -35,6 +35,9 @@ enum {
     AREA_BYTES = 128 << 10, /* also its alignment */
     SIGNAL_STACK = 32 << 10,
     SCRATCH = 16 << 10,
+    MMAP_32_OLD = 2,
+    CALL_32_MMAP = 90, /* numbers of the 32-bit table */
+    CALL_32_MMAP2 = 192,
     HIGH_FD = 200, /* our descriptors stand from here on, so that those of a script begin at 3 */
     PAGE = 4096,
 };
@@ -45,7 +48,8 @@ struct self {
     struct stage_hello hello;
     uint64_t stack_low; /* of the stack that we left, nothing below this was touched */
     struct self *parent, *child;
-    volatile bool armed; /* an operation runs: signals that it causes are its result */
+    volatile uint32_t *low; /* arguments of a 32-bit call that stand in memory; or NULL */
+    volatile bool armed;    /* an operation runs: signals that it causes are its result */
     void *jump[5];
     struct stage_request request;
     struct stage_reply reply;
@@ -106,13 +110,12 @@ STAGE_CODE static void touch_write(struct self *s)
     }
 }
 
+/* As the frames of a function that needs so much would; like them it is given back. */
 STAGE_CODE static void grow_stack(struct self *s)
 {
     uint64_t pages = (s->request.args[0] + PAGE - 1) / PAGE;
-    for (; s->done < pages; s->done++) {
-        *(volatile char *)(uintptr_t)(s->stack_low - PAGE) = 1;
-        s->stack_low -= PAGE;
-    }
+    for (; s->done < pages; s->done++)
+        *(volatile char *)(uintptr_t)(s->stack_low - (s->done + 1) * PAGE) = 1;
 }
 
 /* The result of a system call. */
@@ -131,6 +134,17 @@ STAGE_CODE static void any_call(struct self *s)
     result_is(s, raw_call((long)a[0], a[1], a[2], a[3], a[4], a[5], a[6]));
 }
 
+STAGE_CODE static void map_32(struct self *s)
+{
+    const uint64_t *a = s->request.args;
+    uint32_t v[6] = {(uint32_t)a[1], (uint32_t)a[2], (uint32_t)a[3],
+                     (uint32_t)a[4], (uint32_t)a[5], (uint32_t)(a[6] / PAGE)};
+    long rc = a[0] == MMAP_32_OLD
+                  ? raw_call_32(CALL_32_MMAP, (uint32_t)(uintptr_t)s->low, 0, 0, 0, 0, 0)
+                  : raw_call_32(CALL_32_MMAP2, v[0], v[1], v[2], v[3], v[4], v[5]);
+    result_is(s, rc);
+}
+
 STAGE_CODE static void move_break(struct self *s)
 {
     long now = CALL1(SYS_brk, 0);
@@ -145,10 +159,10 @@ STAGE_CODE static void move_break(struct self *s)
 STAGE_CODE static long transfer(struct self *s, uint64_t at, uint64_t size)
 {
     uint32_t what = s->request.what;
-    if (what == STAGE_MEM_READ)
-        return CALL4(SYS_pread64, s->goes, s->scratch, size, at);
-    if (what == STAGE_MEM_WRITE)
-        return CALL4(SYS_pwrite64, s->goes, s->scratch, size, at);
+    if (what == STAGE_MEM_READ || what == STAGE_MEM_WRITE) {
+        CALL3(SYS_lseek, s->goes, at, SEEK_SET); /* pread(2) refuses the upper half of addresses */
+        return CALL3(what == STAGE_MEM_READ ? SYS_read : SYS_write, s->goes, s->scratch, size);
+    }
     s->io[0] = (struct iovec){s->scratch, size};
     s->io[1] = (struct iovec){(void *)(uintptr_t)at, size};
     return raw_call(what == STAGE_VM_READ ? SYS_process_vm_readv : SYS_process_vm_writev,
@@ -213,6 +227,9 @@ STAGE_CODE static void act(struct self *s)
     switch (s->request.what) {
     case STAGE_CALL:
         any_call(s);
+        break;
+    case STAGE_MMAP_32:
+        map_32(s);
         break;
     case STAGE_READ:
         touch_read(s);
@@ -320,6 +337,17 @@ STAGE_CODE static int put_high(int fd)
     return (int)high;
 }
 
+/* The arguments of the old mmap, where 32 bits can point at them. */
+STAGE_CODE static long put_low(struct self *s)
+{
+    long at = raw_call(SYS_mmap, 0, PAGE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, (uint64_t)-1, 0);
+    s->low = at > 0 ? (volatile uint32_t *)at : NULL;
+    for (int i = 0; i < 6 && s->low; i++)
+        s->low[i] = (uint32_t)s->request.args[1 + i];
+    return at;
+}
+
 /* False: the operation cannot be tried; the reply says why. */
 STAGE_CODE static bool prepare(struct self *s)
 {
@@ -339,6 +367,9 @@ STAGE_CODE static bool prepare(struct self *s)
         s->goes = rc < 0 ? -1 : (int)rc;
         break;
     }
+    case STAGE_MMAP_32:
+        rc = s->request.args[0] == MMAP_32_OLD ? put_low(s) : 0;
+        break;
     case STAGE_FORK:
         s->child = make_area();
         rc = s->child ? 0 : -12;
@@ -368,6 +399,11 @@ STAGE_CODE static void clean_up(struct self *s)
     case STAGE_MEM_WRITE:
         CALL1(SYS_close, s->goes);
         s->goes = -1;
+        break;
+    case STAGE_MMAP_32:
+        if (s->low)
+            CALL2(SYS_munmap, s->low, PAGE);
+        s->low = NULL;
         break;
     case STAGE_FORK:
         CALL2(SYS_munmap, s->child, AREA_BYTES); /* its child has it */
@@ -569,11 +605,8 @@ static uint64_t find_stack_low(uint64_t at)
     return at;
 }
 
-static void find_layout(struct stage_layout *l)
+static void find_arena(struct stage_layout *l)
 {
-    free(malloc(24)); /* now the heap is there; glibc's brk is not our business afterwards */
-    l->heap = (uint64_t)(uintptr_t)sbrk(0);
-    l->stack = (uint64_t)(uintptr_t)__builtin_frame_address(0);
     uint64_t size = UINT64_C(256) << 30, unit = UINT64_C(1) << 30;
     for (; size > 2 * unit; size /= 2) {
         void *at = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -599,8 +632,9 @@ static bool set_up(struct self *s, bool thp)
     s->socket = put_high(STAGE_FD_SOCKET);
     s->zero_fd = put_high(open("/dev/zero", O_RDONLY | O_CLOEXEC));
     s->hello.layout.guard_fd = put_high(memfd_create("vmscope-guard", MFD_CLOEXEC));
-    find_layout(&s->hello.layout);
-    s->stack_low = find_stack_low(s->hello.layout.stack - PAGE);
+    find_arena(&s->hello.layout);
+    free(malloc(24)); /* now there is a heap */
+    s->stack_low = find_stack_low((uint64_t)(uintptr_t)__builtin_frame_address(0) - PAGE);
     return s->zero_fd >= 0 && s->hello.layout.guard_fd >= 0;
 }
 

@@ -22,6 +22,21 @@ raw_call(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e
     return result;
 }
 
+/* The same by the door of 32-bit programs; without it in the kernel: SIGSEGV. */
+static inline __attribute__((always_inline)) long
+raw_call_32(uint32_t number, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f)
+{
+    uint32_t result;
+    __asm__ volatile("push %%rbp\n\t"
+                     "mov %[f], %%ebp\n\t"
+                     "int $0x80\n\t"
+                     "pop %%rbp"
+                     : "=a"(result)
+                     : "0"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e), [f] "r"(f)
+                     : "r8", "r9", "r10", "r11", "memory");
+    return result > (uint32_t)-4096 ? (int32_t)result : (long)result;
+}
+
 /* Leaves the present stack for good: calls entry(argument) with `top`, a multiple of 16, as the end
  * of its stack. */
 static inline __attribute__((always_inline)) _Noreturn void

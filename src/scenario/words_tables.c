@@ -135,8 +135,8 @@ static const struct word machines[] = {
 TABLE(words_machine, "a count of the machine", machines);
 
 static const struct word smaps[] = {
-    {"Size", 0}, {"KernelPageSize", 0}, {"MMUPageSize", 0}, {"Rss", 0}, {"Pss", 0},
-    {"Pss_Dirty", 0}, {"Shared_Clean", 0}, {"Shared_Dirty", 0}, {"Private_Clean", 0},
+    {"KernelPageSize", 0}, {"Rss", 0}, {"Pss", 0},
+    {"Shared_Clean", 0}, {"Shared_Dirty", 0}, {"Private_Clean", 0},
     {"Private_Dirty", 0}, {"Referenced", 0}, {"Anonymous", 0}, {"KSM", 0}, {"LazyFree", 0},
     {"AnonHugePages", 0}, {"ShmemPmdMapped", 0}, {"FilePmdMapped", 0}, {"Shared_Hugetlb", 0},
     {"Private_Hugetlb", 0}, {"Swap", 0}, {"SwapPss", 0}, {"Locked", 0},

@@ -1,6 +1,5 @@
 /* The application behind ui.h: one value that holds the model, the views and what all of them
- * share. Two drivers feed it with records and keys and take its frames: app_live.c with a terminal
- * and app_headless.c without. */
+ * share. loop.h drives it, with a terminal and without. */
 #ifndef VMSCOPE_UI_APP_H
 #define VMSCOPE_UI_APP_H
 
@@ -16,7 +15,7 @@
 
 enum {
     APP_MAP, APP_REGIONS, APP_PAGE, APP_FAULTS, APP_EXPLAIN, APP_PICKER, APP_HELP, APP_HUGE,
-    APP_VIEWS
+    APP_PHYSICAL, APP_KERNEL, APP_FAMILY, APP_SHARING, APP_VIEWS
 };
 enum { APP_COLS_MIN = 20, APP_ROWS_MIN = 5 };
 enum app_prompt { PROMPT_NONE, PROMPT_SEARCH, PROMPT_FILTER };
@@ -34,6 +33,7 @@ struct app {
     size_t view, back; /* the view shown, and the one shown before it */
 
     struct moment held_now, held_before; /* what is shown while frozen */
+    struct family *held_family, *held_family_before; /* or NULL */
     bool held, held_a_before;
 
     enum app_prompt prompt;

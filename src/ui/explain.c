@@ -1,16 +1,17 @@
 /* Why a fault went the way it did: the questions that were answered on the way to the leaf, as a
  * tree of text, and what was known of the page. Of a call, what it was asked and what it said. The
  * fault is the one selected in the list, or the newest. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "model/call_path.h"
 #include "ui/fault_text.h"
 #include "ui/list.h"
+#include "ui/pen.h"
 
-enum { TEXT_MAX = 700, LABEL_COLS = 11, STACKED_COLS = 60 };
+enum { BESIDE_COLS = 150 };
 
 enum action { NEWER = LIST_ACTION_N, OLDER, OPEN_MAP, LEAVE };
 
@@ -60,48 +61,6 @@ static const struct fault_entry *shown(const struct ui_state *ui, uint64_t *n)
 
 /* --- drawing --- */
 
-/* Lines are counted, and drawn where they fall on the screen. */
-struct pen {
-    struct area a;
-    unsigned top, line;
-    bool ascii;
-};
-
-/* Text from a column on in as many lines as it needs; `first` false: it goes on beside what is
- * drawn on the last line. */
-static void put(struct pen *p, unsigned col, bool first, struct style s, const char *text)
-{
-    unsigned cols = p->a.cols > col + 1 ? p->a.cols - col - 1 : 1;
-    unsigned line = first ? p->line++ : p->line - 1;
-    for (;;) {
-        char part[TEXT_MAX];
-        size_t n = text_line(text, cols);
-        snprintf(part, sizeof part, "%.*s", (int)n, text);
-        if (line >= p->top)
-            area_text(p->a, col, line - p->top, cols, part, s);
-        text += n;
-        if (!*text)
-            return;
-        line = p->line++;
-    }
-}
-
-static void putf(struct pen *p, const char *label, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void putf(struct pen *p, const char *label, const char *fmt, ...)
-{
-    char text[TEXT_MAX];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    bool beside = p->a.cols > 2 * LABEL_COLS;
-    if (beside)
-        put(p, 1, true, STYLE(COLOR_DIM), label);
-    put(p, beside ? LABEL_COLS : 1, !beside, STYLE(COLOR_DEFAULT), text);
-}
-
 static const char *access_word(const struct fault_entry *f)
 {
     switch (f->event.fault.access) {
@@ -121,15 +80,15 @@ static void put_where(struct pen *p, const struct ui_state *ui, const struct fau
     unsigned long long ip = f->event.fault.ip;
     const struct site_answer *a = fault_site(ui, f->event.pid, f->program, ip);
     if (!ip)
-        putf(p, "by", "? the instruction is not known");
+        pen_label(p, "by", "? the instruction is not known");
     else if (!a)
-        putf(p, "by", "the instruction at %llx", ip);
+        pen_label(p, "by", "the instruction at %llx", ip);
     else if (!a->symbol[0])
-        putf(p, "by", "the instruction at %llx: %s", ip, a->why);
+        pen_label(p, "by", "the instruction at %llx: %s", ip, a->why);
     else if (!a->source[0])
-        putf(p, "by", "%s, at %llx (no line: %s)", a->symbol, ip, a->why);
+        pen_label(p, "by", "%s, at %llx (no line: %s)", a->symbol, ip, a->why);
     else
-        putf(p, "by", "%s, %s, at %llx", a->symbol, a->source, ip);
+        pen_label(p, "by", "%s, %s, at %llx", a->symbol, a->source, ip);
 }
 
 static void put_fault(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
@@ -140,27 +99,16 @@ static void put_fault(struct pen *p, const struct ui_state *ui, const struct fau
     static const char *const modes[] = {
         [MODE_UNKNOWN] = "mode not known", [MODE_USER] = "in user mode",
         [MODE_KERNEL] = "by the kernel on the thread's behalf"};
-    char time[32], text[TEXT_MAX];
+    char time[32], text[PEN_TEXT_MAX];
     uint8_t mode = f->event.fault.mode, protection = f->event.fault.protection;
     snprintf(text, sizeof text, "%s %llx %s: %s", access_word(f),
              (unsigned long long)f->event.fault.address,
              modes[mode <= MODE_KERNEL ? mode : MODE_UNKNOWN],
              protections[protection <= NOT_KNOWN ? protection : NOT_KNOWN]);
-    put(p, 1, true, STYLE(COLOR_TITLE), text);
-    putf(p, "who", "process %d, thread %d, at %s s", (int)f->event.pid, (int)f->event.tid,
+    pen_put(p, 1, true, STYLE(COLOR_TITLE), text);
+    pen_label(p, "who", "process %d, thread %d, at %s s", (int)f->event.pid, (int)f->event.tid,
          fault_time(time, ui, f->event.t_ns, sizeof time - 1));
     put_where(p, ui, f);
-}
-
-/* One branch: the question, and the answer beside it or, on a narrow screen, below it. */
-static void put_step(struct pen *p, const struct path_step *step, unsigned beside, bool lit)
-{
-    struct style s = STYLE(lit ? COLOR_FLASH : COLOR_DEFAULT);
-    put(p, 2, true, STYLE(COLOR_DIM), p->ascii ? "|-" : "\u251c\u2500");
-    put(p, 5, false, STYLE(COLOR_DEFAULT), step->question);
-    if (!beside)
-        put(p, 2, true, STYLE(COLOR_DIM), p->ascii ? "|" : "\u2502");
-    put(p, beside ? beside : 7, false, s, step->answer);
 }
 
 static void put_tree(struct pen *p, const struct path_verdict *v)
@@ -170,16 +118,80 @@ static void put_tree(struct pen *p, const struct path_verdict *v)
     for (unsigned i = 0; i < steps; i++)
         if (strlen(v->step[i].question) > widest)
             widest = (unsigned)strlen(v->step[i].question);
-    unsigned beside = p->a.cols >= STACKED_COLS && widest + 20 < p->a.cols ? widest + 7 : 0;
+    unsigned beside = pen_beside(p, widest);
     p->line++;
-    put(p, 1, true, STYLE(COLOR_TITLE), "page fault");
+    pen_put(p, 1, true, STYLE(COLOR_TITLE), "page fault");
     for (unsigned i = 0; i < steps; i++)
-        put_step(p, &v->step[i], beside, i + 1 == steps);
+        pen_branch(p, v->step[i].question, v->step[i].answer, beside,
+                   STYLE(i + 1 == steps ? COLOR_FLASH : COLOR_DEFAULT));
     fault_path(leaf, sizeof leaf, (enum path)v->path, (enum path_how)v->how, v->sure);
     snprintf(text, sizeof text, "%s%s%s  <- %s", v->also ? path_name((enum path)v->also) : "",
              v->also ? ", then " : "", leaf, v->sure ? "taken" : "taken, most likely");
-    put(p, 2, true, STYLE(COLOR_DIM), p->ascii ? "`-" : "\u2514\u2500");
-    put(p, 5, false, (struct style){COLOR_FLASH, COLOR_DEFAULT, CELL_BOLD}, text);
+    pen_leaf(p, text);
+}
+
+static const char *agreement_text(const struct observation *o)
+{
+    switch (o->agreement) {
+    case AGREES:
+        return "<- agrees";
+    case DISAGREES:
+        return "<- DISAGREES with what was predicted";
+    case AGREEMENT_CORRECTED:
+        return "<- corrects what was predicted without certainty";
+    case AGREEMENT_NONE:
+        return "nothing: this way leaves no trace that tells";
+    case AGREEMENT_LOST:
+        return "? samples were lost that may have been of this fault";
+    case AGREEMENT_PENDING:
+        return "nothing yet";
+    default:
+        return "";
+    }
+}
+
+static void put_stack(struct pen *p, const char *stack)
+{
+    while (*stack) {
+        char name[128];
+        size_t len = strcspn(stack, ";");
+        bool tells = chain_function_tells(stack, len);
+        snprintf(name, sizeof name, "%.*s", (int)len, stack);
+        pen_put(p, 3, true, STYLE(tells ? COLOR_FLASH : COLOR_DEFAULT), name);
+        stack += len + (stack[len] == ';');
+    }
+}
+
+/* What the kernel showed, as the call chain that tells most. */
+static void put_evidence(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
+{
+    const struct observation *o = &f->observed;
+    const char *stack = fault_log_stack(ui->faults, o->stack);
+    char seen[160], text[256];
+    if (o->agreement == AGREEMENT_UNASKED)
+        return;
+    snprintf(text, sizeof text, "observed: %s%s%s", observation_text(o, seen, sizeof seen),
+             o->count ? "  " : "", agreement_text(o));
+    p->line++;
+    pen_put(p, 1, true, STYLE(o->agreement == DISAGREES ? COLOR_ALERT : COLOR_TITLE), text);
+    if (stack)
+        put_stack(p, stack);
+}
+
+/* The prediction, and what was observed: side by side, where there is room. */
+static void put_both(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
+{
+    struct pen left = *p, right = *p;
+    if (f->observed.agreement == AGREEMENT_UNASKED || p->a.cols < BESIDE_COLS) {
+        put_tree(p, &f->verdict);
+        put_evidence(p, ui, f);
+        return;
+    }
+    left.a = area_part(p->a, 0, 0, p->a.cols * 3 / 5, p->a.rows);
+    right.a = area_part(p->a, left.a.cols, 0, p->a.cols - left.a.cols, p->a.rows);
+    put_tree(&left, &f->verdict);
+    put_evidence(&right, ui, f);
+    p->line = left.line > right.line ? left.line : right.line;
 }
 
 static void put_region(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
@@ -188,41 +200,85 @@ static void put_region(struct pen *p, const struct ui_state *ui, const struct fa
     fault_region(name, f->region, sizeof f->region, f->region_start);
     const struct region *r = region_table_at(ui->now->regions, f->event.fault.address);
     if (!f->region_start) {
-        putf(p, "region", "none: the address lay in a gap");
+        pen_label(p, "region", "none: the address lay in a gap");
     } else if (r && r->start == f->region_start && f->event.pid == ui->now->target.pid) {
         region_perms_text(r->perms, perms);
-        putf(p, "region", "%s, %s of %s from %llx, as it is now", name, perms,
+        pen_label(p, "region", "%s, %s of %s from %llx, as it is now", name, perms,
              text_size(size, r->end - r->start), (unsigned long long)r->start);
     } else {
-        putf(p, "region", "%s from %llx", name, (unsigned long long)f->region_start);
+        pen_label(p, "region", "%s from %llx", name, (unsigned long long)f->region_start);
     }
 }
 
 static void put_before(struct pen *p, const struct fault_entry *f)
 {
     const struct page_state_info *info = page_state_info(f->before.state);
-    putf(p, "before", "%s: %s", info->title, info->sentence);
+    pen_label(p, "before", "%s: %s", info->title, info->sentence);
     if (info->present && f->before.attrs & PAGE_A_COUNT)
-        putf(p, "map count", "%u", (unsigned)f->before.mapcount);
+        pen_label(p, "map count", "%u", (unsigned)f->before.mapcount);
     if (info->present && f->before.frame != PAGE_FRAME_UNKNOWN)
-        putf(p, "frame", "%llx", (unsigned long long)f->before.frame);
+        pen_label(p, "frame", "%llx", (unsigned long long)f->before.frame);
+}
+
+static void put_checks(struct pen *p, const struct call_verdict *v, const char *leaf)
+{
+    unsigned widest = 0;
+    for (unsigned i = 0; i < v->steps; i++)
+        if (strlen(v->step[i].question) > widest)
+            widest = (unsigned)strlen(v->step[i].question);
+    unsigned beside = pen_beside(p, widest);
+    for (unsigned i = 0; i < v->steps; i++) {
+        char text[PEN_TEXT_MAX];
+        const struct call_step *step = &v->step[i];
+        bool passed = step->mark == CALL_PASSED;
+        snprintf(text, sizeof text, "%s%s", step->mark == CALL_PERHAPS ? "perhaps " : "",
+                 step->answer);
+        pen_branch(p, step->question, text, beside, STYLE(passed ? COLOR_DEFAULT : COLOR_FLASH));
+    }
+    pen_leaf(p, leaf);
+}
+
+/* The checks that the kernel made, and where they ended. */
+static void put_verdict(struct pen *p, const struct ui_state *ui, const struct event *e)
+{
+    const struct geometry *g = &ui->now->target.geometry;
+    const uint64_t page = (uint64_t)1 << g->page_shift, low = UINT64_C(0xffffe000);
+    unsigned bits = g->levels * PAGETREE_FANOUT_BITS + g->page_shift - 1;
+    const struct call_input in = {
+        .call = e, .page_size = page, .huge_size = (uint64_t)1 << g->pmd_shift,
+        .task_size = e->call.compat ? low : ((uint64_t)1 << bits) - page};
+    struct call_verdict v;
+    char leaf[160];
+    call_explain(&in, &v);
+    const char *name = v.error ? strerrorname_np(v.error) : NULL;
+    if (!v.failed)
+        snprintf(leaf, sizeof leaf, "done");
+    else if (!name)
+        snprintf(leaf, sizeof leaf, "not done");
+    else
+        snprintf(leaf, sizeof leaf, "%s: %s%s", name, strerrordesc_np(v.error),
+                 v.sure || !v.steps ? "" : ", for one of these reasons");
+    p->line++;
+    pen_put(p, 1, true, STYLE(COLOR_TITLE), mm_call_name((enum mm_call)e->call.call));
+    put_checks(p, &v, leaf);
 }
 
 static void put_call(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
 {
-    char text[FAULT_CALL_MAX], time[32];
+    char text[FAULT_CALL_MAX], time[32], words[PEN_TEXT_MAX];
     const struct event *e = &f->event;
-    put(p, 1, true, STYLE(COLOR_TITLE), fault_call(text, e));
-    putf(p, "who", "process %d, thread %d, returned at %s s", (int)e->pid, (int)e->tid,
-         fault_time(time, ui, e->t_ns, sizeof time - 1));
+    pen_put(p, 1, true, STYLE(COLOR_TITLE), fault_call(text, e));
+    if (*call_words(words, sizeof words, e))
+        pen_label(p, "asked for", "%s", words);
+    pen_label(p, "who", "process %d, thread %d, returned at %s s", (int)e->pid, (int)e->tid,
+              fault_time(time, ui, e->t_ns, sizeof time - 1));
     if (e->call.entered_ns && e->call.entered_ns <= e->t_ns)
-        putf(p, "took", "%llu us", (unsigned long long)(e->t_ns - e->call.entered_ns) / 1000);
+        pen_label(p, "took", "%llu us", (unsigned long long)(e->t_ns - e->call.entered_ns) / 1000);
     if (e->call.compat)
-        putf(p, "call", "of a 32-bit task");
+        pen_label(p, "call", "of a 32-bit task");
     if (!e->call.has_args)
-        putf(p, "arguments", "? its beginning was not seen");
-    if (e->call.result < 0 && e->call.result > -4096)
-        putf(p, "failed", "%s", strerrordesc_np((int)-e->call.result));
+        pen_label(p, "arguments", "? its beginning was not seen");
+    put_verdict(p, ui, e);
 }
 
 static void put_all(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
@@ -234,7 +290,7 @@ static void put_all(struct pen *p, const struct ui_state *ui, const struct fault
     put_fault(p, ui, f);
     put_region(p, ui, f);
     put_before(p, f);
-    put_tree(p, &f->verdict);
+    put_both(p, ui, f);
 }
 
 static void draw_nothing(const struct ui_state *ui, struct area a)
@@ -242,11 +298,11 @@ static void draw_nothing(const struct ui_state *ui, struct area a)
     const struct engine_state *engine = ui->engine;
     struct pen p = {a, 0, 0, ui->look.ascii};
     if (ui->fault)
-        put(&p, 1, true, STYLE(COLOR_DIM), "this fault is no longer in the log");
+        pen_put(&p, 1, true, STYLE(COLOR_DIM), "this fault is no longer in the log");
     else if (engine && engine->name[0])
-        put(&p, 1, true, STYLE(COLOR_DIM), "no fault to explain yet");
+        pen_put(&p, 1, true, STYLE(COLOR_DIM), "no fault to explain yet");
     else
-        putf(&p, "", "No fault to explain, because none are followed: %s",
+        pen_label(&p, "", "No fault to explain, because none are followed: %s",
              engine && engine->why[0] ? engine->why : "no engine was started");
 }
 

@@ -210,13 +210,28 @@ static bool is_bad(uint8_t path)
     return path == PATH_BAD_AREA || path == PATH_BAD_ACCESS || path == PATH_SIGBUS;
 }
 
+/* Whether the kernel was seen going the way that was predicted; '!' if another. */
+static char mark_of(const struct fault_entry *f)
+{
+    switch (f->observed.agreement) {
+    case AGREES:
+        return '=';
+    case DISAGREES:
+        return '!';
+    case AGREEMENT_CORRECTED:
+        return '~';
+    default:
+        return ' ';
+    }
+}
+
 /* A call takes the columns from the address on. */
 static void draw_entry(const struct ui_state *ui, const struct table *t, struct area line,
                        const struct fault_entry *f, bool is_selected)
 {
     bool call = f->event.type != EVENT_FAULT;
-    struct style s = STYLE(call ? COLOR_DIM : is_bad(f->verdict.path) ? COLOR_ALERT
-                                                                      : COLOR_DEFAULT);
+    bool alert = is_bad(f->verdict.path) || f->observed.agreement == DISAGREES;
+    struct style s = STYLE(call ? COLOR_DIM : alert ? COLOR_ALERT : COLOR_DEFAULT);
     char text[FAULT_NAME_MAX];
     if (is_selected)
         s.bg = COLOR_CURSOR;
@@ -234,6 +249,8 @@ static void draw_entry(const struct ui_state *ui, const struct table *t, struct 
             own.fg = (uint8_t)fault_color((enum path)f->verdict.path);
         area_text(line, t->col[c] + pad, 0, room, text, own);
     }
+    if (!call && t->width[COL_PATH])
+        area_put(line, t->col[COL_PATH] - 1, 0, (uint32_t)mark_of(f), s);
     if (call)
         area_text(line, t->col[COL_ADDRESS], 0, line.cols, fault_call(text, &f->event), s);
 }

@@ -34,6 +34,24 @@ static unsigned draw_wrapped(struct area a, unsigned row, unsigned rows, const c
     return used;
 }
 
+/* One line; the disagreements stand out. */
+static unsigned draw_evidence(const struct fault_log *l, const struct engine_state *engine,
+                              struct area a)
+{
+    char text[200];
+    size_t len = (size_t)snprintf(
+        text, sizeof text, "evidence: %llu = agree, %llu ! disagree, %llu ~ corrected, %llu without",
+        (unsigned long long)l->agreed[AGREES], (unsigned long long)l->agreed[DISAGREES],
+        (unsigned long long)l->agreed[AGREEMENT_CORRECTED],
+        (unsigned long long)l->agreed[AGREEMENT_NONE]);
+    if (engine->samples_lost)
+        snprintf(text + len, sizeof text - len, ", %llu samples lost",
+                 (unsigned long long)engine->samples_lost);
+    bool alert = l->agreed[DISAGREES] || engine->samples_lost;
+    area_text(a, 1, 0, a.cols, text, STYLE(alert ? COLOR_ALERT : COLOR_DIM));
+    return 1;
+}
+
 unsigned faults_draw_head(const struct ui_state *ui, struct area a)
 {
     const struct engine_state *engine = ui->engine;
@@ -58,6 +76,12 @@ unsigned faults_draw_head(const struct ui_state *ui, struct area a)
         area_printf(a, 1, row++, STYLE(engine->heat ? COLOR_ALERT : COLOR_DIM),
                     "%llu faults were only counted%s", (unsigned long long)engine->heat_faults,
                     engine->heat ? ": more than can be followed one by one" : "");
+    if (engine->evidence_why[0]) {
+        snprintf(text, sizeof text, "no evidence: %s", engine->evidence_why);
+        row += draw_wrapped(a, row, 2, text, STYLE(COLOR_ALERT));
+    } else if (engine->evidence && l) {
+        row += draw_evidence(l, engine, area_part(a, 0, row, a.cols, 1));
+    }
     if (engine->name[0] && engine->blind[0]) {
         snprintf(text, sizeof text, "%s does not see: %s", engine->name, engine->blind);
         row += draw_wrapped(a, row, a.rows >= 16 ? 2 : 1, text, STYLE(COLOR_DIM));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ui/app.h"
+#include "ui/frame.h"
 #include "ui/list.h"
 
 enum { LABEL_COLS = 13, NAME_COL = 6, NAME_COLS = 20 };
@@ -83,6 +84,16 @@ static void put_bindings(struct page_of_help *p, const char *title, const struct
     }
 }
 
+void bindings_help(struct list *lines, struct area a, const char *title,
+                   const struct binding *table)
+{
+    struct page_of_help p = {.a = area_part(a, 0, 0, a.cols, 0)};
+    put_bindings(&p, title, table);
+    list_text_fit(lines, p.line, a.rows);
+    p = (struct page_of_help){.a = a, .top = (unsigned)lines->top};
+    put_bindings(&p, title, table);
+}
+
 static void draw_state(struct page_of_help *p, unsigned row, const struct page_state_info *info)
 {
     struct style style = STYLE((uint8_t)info->role);
@@ -139,8 +150,8 @@ static void put_marks(struct page_of_help *p)
         {.label = ".", .help = "none"},
         {.label = "!", .help = "a mapping that can be written and executed"},
         {.label = ">", .help = "the selected row"},
-        {.label = "*", .help = "on the map a fault just now, in the colour of its path; in the list of "
-                               "faults one on the page under the cursor"},
+        {.label = "*", .help = "on the map a fault just now, in the colour of its path; in the list "
+                               "of faults one on the page under the cursor"},
         {.label = NULL},
     };
     put_bindings(p, "Marks", marks);

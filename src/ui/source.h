@@ -33,10 +33,18 @@ struct ui_source {
     /* From now on: orders of large folios, and the settings for huge pages. May be NULL. */
     void (*ask_huge)(void *ctx);
 
+    /* From now on the descendants too: RECORD_FAMILY. May be NULL. */
+    void (*ask_family)(void *ctx);
+
     /* What lies at an instruction of a program (as in fault_entry) that a process runs; *r holds it
      * and is copied. Answered by a RECORD_SYMBOL. False: not now, ask again later. May be NULL. */
     bool (*ask_symbol)(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
                        const struct region *r);
+
+    /* The physical side of the machine: looks on for some seconds, so say it with every frame drawn;
+     * and one frame, answered by a RECORD_FRAME. May be NULL. */
+    void (*look_machine)(void *ctx, const struct frame_look *look);
+    void (*ask_frame)(void *ctx, uint64_t frame);
 
     /* The process list, and the choice of a process to watch from now on. May be NULL. 0 or a
      * negative errno with *e set. */

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Step mode: each event once and in order, the program as if it ran alone, nothing left behind."""
+"""Step mode: each event once and in order, the program as if it ran alone, nothing left behind.
+unprivileged: yes"""
 import collections
 import json
 import os

@@ -184,6 +184,40 @@ static void test_48_stack(void **state)
     assert_int_equal(f.verdict.also, PATH_EXPAND_STACK);
 }
 
+/* Where the limit is known: the fault below it, or too near to a mapping in use, finds nothing. */
+static void test_48_stack_limit(void **state)
+{
+    (void)state;
+    struct region regions[] = {
+        {.start = base - 1024 * PAGE, .end = base - 1023 * PAGE, .perms = REGION_R, .name = ""},
+        {.start = base, .end = base + 33 * PAGE, .perms = REGION_R | REGION_W,
+         .kind = REGION_STACK, .name = "[stack]"}};
+    sample(ME, regions, 2, NULL, 0);
+    spaces_set_exact(s);
+    assert_int_equal(spaces_stack_limit(s, ME, 2048 * PAGE), 0);
+    WRITE(base - (1023 - 256) * PAGE, PATH_ANONYMOUS);
+    WRITE(base - (1023 - 255) * PAGE, PATH_BAD_AREA);
+    regions[0].perms = 0;
+    sample(ME, regions, 2, NULL, 0);
+    WRITE(base - (1023 - 255) * PAGE, PATH_ANONYMOUS);
+    assert_int_equal(spaces_stack_limit(s, ME, 900 * PAGE), 0);
+    WRITE(base - (900 - 32) * PAGE, PATH_BAD_AREA);
+}
+
+/* A sample says that a page is shared. By then who else used it may have gone, unless the sample
+ * is exact. */
+static void test_exact_samples(void **state)
+{
+    (void)state;
+    struct region r = {.start = base, .end = base + 4 * PAGE, .perms = REGION_R | REGION_W,
+                       .kind = REGION_ANON, .name = ""};
+    struct page_run run = {base >> 12, 2, {9, 2, PAGE_A_ENTRY | PAGE_A_COUNT, PAGE_COW, 0}};
+    sample(ME, &r, 1, &run, 1);
+    FAULT(ME, base, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, false);
+    spaces_set_exact(s);
+    FAULT(ME, base + PAGE, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
+}
+
 static void test_E_huge(void **state)
 {
     (void)state;
@@ -370,6 +404,8 @@ int main(void)
         TEST(test_36_37_populate),
         TEST(test_51_brk),
         TEST(test_48_stack),
+        TEST(test_48_stack_limit),
+        TEST(test_exact_samples),
         TEST(test_E_huge),
         TEST(test_E_huge_given_back),
         TEST(test_E_guard),

@@ -273,7 +273,7 @@ static void heap_and_stack(void **state)
 {
     (void)state;
     struct stage *s = start();
-    uint64_t heap = stage_layout(s)->heap;
+    uint64_t heap = (uint64_t)RUN(s, STAGE_BRK, 0).value;
     struct stage_result r = RUN(s, STAGE_BRK, 16 * PAGE);
     assert_int_equal(r.value, heap + 16 * PAGE);
     assert_int_equal(RUN(s, STAGE_WRITE, heap, heap + 16 * PAGE, PAGE, 1).minor, 16);
@@ -281,7 +281,8 @@ static void heap_and_stack(void **state)
     r = RUN(s, STAGE_GROW_STACK, 200 * PAGE);
     assert_int_equal(r.value, 200);
     assert_int_equal(r.minor, 200);
-    assert_int_equal(RUN(s, STAGE_GROW_STACK, PAGE).minor, 1);
+    assert_int_equal(RUN(s, STAGE_GROW_STACK, 200 * PAGE).minor, 0);
+    assert_int_equal(RUN(s, STAGE_GROW_STACK, 201 * PAGE).minor, 1);
     r = RUN(s, STAGE_GROW_STACK, UINT64_C(1) << 30);
     assert_int_equal(r.signal, SIGSEGV);
     assert_int_equal(r.code, SEGV_MAPERR);
@@ -290,6 +291,26 @@ static void heap_and_stack(void **state)
     uint64_t p = (uint64_t)r.value;
     assert_int_equal(RUN(s, STAGE_WRITE, p, p + (1 << 20), PAGE, 1).value, 257); /* not aligned */
     assert_int_equal(RUN(s, STAGE_FREE, p).signal, 0);
+    stage_destroy(s);
+}
+
+static void calls_of_32_bits(void **state)
+{
+    (void)state;
+    struct stage *s = start();
+    for (uint64_t way = 1; way <= 2; way++) {
+        struct stage_result r = RUN(s, STAGE_MMAP_32, way, 0, 2 * PAGE, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
+        if (r.signal)
+            skip();
+        assert_int_equal(r.error, 0);
+        assert_int_equal((uint64_t)r.value >> 32, 0);
+        uint64_t a = (uint64_t)r.value;
+        assert_int_equal(RUN(s, STAGE_WRITE, a, a + 2 * PAGE, PAGE, 1).minor, 2);
+    }
+    /* Its offset counts in bytes. */
+    struct stage_result r = RUN(s, STAGE_MMAP_32, 2, 0, PAGE, PROT_READ, MAP_PRIVATE, 200, 1);
+    assert_int_equal(r.error, EINVAL);
     stage_destroy(s);
 }
 
@@ -386,6 +407,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ends_are_observed),
         cmocka_unit_test(hang_is_ended),
         cmocka_unit_test(heap_and_stack),
+        cmocka_unit_test(calls_of_32_bits),
         cmocka_unit_test(faults_are_answered),
         cmocka_unit_test(ends_with_its_driver),
         cmocka_unit_test(brings_nothing_along),

@@ -344,6 +344,8 @@ static void test_explain(void **state)
     check(ten, "5h", "a write to 7f0000008000", NULL);
     check(ten, "5", "not present: ", NULL);
     check(ten, "4<Enter>", "mlock2(", "\u251c\u2500");
+    check(ten, "4<Enter>", "asked for 4096 bytes", NULL);
+    check(ten, "4<Enter>", "\u2514\u2500 EINVAL: Invalid argument", NULL);
     check(ten, "4<Enter>", "Invalid argument", NULL);
     check(ten, "4<Enter>", "3 us", NULL);
     check(ten, "4<Enter><Esc>", "ADDRESS", NULL);

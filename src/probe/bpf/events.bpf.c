@@ -169,6 +169,8 @@ static __always_inline bool report(uint64_t task, enum event_type type, uint64_t
     return true;
 }
 
+#include "probe/bpf/mapping.h"
+
 /* --- faults --- */
 
 static __always_inline bool count_at(uint64_t key, uint32_t index)
@@ -352,6 +354,12 @@ int on_enter(uint64_t *ctx)
     return 0;
 }
 
+static __always_inline bool maps_file(const struct pending *p)
+{
+    enum { ANONYMOUS = 0x20 }; /* MAP_ANONYMOUS */
+    return p->has_args && (p->what & WIRE_CALL_MASK) - 1 == CALL_MMAP && !(p->args[3] & ANONYMOUS);
+}
+
 /* A new task returns from its parent's call too, with 0: that is told by EVENT_FORK. */
 SEC("tp_btf/sys_exit")
 int on_return(uint64_t *ctx)
@@ -369,6 +377,8 @@ int on_return(uint64_t *ctx)
         return 0;
     struct pending *p = bpf_task_storage_get(&pendings, task, 0, 0);
     if (p && p->what) {
+        if (maps_file(p) && (int64_t)ctx[1] > 0)
+            report_mapping_at(id, task, ctx[1]);
         report_call(id, p, compat, bpf_ktime_get_ns(), ctx[1]);
         p->what = 0;
     } else {
@@ -489,6 +499,7 @@ int on_exec(uint64_t *ctx)
         return 0;
     bpf_get_current_comm(comm, sizeof comm);
     report(id, EVENT_EXEC, comm[0], comm[1]);
+    report_all_mappings(id, (void *)bpf_get_current_task_btf());
     return 0;
 }
 

@@ -23,7 +23,7 @@ struct wire {
     uint8_t detail; /* fault: enum fault_mode; call: a byte of wire_config.calls; sample: enum
                        sample_kind */
     uint16_t flags; /* fault: the architecture's error code; call: WIRE_COMPAT, WIRE_ARGS; sample:
-                       frames of its call chain */
+                       frames of its call chain; mapping: WIRE_AT_EXEC, WIRE_LAST */
 };
 
 enum { WIRE_COMPAT = 1, WIRE_ARGS = 2 };
@@ -45,6 +45,25 @@ struct wire_frames {
 };
 
 enum { WIRE_FRAMES = 64, WIRE_FRAME_SLOTS = WIRE_FRAMES / 4 };
+
+/* A mapping: in a and b its range, in detail what it is if not of a file; then two slots with flags,
+ * offset, inode, device, and the file's size, kind of file system, mode and the bytes of its path;
+ * then the path. Its parts are in reverse order, each ends with a NUL. */
+enum {
+    WIRE_AT_EXEC = 1, /* of a program that has just begun */
+    WIRE_LAST = 2,    /* no mapping: all of the program have been told */
+    WIRE_DELETED = 1 << 16, /* beside the bytes of the path */
+    WIRE_MAPPING_SLOTS = 3,
+    WIRE_NAME = 512,
+    WIRE_NAME_SLOTS = (WIRE_NAME + 64) / 32,
+};
+enum { WIRE_PLAIN, WIRE_STACK, WIRE_HEAP, WIRE_VDSO, WIRE_VVAR };
+
+struct wire_name {
+    char text[32];
+    uint32_t lap; /* always 0 */
+    uint32_t unused;
+};
 
 /* A byte that says what a system call is: 0 is of no interest, else enum mm_call plus one, and in
  * which unusual way its arguments are passed. */

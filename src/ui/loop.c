@@ -1,20 +1,21 @@
 /* The driver with a terminal: one poll over keys, records and signals. A frame is drawn when
  * something changed, at most 30 times a second; nothing else is ever waited for. */
 #include <errno.h>
-#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 
 #include "base/io.h"
-#include "ui/app.h"
+#include "ui/loop.h"
 #include "ui/signals.h"
 #include "ui/term.h"
 
 enum { NS_PER_MS = 1000 * 1000, FRAME_MS = 33, FOLD_MS = 20, CLOCK_MS = 1000 };
 
 struct live {
-    struct app app;
+    const struct screen_ops *ops;
+    void *ctx;
+    struct screen_wish wish;
     struct terminal *term;
     struct grid grid;
     uint64_t next_frame_ns; /* not before this */
@@ -24,11 +25,6 @@ struct live {
     bool mouse;
     int ending; /* the signal to end by, or 0 */
 };
-
-bool ui_possible(struct err *e)
-{
-    return term_check(e) == 0;
-}
 
 static void fit_grid(struct live *l)
 {
@@ -44,15 +40,12 @@ static void fit_grid(struct live *l)
 
 static void draw(struct live *l, uint64_t now)
 {
-    if (l->app.repaint)
-        term_redraw(l->term);
-    l->app.repaint = false;
-    app_draw(&l->app, &l->grid);
+    l->ops->draw(l->ctx, &l->grid);
     term_show(l->term, &l->grid);
     l->dirty = false;
     l->drawn_ns = now;
     /* A frame that waits for the first sample must not hold that one back. */
-    l->next_frame_ns = l->app.ui.now ? now + FRAME_MS * NS_PER_MS : now;
+    l->next_frame_ns = l->wish.starting ? now : now + FRAME_MS * NS_PER_MS;
 }
 
 static void stop(struct live *l)
@@ -85,18 +78,33 @@ static void take_signals(struct live *l)
     }
 }
 
+static void take_wishes(struct live *l)
+{
+    l->ops->wish(l->ctx, &l->wish);
+    if (l->wish.repaint)
+        term_redraw(l->term);
+    if (l->wish.away) {
+        term_leave(l->term);
+        l->ops->away(l->ctx);
+        term_resume(l->term);
+        fit_grid(l);
+        l->dirty = true;
+    }
+    if (l->mouse != l->wish.mouse) {
+        l->mouse = l->wish.mouse;
+        term_set_mouse(l->term, l->mouse);
+    }
+}
+
 static void take_events(struct live *l)
 {
     struct term_event ev;
-    while (!l->app.quit && term_event(l->term, &ev)) {
+    while (!l->wish.quit && term_event(l->term, &ev)) {
         if (ev.key != KEY_CODE_NONE)
-            l->dirty |= app_key(&l->app, ev.key);
+            l->dirty |= l->ops->key(l->ctx, ev.key);
         else
-            l->dirty |= app_mouse(&l->app, &ev.mouse, l->grid.cols, l->grid.rows);
-    }
-    if (l->mouse != l->app.mouse) {
-        l->mouse = l->app.mouse;
-        term_set_mouse(l->term, l->mouse);
+            l->dirty |= l->ops->mouse(l->ctx, &ev.mouse, l->grid.cols, l->grid.rows);
+        take_wishes(l);
     }
 }
 
@@ -106,8 +114,8 @@ static int patience(const struct live *l, uint64_t now)
     uint64_t next = l->drawn_ns + CLOCK_MS * (uint64_t)NS_PER_MS;
     if (l->dirty)
         next = l->next_frame_ns;
-    else if (!l->app.ui.frozen)
-        next = app_next_tick(&l->app, next);
+    else
+        next = l->ops->next_tick(l->ctx, next);
     return next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
 }
 
@@ -117,7 +125,7 @@ static void wait_for_something(struct live *l, uint64_t now)
     struct pollfd fds[] = {
         [TERM] = {.fd = term_fd(l->term), .events = POLLIN},
         [SIGNALS] = {.fd = signals_fd(), .events = POLLIN},
-        [SOURCE] = {.fd = l->app.ui.source->fd, .events = POLLIN},
+        [SOURCE] = {.fd = l->ops->fd(l->ctx), .events = POLLIN},
     };
     if (poll(fds, sizeof fds / sizeof *fds, patience(l, now)) <= 0)
         return;
@@ -131,25 +139,25 @@ static void wait_for_something(struct live *l, uint64_t now)
 
 static void run(struct live *l)
 {
-    unsigned long limit = l->app.options->samples;
-    while (!l->app.quit && !l->ending && !l->hung_up) {
+    while (!l->wish.quit && !l->ending && !l->hung_up) {
         uint64_t now = io_now_ns();
-        l->dirty |= app_tick(&l->app, now);
-        l->dirty |= app_fold(&l->app, now + FOLD_MS * NS_PER_MS);
+        l->dirty |= l->ops->tick(l->ctx, now);
+        l->dirty |= l->ops->fold(l->ctx, now + FOLD_MS * NS_PER_MS);
+        take_wishes(l);
         if (now - l->drawn_ns >= CLOCK_MS * (uint64_t)NS_PER_MS)
             l->dirty = true;
-        bool last = limit && l->app.samples >= limit;
-        if (last || (l->dirty && now >= l->next_frame_ns))
+        if (l->wish.last || (l->dirty && now >= l->next_frame_ns))
             draw(l, now);
-        if (last)
+        if (l->wish.last)
             return;
         wait_for_something(l, now);
     }
 }
 
-int ui_run(const struct ui_options *options, struct ui_source *source, struct err *e)
+int loop_run(const struct screen_ops *ops, void *ctx, const struct ui_options *options,
+             struct err *e)
 {
-    struct live l = {.mouse = !options->no_mouse, .dirty = true};
+    struct live l = {.ops = ops, .ctx = ctx, .mouse = !options->no_mouse, .dirty = true};
     int rc = term_check(e);
     if (rc)
         return rc;
@@ -158,11 +166,11 @@ int ui_run(const struct ui_options *options, struct ui_source *source, struct er
         return err_set(e, rc, "cannot catch signals: %s", strerror(-rc));
     rc = term_open(options, &l.term, e);
     if (!rc)
-        rc = app_init(&l.app, options, source, term_look(l.term), e);
+        rc = ops->init(ctx, term_look(l.term), e);
     if (!rc) {
         fit_grid(&l);
         run(&l);
-        app_deinit(&l.app);
+        ops->deinit(ctx);
     }
     grid_deinit(&l.grid);
     term_close(l.term);

@@ -4,53 +4,40 @@
 #include <locale.h>
 #include <stdlib.h>
 
-#include "ui/app.h"
 #include "ui/keys.h"
+#include "ui/loop.h"
 
 enum { HEADLESS_MAX = 1000 };
 
-/* Folds what waits; makes the first sample, if there is none yet and there is a process. */
-static void fold(struct app *a)
-{
-    struct ui_source *source = a->ui.source;
-    app_fold(a, 0);
-    if (a->ui.now || a->ui.gone || !source->step || a->view == APP_PICKER)
-        return;
-    source->step(source->ctx);
-    app_fold(a, 0);
-}
-
-static void wait_sample(struct app *a)
-{
-    struct ui_source *source = a->ui.source;
-    if (source->step)
-        source->step(source->ctx);
-    app_fold(a, 0);
-}
+struct headless {
+    const struct screen_ops *ops;
+    void *ctx;
+    struct grid grid;
+};
 
 /* A frame may ask for something, such as one page; its answer belongs into the frame. */
-static void draw(struct app *a, struct grid *g)
+static void draw(struct headless *h)
 {
-    app_draw(a, g);
-    if (app_fold(a, 0))
-        app_draw(a, g);
+    h->ops->settle(h->ctx);
+    h->ops->draw(h->ctx, &h->grid);
+    if (h->ops->fold(h->ctx, 0))
+        h->ops->draw(h->ctx, &h->grid);
 }
 
-static int feed(struct app *a, struct grid *g, const char *keys, struct err *e)
+static int feed(struct headless *h, const char *keys, struct err *e)
 {
-    fold(a);
-    draw(a, g);
-    while (!a->quit) {
+    struct screen_wish wish = {0};
+    draw(h);
+    while (!wish.quit) {
         int key;
         int rc = keys_next(&keys, &key, e);
         if (rc || key == KEY_CODE_NONE)
             return rc;
-        if (key == KEY_CODE_WAIT)
-            wait_sample(a);
-        else
-            app_key(a, key);
-        fold(a);
-        draw(a, g);
+        h->ops->key(h->ctx, key);
+        h->ops->wish(h->ctx, &wish);
+        if (wish.away)
+            h->ops->away(h->ctx);
+        draw(h);
     }
     return 0;
 }
@@ -72,11 +59,10 @@ static struct look headless_look(const struct ui_options *options)
     return (struct look){colors[options->color], options->ascii};
 }
 
-int ui_headless(const struct ui_options *options, struct ui_source *source, unsigned cols,
-                unsigned rows, const char *keys, struct buf *out, struct err *e)
+int loop_headless(const struct screen_ops *ops, void *ctx, const struct ui_options *options,
+                  unsigned cols, unsigned rows, const char *keys, struct buf *out, struct err *e)
 {
-    struct app a;
-    struct grid g = {0};
+    struct headless h = {.ops = ops, .ctx = ctx};
     if (!cols || !rows || cols > HEADLESS_MAX || rows > HEADLESS_MAX)
         return err_set(e, -EINVAL, "a screen of %ux%u is not possible: 1x1 to %dx%d are", cols,
                        rows, HEADLESS_MAX, HEADLESS_MAX);
@@ -86,16 +72,16 @@ int ui_headless(const struct ui_options *options, struct ui_source *source, unsi
     /* The widths of characters must not depend on where this runs. */
     if (MB_CUR_MAX == 1)
         setlocale(LC_CTYPE, "C.UTF-8");
-    rc = app_init(&a, options, source, headless_look(options), e);
+    rc = ops->init(ctx, headless_look(options), e);
     if (rc)
         return rc;
-    rc = grid_init(&g, cols, rows);
+    rc = grid_init(&h.grid, cols, rows);
     if (!rc)
-        rc = feed(&a, &g, keys, e);
+        rc = feed(&h, keys, e);
     if (!rc)
-        rc = grid_text(&g, out);
-    grid_deinit(&g);
-    app_deinit(&a);
+        rc = grid_text(&h.grid, out);
+    grid_deinit(&h.grid);
+    ops->deinit(ctx);
     return rc == -ENOMEM ? err_set(e, rc, "not enough memory for a screen of %ux%u", cols, rows)
                          : rc;
 }

@@ -1,0 +1,29 @@
+/* The physical picture of the machine, read bit by bit within a budget. Blocks of frames are read in
+ * an order that spreads over the whole memory at once (bits of the counter reversed), so that the
+ * first portion is a coarse picture and each further one refines it; what is looked at is read
+ * first, again and again. Reads no file of any process. */
+#ifndef VMSCOPE_SAMPLER_PHYSICAL_H
+#define VMSCOPE_SAMPLER_PHYSICAL_H
+
+#include "base/err.h"
+#include "sampler/sampler.h"
+
+struct physical;
+
+/* 0 or a negative errno with *e set. */
+int physical_create(const char *proc_root, struct physical **out, struct err *e);
+void physical_destroy(struct physical *p); /* NULL is fine */
+
+/* What somebody looks at: read first. */
+void physical_look(struct physical *p, const struct frame_look *look);
+
+/* Sends a RECORD_PHYSMEM, and blocks for about cpu_ns of CPU time. 0 or what the sink answered. */
+int physical_tick(struct physical *p, uint64_t cpu_ns, sampler_sink *sink, void *ctx);
+
+/* Everything, whatever it costs. */
+int physical_full(struct physical *p, sampler_sink *sink, void *ctx);
+
+/* Sends a RECORD_FRAME. */
+int physical_frame(struct physical *p, uint64_t frame, sampler_sink *sink, void *ctx);
+
+#endif

@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""vmscope check: the shipped scenarios hold on this machine, each of their expectations can fail,
+mistakes are told, and nothing is left behind. unprivileged: yes"""
+import glob
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from lib.mutate import all_mutated  # noqa: E402
+from lib.tap import Skip, Tap, end_by_exception, need_program  # noqa: E402
+
+ROOT = os.path.dirname(os.path.dirname(HERE))
+VMSCOPE = os.environ.get("VMSCOPE", os.path.join(ROOT, "build", "vmscope"))
+SCENARIOS = sorted(glob.glob(os.path.join(ROOT, "scenarios", "*.vms")))
+LIMIT = 60  # seconds for all of them together
+SETTINGS = ["/proc/sys/vm/nr_hugepages", "/proc/sys/vm/nr_overcommit_hugepages",
+            "/sys/kernel/mm/ksm/run", "/sys/kernel/mm/ksm/pages_to_scan",
+            "/sys/kernel/mm/ksm/sleep_millisecs",
+            "/sys/kernel/mm/transparent_hugepage/enabled",
+            "/sys/kernel/mm/transparent_hugepage/defrag",
+            "/sys/kernel/mm/transparent_hugepage/shmem_enabled",
+            "/sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan",
+            *sorted(glob.glob("/sys/kernel/mm/transparent_hugepage/hugepages-*/enabled")),
+            "/proc/swaps", "/proc/self/mounts"]
+is_root = os.geteuid() == 0
+
+
+def check(*arguments, timeout=300):
+    """(exit status, standard output, standard error)"""
+    done = subprocess.run([VMSCOPE, "check", *arguments], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def results(out):
+    """(good, file, line, text, reason of a skip or None) of every line of TAP."""
+    pattern = re.compile(r"(not )?ok \d+ - (.*?\.vms)(?: \(run \d+\))?(?::(\d+))?: "
+                         r"(.*?)(?: # SKIP (.*))?$")
+    for line in out.splitlines():
+        found = pattern.match(line)
+        if found:
+            yield not found[1], found[2], int(found[3] or 0), found[4], found[5]
+
+
+def script(text):
+    f = tempfile.NamedTemporaryFile("w", suffix=".vms", delete=False)
+    with f:
+        f.write(text)
+    return f.name
+
+
+# --- they hold ---
+
+def hold_as_root():
+    """All hold, nothing is skipped; three times in a row, within the limit."""
+    begun = time.monotonic()
+    status, out, err = check("--repeat", "3", *SCENARIOS)
+    seconds = (time.monotonic() - begun) / 3
+    bad = [line for line in out.splitlines() if line.startswith("not ok") or "# SKIP" in line]
+    if status:
+        bad.append(f"exit status {status}: {err}")
+    if seconds > LIMIT:
+        bad.append(f"one round took {seconds:.1f} s")
+    return bad + plan_complaints(out)
+
+
+def hold_as_nobody():
+    """Nothing fails; what is skipped says why; and not everything is."""
+    status, out, err = check(*SCENARIOS)
+    bad = [line for line in out.splitlines() if line.startswith("not ok")]
+    seen = list(results(out))
+    if status:
+        bad.append(f"exit status {status}: {err}")
+    if not any(good and reason is None for good, _, _, _, reason in seen):
+        bad.append("nothing was judged")
+    bad += [f"{file}:{line} is skipped without a reason" for _, file, line, _, reason in seen
+            if reason is not None and len(reason) < 8]
+    return bad + plan_complaints(out)
+
+
+def plan_complaints(out):
+    """One line for each expectation of each file, and a plan that agrees."""
+    planned = re.search(r"^1\.\.(\d+)$", out, re.M)
+    said = len(re.findall(r"^(?:not )?ok ", out, re.M))
+    if not planned or int(planned[1]) != said:
+        return [f"the plan is {planned and planned[1]}, but {said} lines came"]
+    return []
+
+
+def every_expectation_is_told():
+    """A line of TAP for each line that expects something."""
+    bad = []
+    status, out, _ = check(*SCENARIOS)
+    told = {(file, line) for _, file, line, _, _ in results(out)}
+    whole = {file for _, file, line, _, reason in results(out) if not line and reason}
+    for file in SCENARIOS:
+        if file in whole:
+            continue
+        with open(file, encoding="utf-8") as f:
+            for number, line in enumerate(f, 1):
+                if re.match(r"\s*(\w+: )?expect ", line) and (file, number) not in told:
+                    bad.append(f"{file}:{number} is not told of")
+    return bad
+
+
+# --- each can fail ---
+
+def mutated():
+    """Every expectation, made false, fails at its line: none is empty."""
+    files, wanted = {}, {}
+    for path in SCENARIOS:
+        with open(path, encoding="utf-8") as f:
+            text, lines = all_mutated(f.read())
+        copy = script(text)
+        files[copy] = os.path.basename(path)
+        wanted[copy] = set(lines)
+    try:
+        status, out, err = check(*files)
+    finally:
+        for copy in files:
+            os.unlink(copy)
+    bad = [] if status == 1 else [f"exit status {status}: {err}"]
+    for good, file, line, text, reason in results(out):
+        if not good or reason is not None:
+            wanted[file].discard(line)
+            if reason is not None and not line:
+                wanted[file] = set()
+        if good and reason is None and line in wanted[file]:
+            bad.append(f"{files[file]}:{line} holds though it was made false: {text}")
+            wanted[file].discard(line)
+        if reason is not None and is_root:
+            bad.append(f"{files[file]}:{line} is skipped: {reason}")
+    bad += [f"{files[file]}:{line} was never judged" for file, lines in wanted.items()
+            for line in sorted(lines)]
+    return bad
+
+
+# --- mistakes ---
+
+MISTAKES = [  # script, line, column, what the message says
+    ("frobnicate a\n", 1, 1, "no statement"),
+    ("map a 4Q rw private anon\n", 1, 7, "size"),
+    ("map a 4K rq private anon\n", 1, 10, "protection"),
+    ("read a\n", 1, 6, "a"),
+    ("map a 16K rw private anon\nread a[4]\n", 2, 6, "4 pages"),
+    ("map a 16K rw private anon\nexpect a presnt 3\n", 2, 10, "presnt"),
+    ("title \"no end\n", 1, 7, ""),
+    ("map a 16K rw private anon\nexpect errno EFOO\n", 2, 14, "EFOO"),
+    ("repeat 3\nmap a 4K rw private anon\n", 1, 1, "end"),
+    ("child: read a\n", 1, 1, "child"),
+]
+
+
+def mistakes():
+    """One clear message with the place and a caret; nothing is run."""
+    bad = []
+    for text, line, column, says in MISTAKES:
+        path = script(text)
+        status, out, err = check(path)
+        os.unlink(path)
+        lines = err.splitlines()
+        if status != 2 or out:
+            bad.append(f"{text!r}: status {status}, output {out!r}")
+        if not lines or not lines[0].startswith(f"{path}:{line}:{column}: ") or says not in lines[0]:
+            bad.append(f"{text!r}: {err!r}")
+        elif len(lines) != 3 or not re.fullmatch(r" *\^+", lines[2]):
+            bad.append(f"{text!r}: no caret in {err!r}")
+    return bad
+
+
+def missing_file():
+    status, out, err = check("/nonexistent.vms")
+    good = status == 2 and not out and err.count("\n") == 1 and "/nonexistent.vms" in err
+    return [] if good else [f"status {status}, {out!r}, {err!r}"]
+
+
+# --- ends ---
+
+def endless():
+    """A scenario that loops is ended by its limit."""
+    path = script("map a 16K rw private anon\nrepeat 1000000000\nwrite a\nadvise a dontneed\nend\n"
+                  "expect ok\n")
+    begun = time.monotonic()
+    status, out, _ = check("--limit", "1", path)
+    os.unlink(path)
+    seconds = time.monotonic() - begun
+    bad = [] if status == 1 and "not ok" in out else [f"status {status}: {out}"]
+    return bad + ([f"it took {seconds:.1f} s"] if seconds > 10 else [])
+
+
+def failing_action():
+    """An action that fails, and of which nobody expected that, fails the scenario there."""
+    path = script("map a 16K rw private anon\nunmap a\nread a\nmap b 4K rw private anon\nexpect ok\n")
+    status, out, _ = check(path)
+    os.unlink(path)
+    seen = [(good, line) for good, _, line, _, _ in results(out)]
+    return [] if status == 1 and seen == [(False, 3)] else [f"status {status}: {out}"]
+
+
+def machine_now():
+    state = {}
+    for path in SETTINGS:
+        try:
+            with open(path, encoding="utf-8") as f:
+                state[path] = f.read()
+        except OSError:
+            state[path] = None
+    directory = os.environ.get("TMPDIR", "/tmp")
+    state["files"] = sorted(name for name in os.listdir(directory) if name.startswith("vmscope-"))
+    return state
+
+
+def differences(before):
+    now = machine_now()
+    return [f"{key}: {before[key]!r} became {now[key]!r}" for key in before
+            if before[key] != now[key]]
+
+
+def stages():
+    """Processes that run a stage or keep the machine."""
+    found = []
+    for entry in glob.glob("/proc/[0-9]*/exe"):
+        try:
+            with open(os.path.dirname(entry) + "/cmdline", "rb") as f:
+                words = f.read().split(b"\0")
+        except OSError:
+            continue
+        if os.path.basename(words[0]).startswith(b"vmscope") and len(words) > 1:
+            found.append((entry.split("/")[2], words))
+    return found
+
+
+def killed():
+    """Killed at any moment, everything is put back soon."""
+    if not is_root:
+        raise Skip("an ordinary user changes nothing")
+    machine = [p for p in SCENARIOS if re.search(r"^needs (hugetlb|swap|ksm|thp)",
+                                                 open(p, encoding="utf-8").read(), re.M)]
+    before, bad = machine_now(), []
+    rng = random.Random(4)
+    for path in machine * 3:
+        p = subprocess.Popen([VMSCOPE, "check", path], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.02, 0.6))  # a random moment, not a condition
+        p.send_signal(rng.choice([signal.SIGKILL, signal.SIGTERM]))
+        p.wait()
+        deadline = time.monotonic() + 20
+        while differences(before) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        bad += [f"{os.path.basename(path)}: {text}" for text in differences(before)]
+        if bad:
+            break
+    return bad
+
+
+def junit():
+    """The JUnit file has what TAP has."""
+    import xml.etree.ElementTree as ET
+    path = script("map a 16K rw private anon\nwrite a[0]\nexpect a present 1\nexpect a present 2\n")
+    with tempfile.NamedTemporaryFile(suffix=".xml") as f:
+        check("--junit", f.name, path)
+        tree = ET.parse(f.name)
+    os.unlink(path)
+    cases = tree.findall(".//testcase")
+    failed = tree.findall(".//testcase/failure")
+    return [] if len(cases) == 2 and len(failed) == 1 else [f"{len(cases)} cases, {len(failed)} failed"]
+
+
+def main():
+    end_by_exception()
+    need_program(VMSCOPE)
+    tap = Tap()
+    before = machine_now()
+    if is_root:
+        tap.run("the shipped scenarios hold, three times in a row", hold_as_root)
+    else:
+        tap.run("what an ordinary user can run holds, the rest says why not", hold_as_nobody)
+    tap.run("every expectation is told of", every_expectation_is_told)
+    tap.run("every expectation, made false, fails at its line", mutated)
+    tap.run("mistakes are told with a caret", mistakes)
+    tap.run("a file that is not there", missing_file)
+    tap.run("what loops is ended", endless)
+    tap.run("an action that fails fails the scenario", failing_action)
+    tap.run("JUnit", junit)
+    tap.run("killed at any moment, nothing is left", killed)
+    tap.run("the machine is as it was", lambda: differences(before))
+    return tap.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
