@@ -29,7 +29,7 @@ const char options_help[] =
     "                         follow them at all)\n"
     "      --no-follow        leave children out\n"
     "      --evidence         the kernel's own call chains beside the predicted paths (as root)\n"
-    "      --disagreements    faults: only those whose evidence disagrees\n"
+    "      --disagreements    faults: only those where it shows another path\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
     "      --family           the process and all its descendants, and what they share\n"
