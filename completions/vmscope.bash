@@ -25,7 +25,7 @@ _vmscope_command()
 _vmscope()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command words
-    local commands='run attach snap faults check play doctor'
+    local commands='run attach step snap faults check play doctor'
     local options='--engine --no-follow --evidence --disagreements --pid --user --output --format --delay --count --color --ascii --no-mouse
         --proc-root --screen --keys --cpu-limit --help --version'
     command=$(_vmscope_command)
@@ -57,7 +57,7 @@ _vmscope()
     -f|--format)
         words='table json'
         [[ $command == snap ]] && words+=' csv'
-        [[ $command == faults ]] && words='table jsonl csv folded'
+        [[ $command == faults || $command == step ]] && words='table jsonl csv folded'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
         ;;
