@@ -323,8 +323,19 @@ static int need_swap(struct setup *m, struct err *e)
     return swap_to_zram(m, e) ? swap_to_file(m, e) : 0;
 }
 
+/* What another run has made must not be taken for what the machine has: it will be gone soon. */
+static int lock_first(struct setup *m, enum need_kind kind, struct err *e)
+{
+    bool changes = kind == NEED_THP || kind == NEED_KSM || kind == NEED_HUGETLB ||
+                   kind == NEED_SWAP;
+    return changes && geteuid() == 0 ? setup_lock(m, e) : 0;
+}
+
 int setup_need(struct setup *m, const struct need *need, struct err *e)
 {
+    int rc = lock_first(m, need->kind, e);
+    if (rc)
+        return rc;
     switch (need->kind) {
     case NEED_ROOT:
         return need_root(e);
