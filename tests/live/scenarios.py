@@ -19,6 +19,7 @@ from lib.tap import Skip, Tap, end_by_exception, need_program  # noqa: E402
 ROOT = os.path.dirname(os.path.dirname(HERE))
 VMSCOPE = os.environ.get("VMSCOPE", os.path.join(ROOT, "build", "vmscope"))
 SCENARIOS = sorted(glob.glob(os.path.join(ROOT, "scenarios", "*.vms")))
+need_program(VMSCOPE)
 with open(VMSCOPE, "rb") as program:
     if b"__asan_init" in program.read():  # its malloc is another one
         SCENARIOS = [p for p in SCENARIOS if "heap" not in p]
@@ -275,7 +276,6 @@ def junit():
 
 def main():
     end_by_exception()
-    need_program(VMSCOPE)
     tap = Tap()
     before = machine_now()
     if is_root:
