@@ -3,8 +3,9 @@
 #define VMSCOPE_CLI_SOURCE_H
 
 #include "cli/options.h"
+#include "sampler/family.h"
 #include "sampler/follow.h"
-#include "sampler/machine_watch.h"
+#include "sampler/physmem_watch.h"
 #include "sampler/lookup.h"
 #include "sampler/watch.h"
 #include "ui/source.h"
@@ -14,7 +15,7 @@ struct live_source {
     const struct options *options;
     struct queue *queue; /* of the watched process; NULL while there is none */
     struct watch *watch;
-    struct machine_watch *machine; /* once somebody looked; else NULL */
+    struct physmem_watch *machine; /* once somebody looked; else NULL */
     struct follow *follow; /* with --engine; else NULL */
     struct lookup *lookup; /* once it was asked; else NULL */
     struct ui_source ui;
@@ -26,6 +27,8 @@ void live_source_deinit(struct live_source *s);
 struct step_source {
     const struct options *options;
     struct sampler *sampler;
+    struct family_sampler *family; /* once it was asked for; else NULL */
+    pid_t pid;
     struct physical *machine; /* once somebody looked; else NULL */
     bool look_machine;        /* at the next step */
     struct record **queue; /* owned ring-less queue */

@@ -43,7 +43,7 @@ const struct thp_settings *model_thp(const struct model *m);
 
 /* The physical side, or NULL while nobody asked for it; and the last answer about one frame, or
  * NULL. Valid until the next fold. */
-const struct machine *model_machine(const struct model *m);
+const struct physmem *model_physmem(const struct model *m);
 const struct frame_detail *model_frame(const struct model *m);
 
 /* The last answer about a single page, or NULL. */
@@ -65,9 +65,11 @@ const struct engine_state *model_engine(const struct model *m);
  * the thread has gone on, or half a second has passed. Either may be NULL. */
 void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled, void *ctx);
 
-/* The last picture of the family, or NULL; borrowed until the next fold: family_ref to keep. */
+/* The last picture of the family and the one before it, or NULL; borrowed until the next fold:
+ * family_ref to keep. */
 struct family;
 struct family *model_family(const struct model *m);
+struct family *model_family_before(const struct model *m);
 
 /* Says that no evidence can come any more for what was folded: the processes rest, or are gone. */
 void model_settle(struct model *m);

@@ -33,7 +33,7 @@ void record_destroy(struct record *r)
     case RECORD_THP:
         free(r->thp);
         break;
-    case RECORD_MACHINE:
+    case RECORD_PHYSMEM:
         free(r->machine);
         break;
     case RECORD_FRAMES:

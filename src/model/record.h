@@ -10,7 +10,7 @@
 
 #include "model/can.h"
 #include "model/event.h"
-#include "model/machine.h"
+#include "model/physmem.h"
 #include "model/pagetree.h"
 #include "model/region.h"
 #include "model/thp.h"
@@ -108,7 +108,7 @@ enum record_type {
     RECORD_PAGES,   /* the pages of one range */
     RECORD_SAMPLE,  /* end of a sample: what came since the last one is now shown */
     RECORD_THP,     /* the machine's settings for huge pages */
-    RECORD_MACHINE, /* zones, meminfo and the kernel's own memory */
+    RECORD_PHYSMEM, /* zones, meminfo and the kernel's own memory */
     RECORD_FRAMES,  /* what blocks of physical frames are used for */
     RECORD_FRAME,   /* the answer to a question about one frame */
     RECORD_DETAIL,  /* the answer to a question about one page */
@@ -137,7 +137,7 @@ struct record {
             struct counters counters;
         } sample;
         struct thp_settings *thp;      /* owned */
-        struct machine_info *machine;  /* owned */
+        struct physmem_info *machine;  /* owned */
         struct {
             struct frame_read *v;      /* owned */
             size_t count;

@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "base/io.h"
-#include "probe/machine.h"
+#include "probe/physmem.h"
 
 enum { BATCH = 128 }; /* blocks a record */
 #define LOOK_AGAIN_NS UINT64_C(1000000000)
 
 struct physical {
-    struct machine_reader reader;
+    struct physmem_reader reader;
     struct frame_look look;
     uint64_t look_at;       /* block of the look that comes next */
     uint64_t look_done_ns;  /* when all of it had been read */
@@ -24,7 +24,7 @@ struct physical {
 int physical_create(const char *proc_root, struct physical **out, struct err *e)
 {
     struct physical *p = calloc(1, sizeof *p);
-    int rc = p ? machine_reader_init(&p->reader, proc_root, e)
+    int rc = p ? physmem_reader_init(&p->reader, proc_root, e)
                : err_set(e, -ENOMEM, "out of memory");
     if (rc) {
         free(p);
@@ -38,7 +38,7 @@ void physical_destroy(struct physical *p)
 {
     if (!p)
         return;
-    machine_reader_deinit(&p->reader);
+    physmem_reader_deinit(&p->reader);
     free(p->batch);
     free(p);
 }
@@ -54,8 +54,8 @@ void physical_look(struct physical *p, const struct frame_look *look)
 
 static int send_info(struct physical *p, sampler_sink *sink, void *ctx)
 {
-    machine_reader_info(&p->reader);
-    struct record *r = record_create(RECORD_MACHINE, 0, io_now_ns());
+    physmem_reader_info(&p->reader);
+    struct record *r = record_create(RECORD_PHYSMEM, 0, io_now_ns());
     if (!r || !(r->machine = malloc(sizeof *r->machine))) {
         record_destroy(r);
         return -ENOMEM;
@@ -87,7 +87,7 @@ static int read_block(struct physical *p, uint64_t block, bool each, sampler_sin
 {
     if (!p->batch && !(p->batch = malloc(BATCH * sizeof *p->batch)))
         return -ENOMEM;
-    if (!machine_reader_block(&p->reader, block, each, &p->batch[p->count]))
+    if (!physmem_reader_block(&p->reader, block, each, &p->batch[p->count]))
         return 0;
     return ++p->count == BATCH ? flush(p, sink, ctx) : 0;
 }
@@ -166,6 +166,6 @@ int physical_frame(struct physical *p, uint64_t frame, sampler_sink *sink, void 
     struct record *r = record_create(RECORD_FRAME, 0, io_now_ns());
     if (!r)
         return -ENOMEM;
-    machine_reader_frame(&p->reader, frame, &r->frame);
+    physmem_reader_frame(&p->reader, frame, &r->frame);
     return sink(ctx, r);
 }

@@ -17,7 +17,7 @@ void physical_destroy(struct physical *p); /* NULL is fine */
 /* What somebody looks at: read first. */
 void physical_look(struct physical *p, const struct frame_look *look);
 
-/* Sends a RECORD_MACHINE, and blocks for about cpu_ns of CPU time. 0 or what the sink answered. */
+/* Sends a RECORD_PHYSMEM, and blocks for about cpu_ns of CPU time. 0 or what the sink answered. */
 int physical_tick(struct physical *p, uint64_t cpu_ns, sampler_sink *sink, void *ctx);
 
 /* Everything, whatever it costs. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ui/app.h"
+#include "ui/frame.h"
 #include "ui/list.h"
 
 enum { LABEL_COLS = 13, NAME_COL = 6, NAME_COLS = 20 };
@@ -81,6 +82,16 @@ static void put_bindings(struct page_of_help *p, const char *title, const struct
             area_text(p->a, 2, row, LABEL_COLS - 2, b->label, STYLE(COLOR_KEY));
         put_text(p, shown, row, LABEL_COLS, b->help);
     }
+}
+
+void bindings_help(struct list *lines, struct area a, const char *title,
+                   const struct binding *table)
+{
+    struct page_of_help p = {.a = area_part(a, 0, 0, a.cols, 0)};
+    put_bindings(&p, title, table);
+    list_text_fit(lines, p.line, a.rows);
+    p = (struct page_of_help){.a = a, .top = (unsigned)lines->top};
+    put_bindings(&p, title, table);
 }
 
 static void draw_state(struct page_of_help *p, unsigned row, const struct page_state_info *info)

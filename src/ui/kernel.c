@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "model/machine.h"
+#include "model/physmem.h"
 #include "ui/list.h"
 
 enum { MARK_COLS = 2, NAME_COLS = 34 };
@@ -87,7 +87,7 @@ static unsigned draw_kmap(const struct meminfo *m, struct area a, unsigned row)
     return put(a, row, "kmap", text);
 }
 
-static unsigned draw_vmalloc(const struct machine_info *info, unsigned shift, struct area a,
+static unsigned draw_vmalloc(const struct physmem_info *info, unsigned shift, struct area a,
                              unsigned row)
 {
     char text[400], bytes[TEXT_SIZE_MAX], frames[TEXT_SIZE_MAX];
@@ -118,7 +118,7 @@ static void draw_caller(const struct kernel_caller *c, unsigned shift, struct ar
                 c->pages ? text_size(memory, c->pages << shift) : ".");
 }
 
-static unsigned draw_text(const struct machine_info *info, unsigned shift, struct area a)
+static unsigned draw_text(const struct physmem_info *info, unsigned shift, struct area a)
 {
     unsigned row = draw_memory(&info->mem, a, 0);
     row += draw_direct(&info->mem, a, row);
@@ -138,7 +138,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
                   STYLE(COLOR_DIM));
         return;
     }
-    const struct machine_info *info = machine_info(ui->machine);
+    const struct physmem_info *info = physmem_info(ui->machine);
     unsigned row = draw_text(info, shift, a) + 1;
     if (row + 2 >= a.rows || !info->caller_count)
         return;

@@ -73,7 +73,7 @@ static void fit_zoom(struct physical_view *v)
 
 static void keep_cursor(struct physical_view *v)
 {
-    const struct machine_info *info = v->w.info;
+    const struct physmem_info *info = v->w.info;
     const struct zone *last = info->zone_count ? &info->zones[info->zone_count - 1] : NULL;
     if (last && !physical_zone(info, v->cursor)) {
         for (unsigned i = info->zone_count; i-- > 0;)
@@ -183,16 +183,16 @@ static bool draw_lack(const struct ui_state *ui, struct area a)
         why = "the machine's memory cannot be looked at here";
     else if (!ui->machine)
         why = "reading what the machine's memory is used for";
-    else if (!machine_info(ui->machine)->flags.yes)
-        why = machine_info(ui->machine)->flags.why;
-    else if (!machine_info(ui->machine)->zone_count)
+    else if (!physmem_info(ui->machine)->flags.yes)
+        why = physmem_info(ui->machine)->flags.why;
+    else if (!physmem_info(ui->machine)->zone_count)
         why = "this kernel tells of no zones (/proc/zoneinfo)";
     if (why)
         area_text(a, 1, 1, a.cols - 1, why, STYLE(COLOR_DIM));
     return why != NULL;
 }
 
-static uint64_t newest(const struct machine *m, const struct ui_state *ui)
+static uint64_t newest(const struct physmem *m, const struct ui_state *ui)
 {
     (void)m;
     return ui->now ? ui->now->sample.start_ns + ui->now->sample.span_ns : 0;
@@ -207,7 +207,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     }
     bool panel = a.cols >= PANEL_LEAST_COLS;
     unsigned cols = panel ? a.cols - PHYSICAL_PANEL_COLS - 2 : a.cols;
-    v->w.info = machine_info(ui->machine);
+    v->w.info = physmem_info(ui->machine);
     v->w.rows = a.rows > 2 ? a.rows - 1 - !panel : 1;
     v->w.width = cols > PHYSICAL_GUTTER + 1 ? cols - PHYSICAL_GUTTER : 1;
     if (ui->now && own_frames_update(&v->own, ui->now, v->w.info->frames))
@@ -333,8 +333,8 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
     (void)v;
     if (!ui->machine)
         return NULL;
-    uint64_t frames = machine_info(ui->machine)->frames;
-    machine_tally(ui->machine, 0, frames, &t);
+    uint64_t frames = physmem_info(ui->machine)->frames;
+    physmem_tally(ui->machine, 0, frames, &t);
     if (!frames)
         return NULL;
     if (t.unread)

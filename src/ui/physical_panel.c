@@ -101,7 +101,7 @@ static void put_cell(const struct physical_selection *s, struct lines *l)
 {
     struct frame_tally t;
     char address[24], size[TEXT_SIZE_MAX];
-    machine_tally(s->machine, s->first, s->n, &t);
+    physmem_tally(s->machine, s->first, s->n, &t);
     put(l, STYLE(COLOR_TITLE), "one cell: %" PRIu64 " frame%s, %s", s->n, s->n == 1 ? "" : "s",
         text_size(size, s->n << page_shift(s)));
     put(l, STYLE(COLOR_DIM), "from frame %" PRIx64 ", address %s", s->first,
@@ -141,10 +141,10 @@ static void put_frame(const struct physical_selection *s, struct lines *l)
 
 static void put_memory(const struct physical_selection *s, struct lines *l)
 {
-    const struct machine_info *info = machine_info(s->machine);
+    const struct physmem_info *info = physmem_info(s->machine);
     struct frame_tally t;
     char total[TEXT_SIZE_MAX], spare[TEXT_SIZE_MAX], size[TEXT_SIZE_MAX];
-    machine_tally(s->machine, 0, info->frames, &t);
+    physmem_tally(s->machine, 0, info->frames, &t);
     put(l, STYLE(COLOR_TITLE), "all memory");
     put_tally(s, l, &t, FRAME_USE_N);
     put_age(s, l, &t);
@@ -163,7 +163,7 @@ static void put_memory(const struct physical_selection *s, struct lines *l)
 /* Free blocks by order: how much of the free memory lies in blocks of at least that size. */
 static void put_zone(const struct physical_selection *s, struct lines *l)
 {
-    const struct machine_info *info = machine_info(s->machine);
+    const struct physmem_info *info = physmem_info(s->machine);
     const struct zone *z = physical_zone(info, s->frame);
     uint64_t all = 0, from = 0;
     char size[TEXT_SIZE_MAX], block[TEXT_SIZE_MAX];
@@ -205,7 +205,7 @@ void physical_line_draw(const struct physical_selection *s, struct area a)
     struct frame_tally t;
     uint8_t order[FRAME_USE_N];
     char text[300], size[TEXT_SIZE_MAX];
-    machine_tally(s->machine, s->first, s->n, &t);
+    physmem_tally(s->machine, s->first, s->n, &t);
     unsigned count = by_size(&t, order);
     size_t len = (size_t)snprintf(text, sizeof text, "%" PRIx64 ": ", s->first);
     for (unsigned i = 0; i < count && i < 4; i++)

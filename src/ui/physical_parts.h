@@ -6,7 +6,7 @@
 #define VMSCOPE_UI_PHYSICAL_PARTS_H
 
 #include "base/text.h"
-#include "model/machine.h"
+#include "model/physmem.h"
 #include "ui/view.h"
 
 enum { PHYSICAL_GUTTER = 12, PHYSICAL_PANEL_COLS = 36 };
@@ -30,7 +30,7 @@ bool own_frames_address(const struct moment *m, uint64_t frame, uint64_t *addres
 
 /* The window: which frames are where. */
 struct physical_window {
-    const struct machine_info *info;
+    const struct physmem_info *info;
     unsigned zoom;  /* a cell is 8^zoom frames */
     unsigned width; /* cells a row */
     unsigned rows;  /* on the screen */
@@ -43,10 +43,10 @@ uint64_t physical_row_of(const struct physical_window *w, uint64_t frame);
 bool physical_row(const struct physical_window *w, uint64_t r, const struct zone **zone,
                   uint64_t *first, uint64_t *frames);
 /* The zone that holds a frame, or NULL. */
-const struct zone *physical_zone(const struct machine_info *info, uint64_t frame);
+const struct zone *physical_zone(const struct physmem_info *info, uint64_t frame);
 
 struct physical_cell_input {
-    const struct machine *machine;
+    const struct physmem *machine;
     const struct own_frames *own;
     const struct look *look;
 };
@@ -57,7 +57,7 @@ const char *physical_address(char out[24], uint64_t frame, unsigned page_shift);
 
 /* What the panel tells of. */
 struct physical_selection {
-    const struct machine *machine;
+    const struct physmem *machine;
     const struct own_frames *own;
     const struct ui_state *ui;
     const struct frame_detail *detail; /* of the cursor's frame, or NULL */

@@ -33,7 +33,7 @@ uint64_t physical_rows(const struct physical_window *w)
     return rows;
 }
 
-const struct zone *physical_zone(const struct machine_info *info, uint64_t frame)
+const struct zone *physical_zone(const struct physmem_info *info, uint64_t frame)
 {
     for (unsigned i = 0; i < info->zone_count; i++)
         if (frame >= info->zones[i].start && frame - info->zones[i].start < info->zones[i].spanned)
@@ -98,7 +98,7 @@ static uint32_t shade(uint64_t used, uint64_t all)
 struct cell physical_cell_draw(const struct physical_cell_input *in, uint64_t first, uint64_t n)
 {
     struct frame_tally t;
-    machine_tally(in->machine, first, n, &t);
+    physmem_tally(in->machine, first, n, &t);
     uint64_t used, known = 0;
     enum frame_use use = main_use(&t, &used);
     for (unsigned u = 0; u < FRAME_USE_N; u++)

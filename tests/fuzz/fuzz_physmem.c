@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "probe/machine.h"
+#include "probe/physmem.h"
 
-static void check_zones(const struct machine_info *info)
+static void check_zones(const struct physmem_info *info)
 {
     for (unsigned i = 0; i < info->zone_count; i++) {
         const struct zone *z = &info->zones[i];
@@ -15,18 +15,18 @@ static void check_zones(const struct machine_info *info)
     }
 }
 
-static void check_callers(const struct machine_info *info)
+static void check_callers(const struct physmem_info *info)
 {
     uint64_t areas = 0;
     for (unsigned i = 0; i < info->caller_count; i++)
         areas += info->callers[i].areas;
-    if (areas != info->vmalloc_areas || info->caller_count > MACHINE_CALLERS)
+    if (areas != info->vmalloc_areas || info->caller_count > PHYSMEM_CALLERS)
         abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct machine_info info;
+    static struct physmem_info info;
     struct meminfo mem;
     if (!size)
         return 0;

@@ -1,6 +1,6 @@
 /* The picture of the machine's frames: a sum for each block, and where somebody looked closely the
  * use of each frame. What was looked at closely is forgotten when it becomes too much. */
-#include "model/machine.h"
+#include "model/physmem.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,20 +8,20 @@
 
 enum { CLOSE_MAX = 16384 }; /* blocks of which each frame is remembered */
 
-struct machine {
-    struct machine_info info;
+struct physmem {
+    struct physmem_info info;
     struct frame_block *blocks; /* owned */
     uint8_t **close;            /* owned; FRAME_BLOCK bytes each, or NULL */
     size_t count;               /* blocks */
     size_t close_count;
 };
 
-struct machine *machine_create(void)
+struct physmem *physmem_create(void)
 {
-    return calloc(1, sizeof(struct machine));
+    return calloc(1, sizeof(struct physmem));
 }
 
-static void forget_close(struct machine *m)
+static void forget_close(struct physmem *m)
 {
     for (size_t i = 0; m->close && m->close_count && i < m->count; i++) {
         free(m->close[i]);
@@ -30,7 +30,7 @@ static void forget_close(struct machine *m)
     m->close_count = 0;
 }
 
-void machine_destroy(struct machine *m)
+void physmem_destroy(struct physmem *m)
 {
     if (!m)
         return;
@@ -40,7 +40,7 @@ void machine_destroy(struct machine *m)
     free(m);
 }
 
-int machine_set_info(struct machine *m, const struct machine_info *info)
+int physmem_set_info(struct physmem *m, const struct physmem_info *info)
 {
     size_t count = (size_t)((info->frames + FRAME_BLOCK - 1) / FRAME_BLOCK);
     if (count != m->count) {
@@ -62,7 +62,7 @@ int machine_set_info(struct machine *m, const struct machine_info *info)
     return 0;
 }
 
-static int add_close(struct machine *m, const struct frame_read *r)
+static int add_close(struct physmem *m, const struct frame_read *r)
 {
     if (m->close_count >= CLOSE_MAX)
         forget_close(m);
@@ -76,14 +76,14 @@ static int add_close(struct machine *m, const struct frame_read *r)
 }
 
 /* A later sum says nothing of single frames. */
-static void drop_close(struct machine *m, uint64_t block)
+static void drop_close(struct physmem *m, uint64_t block)
 {
     m->close_count -= m->close[block] != NULL;
     free(m->close[block]);
     m->close[block] = NULL;
 }
 
-int machine_add(struct machine *m, const struct frame_read *reads, size_t count)
+int physmem_add(struct physmem *m, const struct frame_read *reads, size_t count)
 {
     int rc = 0;
     for (size_t i = 0; !rc && i < count; i++) {
@@ -100,13 +100,13 @@ int machine_add(struct machine *m, const struct frame_read *reads, size_t count)
     return rc;
 }
 
-const struct machine_info *machine_info(const struct machine *m)
+const struct physmem_info *physmem_info(const struct physmem *m)
 {
     return &m->info;
 }
 
 /* A part of one block: exact where single frames are known or the block is all of one use. */
-static void tally_part(const struct machine *m, uint64_t frame, uint64_t n, struct frame_tally *out)
+static void tally_part(const struct physmem *m, uint64_t frame, uint64_t n, struct frame_tally *out)
 {
     uint64_t block = frame / FRAME_BLOCK;
     const struct frame_block *b = &m->blocks[block];
@@ -122,7 +122,7 @@ static void tally_part(const struct machine *m, uint64_t frame, uint64_t n, stru
         out->unread += n;
 }
 
-void machine_tally(const struct machine *m, uint64_t frame, uint64_t n, struct frame_tally *out)
+void physmem_tally(const struct physmem *m, uint64_t frame, uint64_t n, struct frame_tally *out)
 {
     uint64_t end = frame + n;
     *out = (struct frame_tally){.oldest_ns = UINT64_MAX};

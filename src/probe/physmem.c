@@ -1,5 +1,5 @@
 /* Reading the physical side of the machine. */
-#include "probe/machine.h"
+#include "probe/physmem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,9 +25,9 @@ static int open_or_errno(int root, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
-int machine_reader_init(struct machine_reader *r, const char *proc_root, struct err *e)
+int physmem_reader_init(struct physmem_reader *r, const char *proc_root, struct err *e)
 {
-    *r = (struct machine_reader){.flags_fd = -1, .counts_fd = -1};
+    *r = (struct physmem_reader){.flags_fd = -1, .counts_fd = -1};
     r->root_fd = open(proc_root ? proc_root : "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r->root_fd < 0)
         return err_set(e, -errno, "cannot open /proc: %s", strerror(errno));
@@ -39,7 +39,7 @@ int machine_reader_init(struct machine_reader *r, const char *proc_root, struct 
     return 0;
 }
 
-void machine_reader_deinit(struct machine_reader *r)
+void physmem_reader_deinit(struct physmem_reader *r)
 {
     if (r->flags_fd >= 0)
         close(r->flags_fd);
@@ -52,7 +52,7 @@ void machine_reader_deinit(struct machine_reader *r)
 
 /* Zones are there without any privilege; a stand-in may lack them, and then the length of
  * kpageflags says how many frames there are. */
-static void read_zones(struct machine_reader *r)
+static void read_zones(struct physmem_reader *r)
 {
     r->info.zone_count = 0;
     r->info.frames = 0;
@@ -62,7 +62,7 @@ static void read_zones(struct machine_reader *r)
         buddyinfo_parse(r->text.data, r->text.len, &r->info);
 }
 
-void machine_reader_info(struct machine_reader *r)
+void physmem_reader_info(struct physmem_reader *r)
 {
     read_zones(r);
     int rc = io_read_at(r->root_fd, "meminfo", &r->text);
@@ -72,7 +72,7 @@ void machine_reader_info(struct machine_reader *r)
     vmallocinfo_parse(r->text.data, rc ? 0 : r->text.len, &r->info);
 }
 
-bool machine_reader_block(struct machine_reader *r, uint64_t block, bool each,
+bool physmem_reader_block(struct physmem_reader *r, uint64_t block, bool each,
                           struct frame_read *out)
 {
     uint64_t frame = block * FRAME_BLOCK;
@@ -93,7 +93,7 @@ bool machine_reader_block(struct machine_reader *r, uint64_t block, bool each,
     return true;
 }
 
-void machine_reader_frame(struct machine_reader *r, uint64_t frame, struct frame_detail *out)
+void physmem_reader_frame(struct physmem_reader *r, uint64_t frame, struct frame_detail *out)
 {
     *out = (struct frame_detail){.frame = frame};
     uint64_t v;

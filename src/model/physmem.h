@@ -1,8 +1,8 @@
 /* The physical side of the machine: its zones, what its frames are used for, and what the kernel
  * keeps for itself. A picture is put together from reads of many moments; each block of frames
  * carries the time of its own. */
-#ifndef VMSCOPE_MODEL_MACHINE_H
-#define VMSCOPE_MODEL_MACHINE_H
+#ifndef VMSCOPE_MODEL_PHYSMEM_H
+#define VMSCOPE_MODEL_PHYSMEM_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include "model/can.h"
 #include "model/frame.h"
 
-enum { FRAME_BLOCK = 512, BUDDY_ORDERS = 12, MACHINE_ZONES = 64, MACHINE_CALLERS = 256 };
+enum { FRAME_BLOCK = 512, BUDDY_ORDERS = 12, PHYSMEM_ZONES = 64, PHYSMEM_CALLERS = 256 };
 
 /* A zone of /proc/zoneinfo and its free lists of /proc/buddyinfo. */
 struct zone {
@@ -37,14 +37,14 @@ struct kernel_caller {
     uint64_t pages; /* frames behind them; of ioremap 0 */
 };
 
-struct machine_info {
-    struct zone zones[MACHINE_ZONES];
+struct physmem_info {
+    struct zone zones[PHYSMEM_ZONES];
     unsigned zone_count;
     struct meminfo mem;
     uint64_t frames;     /* one past the last frame number */
     struct can flags;    /* kpageflags of all frames */
     struct can vmalloc;  /* /proc/vmallocinfo */
-    struct kernel_caller callers[MACHINE_CALLERS]; /* largest first */
+    struct kernel_caller callers[PHYSMEM_CALLERS]; /* largest first */
     unsigned caller_count;
     uint64_t vmalloc_areas, vmalloc_bytes, vmalloc_pages; /* of all */
 };
@@ -77,16 +77,16 @@ struct frame_detail {
     bool has_flags, has_count;
 };
 
-struct machine;
+struct physmem;
 
-struct machine *machine_create(void); /* NULL when out of memory */
-void machine_destroy(struct machine *m); /* NULL is fine */
+struct physmem *physmem_create(void); /* NULL when out of memory */
+void physmem_destroy(struct physmem *m); /* NULL is fine */
 
 /* Fold; 0 or -ENOMEM (then nothing changed). */
-int machine_set_info(struct machine *m, const struct machine_info *info);
-int machine_add(struct machine *m, const struct frame_read *reads, size_t count);
+int physmem_set_info(struct physmem *m, const struct physmem_info *info);
+int physmem_add(struct physmem *m, const struct frame_read *reads, size_t count);
 
-const struct machine_info *machine_info(const struct machine *m);
+const struct physmem_info *physmem_info(const struct physmem *m);
 
 /* What a range of frames is used for, as far as it was read. */
 struct frame_tally {
@@ -94,7 +94,7 @@ struct frame_tally {
     uint64_t unread;
     uint64_t oldest_ns; /* of the blocks that were read; UINT64_MAX: none */
 };
-void machine_tally(const struct machine *m, uint64_t frame, uint64_t n, struct frame_tally *out);
+void physmem_tally(const struct physmem *m, uint64_t frame, uint64_t n, struct frame_tally *out);
 /* The use most frames have, and whether there are others; false when nothing was read. */
 bool frame_tally_major(const struct frame_tally *t, enum frame_use *use, bool *mixed);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "probe/machine.h"
+#include "probe/physmem.h"
 
 /* --- words of a line --- */
 
@@ -69,7 +69,7 @@ static bool zone_head(struct words *line, uint64_t *node, const char **name, siz
 /* --- zoneinfo --- */
 
 struct zones {
-    struct machine_info *out;
+    struct physmem_info *out;
     struct zone *now;
 };
 
@@ -82,7 +82,7 @@ static void zone_line(void *ctx, struct words line)
     size_t len;
     if (zone_head(&head, &node, &word, &len)) {
         z->now = NULL;
-        if (z->out->zone_count == MACHINE_ZONES || node > UINT16_MAX)
+        if (z->out->zone_count == PHYSMEM_ZONES || node > UINT16_MAX)
             return;
         z->now = &z->out->zones[z->out->zone_count++];
         *z->now = (struct zone){.node = (unsigned)node};
@@ -109,7 +109,7 @@ static int by_start(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
-void zoneinfo_parse(const char *bytes, size_t len, struct machine_info *out)
+void zoneinfo_parse(const char *bytes, size_t len, struct physmem_info *out)
 {
     struct zones z = {out, NULL};
     unsigned kept = 0;
@@ -132,7 +132,7 @@ void zoneinfo_parse(const char *bytes, size_t len, struct machine_info *out)
 
 static void buddy_line(void *ctx, struct words line)
 {
-    struct machine_info *out = ctx;
+    struct physmem_info *out = ctx;
     const char *name, *word;
     uint64_t node, count;
     size_t len, n;
@@ -150,7 +150,7 @@ static void buddy_line(void *ctx, struct words line)
     }
 }
 
-void buddyinfo_parse(const char *bytes, size_t len, struct machine_info *out)
+void buddyinfo_parse(const char *bytes, size_t len, struct physmem_info *out)
 {
     each_line(bytes, len, buddy_line, out);
 }
@@ -230,14 +230,14 @@ static void add_caller(struct kernel_caller *to, const struct kernel_caller *fro
 }
 
 struct areas {
-    struct machine_info *out;
+    struct physmem_info *out;
     struct kernel_caller others;
 };
 
 static void area_line(void *ctx, struct words line)
 {
     struct areas *a = ctx;
-    struct machine_info *out = a->out;
+    struct physmem_info *out = a->out;
     struct kernel_caller area;
     if (!area_of(line, &area))
         return;
@@ -249,13 +249,13 @@ static void area_line(void *ctx, struct words line)
             add_caller(&out->callers[i], &area);
             return;
         }
-    if (out->caller_count < MACHINE_CALLERS - 1)
+    if (out->caller_count < PHYSMEM_CALLERS - 1)
         out->callers[out->caller_count++] = area;
     else
         add_caller(&a->others, &area);
 }
 
-void vmallocinfo_parse(const char *bytes, size_t len, struct machine_info *out)
+void vmallocinfo_parse(const char *bytes, size_t len, struct physmem_info *out)
 {
     struct areas a = {.out = out, .others = {.name = "others"}};
     out->caller_count = 0;

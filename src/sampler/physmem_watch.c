@@ -1,5 +1,5 @@
 /* The thread behind the physical view. */
-#include "sampler/machine_watch.h"
+#include "sampler/physmem_watch.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,7 +13,7 @@ enum { FIRST_NS = 60000000, MOST_NS = 30000000 };
 #define TICK_NS UINT64_C(250000000)
 #define LOOK_LASTS_NS UINT64_C(3000000000)
 
-struct machine_watch {
+struct physmem_watch {
     struct physical *physical;
     struct queue *queue;
     unsigned cpu_permille;
@@ -28,12 +28,12 @@ struct machine_watch {
 
 static int enqueue(void *ctx, struct record *r)
 {
-    struct machine_watch *w = ctx;
+    struct physmem_watch *w = ctx;
     return queue_put(w->queue, r);
 }
 
 /* Half of the share, for the time since the last tick. */
-static uint64_t budget(const struct machine_watch *w, uint64_t last, uint64_t now)
+static uint64_t budget(const struct physmem_watch *w, uint64_t last, uint64_t now)
 {
     if (!last)
         return FIRST_NS;
@@ -42,7 +42,7 @@ static uint64_t budget(const struct machine_watch *w, uint64_t last, uint64_t no
 }
 
 /* Waits for the next tick or a wish. False when it is over. Called with the lock held. */
-static bool wait_for_work(struct machine_watch *w, uint64_t due)
+static bool wait_for_work(struct physmem_watch *w, uint64_t due)
 {
     while (!w->stop && !w->frame_set) {
         uint64_t now = io_now_ns();
@@ -57,9 +57,9 @@ static bool wait_for_work(struct machine_watch *w, uint64_t due)
     return !w->stop;
 }
 
-static void *machine_main(void *arg)
+static void *physmem_main(void *arg)
 {
-    struct machine_watch *w = arg;
+    struct physmem_watch *w = arg;
     uint64_t last = 0, due = 0;
     int rc = 0;
     pthread_mutex_lock(&w->lock);
@@ -83,7 +83,7 @@ static void *machine_main(void *arg)
     return NULL;
 }
 
-static void dispose(struct machine_watch *w)
+static void dispose(struct physmem_watch *w)
 {
     physical_destroy(w->physical);
     pthread_mutex_destroy(&w->lock);
@@ -92,10 +92,10 @@ static void dispose(struct machine_watch *w)
     free(w);
 }
 
-int machine_watch_start(const char *proc_root, unsigned cpu_permille, struct queue *queue,
-                        struct machine_watch **out, struct err *e)
+int physmem_watch_start(const char *proc_root, unsigned cpu_permille, struct queue *queue,
+                        struct physmem_watch **out, struct err *e)
 {
-    struct machine_watch *w = calloc(1, sizeof *w);
+    struct physmem_watch *w = calloc(1, sizeof *w);
     if (!w)
         return err_set(e, -ENOMEM, "out of memory");
     int rc = physical_create(proc_root, &w->physical, e);
@@ -107,7 +107,7 @@ int machine_watch_start(const char *proc_root, unsigned cpu_permille, struct que
     w->queue = queue_ref(queue);
     pthread_mutex_init(&w->lock, NULL);
     thread_cond_init(&w->changed);
-    rc = thread_start(machine_main, w, &w->thread);
+    rc = thread_start(physmem_main, w, &w->thread);
     if (rc) {
         dispose(w);
         return err_set(e, rc, "cannot start a thread: %s", strerror(-rc));
@@ -116,7 +116,7 @@ int machine_watch_start(const char *proc_root, unsigned cpu_permille, struct que
     return 0;
 }
 
-void machine_watch_stop(struct machine_watch *w)
+void physmem_watch_stop(struct physmem_watch *w)
 {
     if (!w)
         return;
@@ -128,7 +128,7 @@ void machine_watch_stop(struct machine_watch *w)
     dispose(w);
 }
 
-void machine_watch_look(struct machine_watch *w, const struct frame_look *look)
+void physmem_watch_look(struct physmem_watch *w, const struct frame_look *look)
 {
     pthread_mutex_lock(&w->lock);
     w->look = *look;
@@ -137,7 +137,7 @@ void machine_watch_look(struct machine_watch *w, const struct frame_look *look)
     pthread_mutex_unlock(&w->lock);
 }
 
-void machine_watch_frame(struct machine_watch *w, uint64_t frame)
+void physmem_watch_frame(struct physmem_watch *w, uint64_t frame)
 {
     pthread_mutex_lock(&w->lock);
     w->frame = frame;

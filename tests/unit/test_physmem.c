@@ -10,7 +10,7 @@
 
 #include "probe/abi.h"
 #include "probe/frame_use.h"
-#include "probe/machine.h"
+#include "probe/physmem.h"
 
 #define BIT(name) KPF_MASK(KPF_##name)
 
@@ -51,9 +51,9 @@ static void test_uses(void **state)
     assert_string_equal(frame_use_info(FRAME_USE_N)->name, "other");
 }
 
-static void parse_zones(const char *zones, const char *buddy, struct machine_info *out)
+static void parse_zones(const char *zones, const char *buddy, struct physmem_info *out)
 {
-    *out = (struct machine_info){0};
+    *out = (struct physmem_info){0};
     zoneinfo_parse(zones, strlen(zones), out);
     buddyinfo_parse(buddy, strlen(buddy), out);
 }
@@ -61,7 +61,7 @@ static void parse_zones(const char *zones, const char *buddy, struct machine_inf
 static void test_zones(void **state)
 {
     (void)state;
-    static struct machine_info info;
+    static struct physmem_info info;
     parse_zones("Node 1, zone   Normal\n  pages free 5\n        spanned  1000\n        present  900\n"
                 "  start_pfn:           5000\n"
                 "Node 0, zone      DMA\n  per-node stats\n      nr_free 9\n        spanned  4095\n"
@@ -96,7 +96,7 @@ static void test_meminfo(void **state)
 static void test_vmalloc(void **state)
 {
     (void)state;
-    static struct machine_info info;
+    static struct physmem_info info;
     const char *text =
         "0x01-0x02   20480 kernel_clone+0x94/0x3e0 pages=4 vmalloc N0=4\n"
         "0x02-0x03    8192 vp_map+0x12d/0x1c0 phys=0x4000000000 ioremap\n"
@@ -104,7 +104,7 @@ static void test_vmalloc(void **state)
         "0x05-0x06   40960 unpurged vm_area\n"
         "no area\n"
         "0x07-0x08   notanumber foo+0x1/0x2 vmalloc\n";
-    info = (struct machine_info){0};
+    info = (struct physmem_info){0};
     vmallocinfo_parse(text, strlen(text), &info);
     assert_int_equal(info.vmalloc_areas, 4);
     assert_int_equal(info.vmalloc_bytes, 20480 * 2 + 8192 + 40960);
@@ -123,18 +123,18 @@ static void test_vmalloc(void **state)
 static void test_many_callers(void **state)
 {
     (void)state;
-    static struct machine_info info;
+    static struct physmem_info info;
     struct buf text = {0};
     uint64_t areas = 0;
-    for (unsigned i = 0; i < MACHINE_CALLERS + 50; i++)
+    for (unsigned i = 0; i < PHYSMEM_CALLERS + 50; i++)
         buf_printf(&text, "0x1-0x2 %u f%u+0x1/0x2 pages=1 vmalloc\n", 4096 * (i + 2), i);
-    info = (struct machine_info){0};
+    info = (struct physmem_info){0};
     vmallocinfo_parse(text.data, text.len, &info);
-    assert_int_equal(info.caller_count, MACHINE_CALLERS);
-    assert_string_equal(info.callers[MACHINE_CALLERS - 1].name, "others");
+    assert_int_equal(info.caller_count, PHYSMEM_CALLERS);
+    assert_string_equal(info.callers[PHYSMEM_CALLERS - 1].name, "others");
     for (unsigned i = 0; i < info.caller_count; i++)
         areas += info.callers[i].areas;
-    assert_int_equal(areas, MACHINE_CALLERS + 50);
+    assert_int_equal(areas, PHYSMEM_CALLERS + 50);
     buf_deinit(&text);
 }
 
@@ -152,14 +152,14 @@ static struct frame_read block_of(uint64_t number, enum frame_use a, unsigned n,
 static void test_fold(void **state)
 {
     (void)state;
-    static struct machine_info info;
-    struct machine *m = machine_create();
+    static struct physmem_info info;
+    struct physmem *m = physmem_create();
     struct frame_tally t;
     enum frame_use use;
     bool mixed;
-    info = (struct machine_info){.frames = 10 * FRAME_BLOCK - 5};
-    assert_int_equal(machine_set_info(m, &info), 0);
-    machine_tally(m, 0, info.frames, &t);
+    info = (struct physmem_info){.frames = 10 * FRAME_BLOCK - 5};
+    assert_int_equal(physmem_set_info(m, &info), 0);
+    physmem_tally(m, 0, info.frames, &t);
     assert_int_equal(t.unread, info.frames);
     assert_false(frame_tally_major(&t, &use, &mixed));
     assert_true(t.oldest_ns == UINT64_MAX);
@@ -167,8 +167,8 @@ static void test_fold(void **state)
     struct frame_read reads[] = {block_of(2, FRAME_ANON, 100, FRAME_FREE, false),
                                  block_of(3, FRAME_FILE, 512, FRAME_FREE, false),
                                  block_of(99, FRAME_FILE, 512, FRAME_FREE, false)};
-    assert_int_equal(machine_add(m, reads, 3), 0);
-    machine_tally(m, 2 * FRAME_BLOCK, 2 * FRAME_BLOCK, &t);
+    assert_int_equal(physmem_add(m, reads, 3), 0);
+    physmem_tally(m, 2 * FRAME_BLOCK, 2 * FRAME_BLOCK, &t);
     assert_int_equal(t.n[FRAME_ANON], 100);
     assert_int_equal(t.n[FRAME_FREE], 412);
     assert_int_equal(t.n[FRAME_FILE], 512);
@@ -179,27 +179,27 @@ static void test_fold(void **state)
     assert_true(mixed);
 
     /* A part of a mixed block is not known until somebody looks closely. */
-    machine_tally(m, 2 * FRAME_BLOCK + 90, 20, &t);
+    physmem_tally(m, 2 * FRAME_BLOCK + 90, 20, &t);
     assert_int_equal(t.unread, 20);
-    machine_tally(m, 3 * FRAME_BLOCK + 90, 20, &t);
+    physmem_tally(m, 3 * FRAME_BLOCK + 90, 20, &t);
     assert_int_equal(t.n[FRAME_FILE], 20);
     reads[0].each = true;
-    assert_int_equal(machine_add(m, reads, 1), 0);
-    machine_tally(m, 2 * FRAME_BLOCK + 90, 20, &t);
+    assert_int_equal(physmem_add(m, reads, 1), 0);
+    physmem_tally(m, 2 * FRAME_BLOCK + 90, 20, &t);
     assert_int_equal(t.n[FRAME_ANON], 10);
     assert_int_equal(t.n[FRAME_FREE], 10);
 
     /* A later, different sum makes single frames unknown again; an equal one does not. */
     reads[0].each = false;
-    assert_int_equal(machine_add(m, reads, 1), 0);
-    machine_tally(m, 2 * FRAME_BLOCK, 1, &t);
+    assert_int_equal(physmem_add(m, reads, 1), 0);
+    physmem_tally(m, 2 * FRAME_BLOCK, 1, &t);
     assert_int_equal(t.n[FRAME_ANON], 1);
     reads[0] = block_of(2, FRAME_ANON, 101, FRAME_FREE, false);
-    assert_int_equal(machine_add(m, reads, 1), 0);
-    machine_tally(m, 2 * FRAME_BLOCK, 1, &t);
+    assert_int_equal(physmem_add(m, reads, 1), 0);
+    physmem_tally(m, 2 * FRAME_BLOCK, 1, &t);
     assert_int_equal(t.unread, 1);
-    machine_destroy(m);
-    machine_destroy(NULL);
+    physmem_destroy(m);
+    physmem_destroy(NULL);
 }
 
 int main(void)
