@@ -197,6 +197,14 @@ static int run_items(struct check *c)
     return rc;
 }
 
+/* Of a worker that was killed, what it started comes to us: its processes, which end with it, and
+ * the one that puts the machine back. When we end, all of that has been done. */
+static void wait_for_orphans(void)
+{
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        continue;
+}
+
 static void deinit(struct check *c)
 {
     for (size_t i = 0; i < c->count; i++) {
@@ -206,6 +214,7 @@ static void deinit(struct check *c)
         }
         buf_deinit(&c->items[i].lines);
     }
+    wait_for_orphans();
     for (size_t i = 0; c->scripts && i < c->script_count; i++)
         script_destroy(c->scripts[i]);
     free(c->scripts);
@@ -240,6 +249,7 @@ int command_check(const struct options *o)
     struct check c = {.o = o};
     struct err e = {0};
     int status = read_all(&c);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (!status)
         status = open_report(&c);
     if (!status && finish(&c, run_items(&c), &e))

@@ -19,12 +19,14 @@ static const uint64_t second = 1000000000;
 
 /* --- the run --- */
 
-static void end_run(struct play *p)
+/* 0, or a negative errno with *e set: the machine could not be put back as it was. */
+static int end_run(struct play *p, struct err *e)
 {
-    run_end(p->run);
+    int rc = run_end(p->run, e);
     observe_destroy(p->watch);
     p->run = NULL;
     p->watch = NULL;
+    return rc;
 }
 
 /* Does what stands before the next note or action. */
@@ -49,15 +51,16 @@ static int play_restart(void *ctx, struct err *e)
     struct play *p = ctx;
     const struct run_options options = {.limit_ns = 10 * second, .total_limit_ns = 86400 * second};
     struct err why = {0};
-    end_run(p);
+    int rc = end_run(p, e);
+    if (rc)
+        return rc;
     p->watch = observe_create(p->options->engine);
     if (!p->watch)
         return err_set(e, -ENOMEM, "out of memory");
-    int rc = run_begin(p->script, &options, observe_observer(p->watch), &p->run, &why);
+    rc = run_begin(p->script, &options, observe_observer(p->watch), &p->run, &why);
     if (rc)
         return err_set(e, rc, "this scenario cannot run here: %s", why.text);
-    rc = advance(p, NULL, e);
-    return rc;
+    return advance(p, NULL, e);
 }
 
 static unsigned play_next(void *ctx)
@@ -86,12 +89,13 @@ static int play_step(void *ctx, struct player_step *out, struct err *e)
 
 /* --- the script --- */
 
-static void forget_script(struct play *p)
+static int forget_script(struct play *p, struct err *e)
 {
-    end_run(p);
+    int rc = end_run(p, e);
     play_script_deinit(p);
     script_destroy(p->script);
     p->script = NULL;
+    return rc;
 }
 
 static int take_script(struct play *p, const char *path, struct buf *message)
@@ -103,11 +107,14 @@ static int take_script(struct play *p, const char *path, struct buf *message)
         free(copy);
         return rc;
     }
-    forget_script(p);
+    struct err e;
+    if (forget_script(p, &e))
+        buf_printf(message, "vmscope: %s", e.text);
     free(p->path);
     p->path = copy;
     p->script = s;
-    return play_script_init(p);
+    rc = play_script_init(p);
+    return message->len ? -EIO : rc;
 }
 
 static int play_reload(void *ctx, struct buf *message)
@@ -215,7 +222,9 @@ int command_play(const struct options *o)
     }
     if (!status)
         status = o->cols ? headless(&p, &source) : on_screen(&p, &source, &ended_by);
-    forget_script(&p);
+    struct err e = {0};
+    if (forget_script(&p, &e) && !status)
+        status = command_fail(&e, EXIT_FAILED);
     free(p.path);
     buf_deinit(&message);
     if (ended_by)

@@ -110,7 +110,7 @@ static const char *observed_text(const struct observation *o, char *out, size_t 
 static void put_groups(struct pen *n, const struct group *v, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        char path[64], also[80] = "", seen[160], place[80];
+        char path[64], also[80] = "", seen[160], place[100];
         const struct fault_entry *f = &v[i].first->entry;
         if (f->verdict.also)
             snprintf(also, sizeof also, "%s, ", path_name(f->verdict.also));
