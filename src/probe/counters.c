@@ -119,11 +119,11 @@ static struct counter *add(struct counters_group *g, const char *name)
 static void add_hardware(struct counters_group *g, const char *const *names, const pid_t *tids)
 {
     struct perf_event_attr attr = {.type = 0};
-    struct err e = {0}, ignored;
+    struct err e = {0};
     unsigned i = 0;
     int rc = pfm_encode(names[0], &attr, &e);
     while (rc == -ENOENT && names[++i])
-        rc = pfm_encode(names[i], &attr, &ignored);
+        rc = pfm_encode(names[i], &attr, NULL);
     struct counter *c = add(g, rc ? names[0] : names[i]);
     if (!c)
         return;

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <perfmon/pfmlib.h>
 #include <perfmon/pfmlib_perf_event.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -15,7 +14,6 @@
 struct library {
     __typeof__(pfm_initialize) *initialize;
     __typeof__(pfm_get_os_event_encoding) *encode;
-    __typeof__(pfm_get_pmu_info) *pmu_info;
     __typeof__(pfm_strerror) *error;
 };
 
@@ -27,9 +25,8 @@ static int load(struct library *out, struct err *e)
         return err_set(e, -ENOSYS, "libpfm4 is not installed: install the package libpfm4");
     *(void **)&l.initialize = dlsym(handle, "pfm_initialize");
     *(void **)&l.encode = dlsym(handle, "pfm_get_os_event_encoding");
-    *(void **)&l.pmu_info = dlsym(handle, "pfm_get_pmu_info");
     *(void **)&l.error = dlsym(handle, "pfm_strerror");
-    if (l.initialize && l.encode && l.pmu_info && l.error && l.initialize() == PFM_SUCCESS) {
+    if (l.initialize && l.encode && l.error && l.initialize() == PFM_SUCCESS) {
         *out = l;
         return 0;
     }
@@ -66,19 +63,4 @@ int pfm_encode(const char *name, struct perf_event_attr *attr, struct err *e)
     attr->config1 = own.config1;
     attr->config2 = own.config2;
     return 0;
-}
-
-const char *pfm_processor(void)
-{
-    static char name[128];
-    const struct library *l;
-    if (name[0] || library(&l, NULL))
-        return name;
-    for (pfm_pmu_t i = PFM_PMU_NONE; i < PFM_PMU_MAX && !name[0]; i++) {
-        pfm_pmu_info_t info = {.size = sizeof info};
-        if (l->pmu_info(i, &info) == PFM_SUCCESS && info.is_present &&
-            info.type == PFM_PMU_TYPE_CORE)
-            snprintf(name, sizeof name, "%s (%s)", info.name, info.desc);
-    }
-    return name;
 }

@@ -12,8 +12,4 @@
  * there. *e is set then; e may be NULL. */
 int pfm_encode(const char *name, struct perf_event_attr *attr, struct err *e);
 
-/* What the library takes this processor for, such as "spr (Intel SapphireRapid)"; static, "" if
- * nothing. */
-const char *pfm_processor(void);
-
 #endif
