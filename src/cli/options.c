@@ -15,6 +15,7 @@ const char options_help[] =
     "       vmscope attach [options] PID             watch a running process (also: -p PID)\n"
     "       vmscope snap [options] (-p PID | -- CMD) print one picture\n"
     "       vmscope faults [options] (-p PID | [--] CMD) follow page faults and mm calls\n"
+    "       vmscope step [options] [--] CMD [ARG...] stop CMD at every fault and mm call\n"
     "       vmscope check [options] SCENARIO...      run scenarios, and say what held\n"
     "       vmscope play [options] [SCENARIO]        step through a scenario, or choose one\n"
     "       vmscope doctor [options]                 what can be seen here, and why not\n"
@@ -30,7 +31,7 @@ const char options_help[] =
     "      --counters[=LIST]  count TLB misses and page walks, or events of libpfm4 by name,\n"
     "                         and what the scheduler did\n"
     "      --evidence         the kernel's own call chains beside the predicted paths (as root)\n"
-    "      --disagreements    faults: only those whose evidence disagrees\n"
+    "      --disagreements    faults: only those where it shows another path\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
     "      --family           the process and all its descendants, and what they share\n"
@@ -302,7 +303,7 @@ static bool parse_command(const char *word, enum command *out)
     } commands[] = {
         {"run", COMMAND_RUN},   {"attach", COMMAND_ATTACH}, {"snap", COMMAND_SNAP},
         {"doctor", COMMAND_DOCTOR}, {"help", COMMAND_HELP}, {"faults", COMMAND_FAULTS},
-        {"check", COMMAND_CHECK}, {"play", COMMAND_PLAY},
+        {"check", COMMAND_CHECK}, {"play", COMMAND_PLAY}, {"step", COMMAND_STEP},
     };
     for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(word, commands[i].name)) {
@@ -315,7 +316,7 @@ static bool parse_command(const char *word, enum command *out)
 /* What is left behind the options: a command to start, or a process id for attach. */
 static int parse_operands(int argc, char **argv, struct options *o, struct err *e)
 {
-    bool starts = o->command == COMMAND_RUN ||
+    bool starts = o->command == COMMAND_RUN || o->command == COMMAND_STEP ||
                   ((o->command == COMMAND_SNAP || o->command == COMMAND_FAULTS) && !o->pid);
     bool scenario = o->command == COMMAND_PLAY && optind + 1 == argc;
     if ((starts || scenario || o->command == COMMAND_CHECK) && optind < argc)
@@ -329,7 +330,7 @@ static int parse_operands(int argc, char **argv, struct options *o, struct err *
 
 static bool has_format(const struct options *o)
 {
-    bool faults = o->command == COMMAND_FAULTS;
+    bool faults = o->command == COMMAND_FAULTS || o->command == COMMAND_STEP;
     switch (o->format) {
     case FORMAT_JSON:
         return !faults;
@@ -349,6 +350,8 @@ static int check(struct options *o, struct err *e)
         o->command = COMMAND_ATTACH;
     if (o->command == COMMAND_ATTACH && !o->pid)
         return err_set(e, -EINVAL, "attach needs a process id: vmscope attach PID");
+    if (o->command == COMMAND_STEP && (!o->argv || o->pid))
+        return err_set(e, -EINVAL, "step needs a command: vmscope step -- CMD [ARG...]");
     if (o->command == COMMAND_RUN && !o->argv)
         return err_set(e, -EINVAL, "run needs a command: vmscope run -- CMD [ARG...]");
     if (o->command == COMMAND_SNAP && !o->argv && !o->pid)
@@ -371,8 +374,9 @@ static int check(struct options *o, struct err *e)
     if (o->keys && !o->cols)
         return err_set(e, -EINVAL, "--keys needs --screen COLSxROWS");
     if (o->cols && o->command != COMMAND_RUN && o->command != COMMAND_ATTACH &&
-        o->command != COMMAND_PICK && o->command != COMMAND_PLAY)
-        return err_set(e, -EINVAL, "--screen goes with run, attach, play and the process list");
+        o->command != COMMAND_STEP && o->command != COMMAND_PICK && o->command != COMMAND_PLAY)
+        return err_set(e, -EINVAL,
+                       "--screen goes with run, attach, step, play and the process list");
     if (o->counters && o->command != COMMAND_FAULTS && o->command != COMMAND_RUN &&
         o->command != COMMAND_ATTACH && o->command != COMMAND_PICK)
         return err_set(e, -EINVAL, "--counters goes with faults, run, attach and the process list");

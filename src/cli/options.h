@@ -12,6 +12,7 @@
 enum command {
     COMMAND_PICK, /* no command word and no -p */
     COMMAND_RUN,
+    COMMAND_STEP,
     COMMAND_ATTACH,
     COMMAND_SNAP,
     COMMAND_FAULTS,
