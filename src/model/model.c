@@ -20,6 +20,7 @@ struct model {
     struct page_detail *detail;
     struct family *family; /* or NULL */
     struct thp_settings *thp;
+    struct file_caches *caches;
     struct physmem *machine;
     struct frame_detail frame;
     bool has_frame;
@@ -60,6 +61,7 @@ void model_destroy(struct model *m)
     free(m->detail);
     family_unref(m->family);
     free(m->thp);
+    free(m->caches);
     physmem_destroy(m->machine);
     free(m);
 }
@@ -247,6 +249,12 @@ static int fold_one(struct model *m, struct record *r)
         return fold_family(m, r);
     if (r->type == RECORD_STACK)
         return fold_stack(m, r);
+    if (r->type == RECORD_CACHES) {
+        free(m->caches);
+        m->caches = r->caches;
+        r->caches = NULL;
+        return 0;
+    }
     if (r->type == RECORD_THP) {
         free(m->thp);
         m->thp = r->thp;
@@ -294,6 +302,11 @@ const struct moment *model_now(const struct model *m)
 const struct moment *model_before(const struct model *m)
 {
     return m->has_before ? &m->before : NULL;
+}
+
+const struct file_caches *model_caches(const struct model *m)
+{
+    return m->caches;
 }
 
 const struct thp_settings *model_thp(const struct model *m)

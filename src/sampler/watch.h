@@ -25,5 +25,6 @@ void watch_look(struct watch *w, uint64_t start, uint64_t end);
 void watch_ask_page(struct watch *w, uint64_t address);
 void watch_ask_flags(struct watch *w);
 void watch_ask_huge(struct watch *w);
+void watch_ask_caches(struct watch *w);
 
 #endif

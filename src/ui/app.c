@@ -15,6 +15,7 @@ const struct view_ops *const app_views[APP_VIEWS] = {
     [APP_MAP] = &view_map,       [APP_REGIONS] = &view_regions, [APP_PAGE] = &view_page,
     [APP_FAULTS] = &view_faults, [APP_EXPLAIN] = &view_explain, [APP_PICKER] = &view_picker,
     [APP_HELP] = &view_help,     [APP_HUGE] = &view_huge,
+    [APP_BACKING] = &view_backing,
     [APP_PHYSICAL] = &view_physical, [APP_KERNEL] = &view_kernel,
 };
 
@@ -149,6 +150,7 @@ static void show_moment(struct app *a)
     a->ui.before = a->held ? (a->held_a_before ? &a->held_before : NULL) : model_before(a->model);
     a->ui.detail = model_detail(a->model);
     a->ui.thp = model_thp(a->model);
+    a->ui.caches = model_caches(a->model);
     a->ui.machine = model_physmem(a->model);
     a->ui.frame = model_frame(a->model);
     a->ui.gone = model_gone(a->model);

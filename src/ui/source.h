@@ -32,6 +32,8 @@ struct ui_source {
 
     /* From now on: orders of large folios, and the settings for huge pages. May be NULL. */
     void (*ask_huge)(void *ctx);
+    /* With the next sample: what of the mapped files is in memory. May be NULL. */
+    void (*ask_caches)(void *ctx);
 
     /* What lies at an instruction of a program (as in fault_entry) that a process runs; *r holds it
      * and is copied. Answered by a RECORD_SYMBOL. False: not now, ask again later. May be NULL. */

@@ -60,6 +60,7 @@ struct ui_state {
     const struct moment *before; /* the one before it, or NULL */
     const struct page_detail *detail; /* of the page under the cursor, or NULL */
     const struct thp_settings *thp;   /* the machine's, or NULL while nobody asked */
+    const struct file_caches *caches;  /* of mapped files, or NULL while nobody asked */
     const struct physmem *machine;     /* the physical side, or NULL while nobody asked */
     const struct frame_detail *frame;  /* of the frame asked about last, or NULL */
     const char *gone;            /* the target ended: a sentence; or NULL */
@@ -123,7 +124,7 @@ struct view_ops {
 
 extern const struct view_ops view_map, view_regions, view_page, view_faults, view_explain,
     view_picker, view_help, view_huge, view_physical,
-    view_kernel;
+    view_kernel, view_backing;
 
 /* Searches forward (or backward) from ui->cursor for an address ("7f3a40000000", "0x..." ), a
  * permission pattern of four characters ("rwxp", '?' matches any), or a part of a region's name;
