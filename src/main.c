@@ -29,10 +29,14 @@ int main(int argc, char **argv)
         return command_snap(&o);
     case COMMAND_DOCTOR:
         return command_doctor(&o);
+    case COMMAND_STEP:
     case COMMAND_FAULTS:
         return command_faults(&o);
     case COMMAND_CHECK:
-        return command_check(&o);
+        return o.format_only ? command_format(&o) : command_check(&o);
+    case COMMAND_PLAY:
+        setlocale(LC_ALL, "");
+        return command_play(&o);
     case COMMAND_RUN:
         setlocale(LC_ALL, "");
         return command_run(&o);

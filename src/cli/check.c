@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "cli/check_parts.h"
 #include "cli/commands.h"
+#include "cli/scenario.h"
 
 enum { GRACE_NS = 1000000000 };
 
@@ -29,29 +30,6 @@ struct check {
 };
 
 /* --- reading --- */
-
-static int read_script(const char *file, struct script **out)
-{
-    struct buf text = {0}, message = {0};
-    struct script_error at;
-    struct err e = {0};
-    int rc = io_read_at(AT_FDCWD, file, &text);
-    if (rc) {
-        err_set(&e, rc, "cannot read the scenario %s: %s", file, strerror(-rc));
-        return command_fail(&e, EXIT_USAGE);
-    }
-    rc = script_parse(text.data ? text.data : "", text.len, out, &at);
-    if (rc == -EINVAL) {
-        script_error_show(&at, file, text.data, text.len, &message);
-        fputs(message.data ? message.data : "", stderr);
-    } else if (rc) {
-        err_set(&e, rc, "cannot read the scenario %s: %s", file, strerror(-rc));
-        command_fail(&e, EXIT_USAGE);
-    }
-    buf_deinit(&message);
-    buf_deinit(&text);
-    return rc ? EXIT_USAGE : EXIT_OK;
-}
 
 static bool is_alone(const struct script *s)
 {
@@ -79,7 +57,7 @@ static int read_all(struct check *c)
     if (!c->scripts || !c->items)
         return command_fail(&(struct err){-ENOMEM, "out of memory"}, EXIT_FAILED);
     for (size_t i = 0; i < c->script_count; i++)
-        if (read_script(c->o->argv[i], &c->scripts[i]))
+        if (scenario_read_or_say(c->o->argv[i], &c->scripts[i]))
             status = EXIT_USAGE;
     for (size_t k = 0; !status && k < rounds; k++)
         for (size_t i = 0; i < c->script_count; i++)
@@ -219,6 +197,14 @@ static int run_items(struct check *c)
     return rc;
 }
 
+/* Of a worker that was killed, what it started comes to us: its processes, which end with it, and
+ * the one that puts the machine back. When we end, all of that has been done. */
+static void wait_for_orphans(void)
+{
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        continue;
+}
+
 static void deinit(struct check *c)
 {
     for (size_t i = 0; i < c->count; i++) {
@@ -228,6 +214,7 @@ static void deinit(struct check *c)
         }
         buf_deinit(&c->items[i].lines);
     }
+    wait_for_orphans();
     for (size_t i = 0; c->scripts && i < c->script_count; i++)
         script_destroy(c->scripts[i]);
     free(c->scripts);
@@ -262,6 +249,7 @@ int command_check(const struct options *o)
     struct check c = {.o = o};
     struct err e = {0};
     int status = read_all(&c);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (!status)
         status = open_report(&c);
     if (!status && finish(&c, run_items(&c), &e))

@@ -13,6 +13,8 @@ int command_run(const struct options *o);
 int command_snap(const struct options *o);
 int command_faults(const struct options *o);
 int command_check(const struct options *o);
+int command_play(const struct options *o);
+int command_format(const struct options *o); /* check --format-only */
 int command_doctor(const struct options *o);
 
 /* Prints "vmscope: sentence" on standard error and returns the status given. */

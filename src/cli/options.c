@@ -15,7 +15,9 @@ const char options_help[] =
     "       vmscope attach [options] PID             watch a running process (also: -p PID)\n"
     "       vmscope snap [options] (-p PID | -- CMD) print one picture\n"
     "       vmscope faults [options] (-p PID | [--] CMD) follow page faults and mm calls\n"
+    "       vmscope step [options] [--] CMD [ARG...] stop CMD at every fault and mm call\n"
     "       vmscope check [options] SCENARIO...      run scenarios, and say what held\n"
+    "       vmscope play [options] [SCENARIO]        step through a scenario, or choose one\n"
     "       vmscope doctor [options]                 what can be seen here, and why not\n"
     "\n"
     "  -p, --pid PID          the process\n"
@@ -27,15 +29,16 @@ const char options_help[] =
     "                         follow them at all)\n"
     "      --no-follow        leave children out\n"
     "      --evidence         the kernel's own call chains beside the predicted paths (as root)\n"
-    "      --disagreements    faults: only those whose evidence disagrees\n"
+    "      --disagreements    faults: only those where it shows another path\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
     "  -n, --count COUNT      this many samples, then exit\n"
-    "      --family           snap: the process and all its descendants, and what they share\n"
+    "      --family           the process and all its descendants, and what they share\n"
     "      --pages            snap: every run of equal pages too\n"
     "      --huge             snap: huge pages: where, of which size, and why not\n"
     "      --residency        snap: only what is present, the cheapest picture\n"
     "      --repeat N         check: N times\n"
     "      --limit SECONDS    check: for a scenario (default 60)\n"
+    "      --format-only      check: print the scenarios in their usual form\n"
     "      --junit FILE       check: what came of it as JUnit XML too\n"
     "      --stats            snap: what the picture cost, on standard error\n"
     "      --cpu-limit PCT    share of one core for watching live (default 2)\n"
@@ -52,7 +55,7 @@ const char options_help[] =
 enum {
     OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
     OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
-    OPT_NO_FOLLOW, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_FAMILY, OPT_REPEAT, OPT_LIMIT, OPT_JUNIT
+    OPT_NO_FOLLOW, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_FAMILY, OPT_REPEAT, OPT_LIMIT, OPT_JUNIT, OPT_FORMAT_ONLY
 };
 
 static const struct option long_options[] = {
@@ -79,6 +82,7 @@ static const struct option long_options[] = {
     {"repeat", required_argument, NULL, OPT_REPEAT},
     {"limit", required_argument, NULL, OPT_LIMIT},
     {"junit", required_argument, NULL, OPT_JUNIT},
+    {"format-only", no_argument, NULL, OPT_FORMAT_ONLY},
     {"evidence", no_argument, NULL, OPT_EVIDENCE},
     {"disagreements", no_argument, NULL, OPT_DISAGREEMENTS},
     {"help", no_argument, NULL, OPT_HELP},
@@ -174,7 +178,7 @@ static int parse_flag(int opt, struct options *o)
         o->pages = true;
         return 0;
     case OPT_FAMILY:
-        o->family = true;
+        o->family = o->ui.family = true;
         return 0;
     case OPT_HUGE:
         o->huge = true;
@@ -190,6 +194,9 @@ static int parse_flag(int opt, struct options *o)
         return 0;
     case OPT_EVIDENCE:
         o->evidence = true;
+        return 0;
+    case OPT_FORMAT_ONLY:
+        o->format_only = true;
         return 0;
     case OPT_DISAGREEMENTS:
         o->evidence = o->disagreements = true;
@@ -289,7 +296,7 @@ static bool parse_command(const char *word, enum command *out)
     } commands[] = {
         {"run", COMMAND_RUN},   {"attach", COMMAND_ATTACH}, {"snap", COMMAND_SNAP},
         {"doctor", COMMAND_DOCTOR}, {"help", COMMAND_HELP}, {"faults", COMMAND_FAULTS},
-        {"check", COMMAND_CHECK},
+        {"check", COMMAND_CHECK}, {"play", COMMAND_PLAY}, {"step", COMMAND_STEP},
     };
     for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(word, commands[i].name)) {
@@ -302,9 +309,10 @@ static bool parse_command(const char *word, enum command *out)
 /* What is left behind the options: a command to start, or a process id for attach. */
 static int parse_operands(int argc, char **argv, struct options *o, struct err *e)
 {
-    bool starts = o->command == COMMAND_RUN ||
+    bool starts = o->command == COMMAND_RUN || o->command == COMMAND_STEP ||
                   ((o->command == COMMAND_SNAP || o->command == COMMAND_FAULTS) && !o->pid);
-    if ((starts || o->command == COMMAND_CHECK) && optind < argc)
+    bool scenario = o->command == COMMAND_PLAY && optind + 1 == argc;
+    if ((starts || scenario || o->command == COMMAND_CHECK) && optind < argc)
         o->argv = argv + optind;
     else if (o->command == COMMAND_ATTACH && !o->pid && optind + 1 == argc)
         return parse_pid(argv[optind], o, e);
@@ -315,7 +323,7 @@ static int parse_operands(int argc, char **argv, struct options *o, struct err *
 
 static bool has_format(const struct options *o)
 {
-    bool faults = o->command == COMMAND_FAULTS;
+    bool faults = o->command == COMMAND_FAULTS || o->command == COMMAND_STEP;
     switch (o->format) {
     case FORMAT_JSON:
         return !faults;
@@ -335,6 +343,8 @@ static int check(struct options *o, struct err *e)
         o->command = COMMAND_ATTACH;
     if (o->command == COMMAND_ATTACH && !o->pid)
         return err_set(e, -EINVAL, "attach needs a process id: vmscope attach PID");
+    if (o->command == COMMAND_STEP && (!o->argv || o->pid))
+        return err_set(e, -EINVAL, "step needs a command: vmscope step -- CMD [ARG...]");
     if (o->command == COMMAND_RUN && !o->argv)
         return err_set(e, -EINVAL, "run needs a command: vmscope run -- CMD [ARG...]");
     if (o->command == COMMAND_SNAP && !o->argv && !o->pid)
@@ -348,8 +358,8 @@ static int check(struct options *o, struct err *e)
     if (!has_format(o))
         return err_set(e, -EINVAL, "this command has no such format: snap has table, json and csv; "
                                    "doctor table and json; faults table, jsonl, csv and folded");
-    if (o->family && o->command != COMMAND_SNAP)
-        return err_set(e, -EINVAL, "--family goes with snap");
+    if (o->family && (o->command == COMMAND_FAULTS || o->command == COMMAND_DOCTOR))
+        return err_set(e, -EINVAL, "--family goes with snap, run, attach and the process list");
     if (o->family && o->residency)
         return err_set(e, -EINVAL, "--family needs more than --residency reads");
     if (o->user && !o->argv)
@@ -357,8 +367,11 @@ static int check(struct options *o, struct err *e)
     if (o->keys && !o->cols)
         return err_set(e, -EINVAL, "--keys needs --screen COLSxROWS");
     if (o->cols && o->command != COMMAND_RUN && o->command != COMMAND_ATTACH &&
-        o->command != COMMAND_PICK)
-        return err_set(e, -EINVAL, "--screen goes with run, attach and the process list");
+        o->command != COMMAND_STEP && o->command != COMMAND_PICK && o->command != COMMAND_PLAY)
+        return err_set(e, -EINVAL,
+                       "--screen goes with run, attach, step, play and the process list");
+    if (o->format_only && o->command != COMMAND_CHECK)
+        return err_set(e, -EINVAL, "--format-only goes with check");
     return 0;
 }
 
@@ -375,7 +388,9 @@ int options_parse(int argc, char **argv, struct options *out, struct err *e)
     optind = 0; /* glibc: begin anew, also within a word */
     int opt, rc = 0;
     /* '+': options end at the first operand, so that CMD keeps its own. */
-    const char *letters = o.command == COMMAND_CHECK ? ":p:u:o:f:d:n:" : "+:p:u:o:f:d:n:";
+    const char *letters = o.command == COMMAND_CHECK || o.command == COMMAND_PLAY
+                              ? ":p:u:o:f:d:n:"
+                              : "+:p:u:o:f:d:n:";
     while (!rc && (opt = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
         const char *word = optind > 1 ? argv[optind - 1] : argv[0];
         const char letter[] = {'-', (char)optopt, '\0'};

@@ -12,10 +12,12 @@
 enum command {
     COMMAND_PICK, /* no command word and no -p */
     COMMAND_RUN,
+    COMMAND_STEP,
     COMMAND_ATTACH,
     COMMAND_SNAP,
     COMMAND_FAULTS,
     COMMAND_CHECK,
+    COMMAND_PLAY,
     COMMAND_DOCTOR,
     COMMAND_HELP,
     COMMAND_VERSION
@@ -43,6 +45,7 @@ struct options {
     unsigned long repeat;    /* check: how often; 0: not given */
     double limit;            /* check: seconds for a scenario */
     const char *junit;       /* check: a file, or NULL */
+    bool format_only;        /* check: print the scenarios in their usual form */
     unsigned cols, rows;     /* --screen; 0: none */
     const char *keys;
     struct ui_options ui;

@@ -64,6 +64,13 @@ static void live_ask_huge(void *ctx)
         watch_ask_huge(s->watch);
 }
 
+static void live_ask_family(void *ctx)
+{
+    struct live_source *s = ctx;
+    if (s->watch)
+        watch_ask_family(s->watch);
+}
+
 /* The thread begins with the first question: without the views of faults there is none. */
 static bool live_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
                             const struct region *r)
@@ -117,7 +124,7 @@ void live_source_deinit(struct live_source *s)
 static int live_follow(struct live_source *s, pid_t pid, struct err *e)
 {
     const struct engine_options options = {.pid = pid, .follow = !s->options->no_follow,
-                                           .kernel = true,
+                                           .family = s->options->family, .kernel = true,
                                            .evidence = s->options->evidence};
     if (!s->options->engine && !s->options->evidence)
         return 0;
@@ -153,6 +160,7 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
     s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = live_take, .look = live_look,
                                .ask_page = live_ask_page, .ask_flags = live_ask_flags,
                                .ask_huge = live_ask_huge, .ask_caches = live_ask_caches,
+                               .ask_family = live_ask_family,
                                .look_machine = live_look_machine,
                                .ask_frame = live_ask_frame,
                                .ask_symbol = live_ask_symbol, .list = list_processes,
@@ -203,9 +211,23 @@ static void step_step(void *ctx)
     if (s->sampler && !sampler_gone(s->sampler) &&
         sampler_full(s->sampler, step_enqueue, s, &e))
         step_lost(s, &e);
+    if (s->family)
+        family_sampler_take(s->family, step_enqueue, s, &e);
     if (s->look_machine)
         physical_full(s->machine, step_enqueue, s);
     s->look_machine = false;
+}
+
+static void step_ask_family(void *ctx)
+{
+    struct step_source *s = ctx;
+    struct sampler_options options = source_sampler_options(s->options);
+    struct err e;
+    options.pid = s->pid;
+    if (!s->family)
+        s->family = family_sampler_create(&options);
+    if (s->family)
+        family_sampler_take(s->family, step_enqueue, s, &e);
 }
 
 static bool step_machine(struct step_source *s)
@@ -274,7 +296,10 @@ static int step_attach(void *ctx, pid_t pid, struct err *e)
     if (rc)
         return rc;
     sampler_destroy(s->sampler);
+    family_sampler_destroy(s->family);
+    s->family = NULL;
     s->sampler = sampler;
+    s->pid = pid;
     return 0;
 }
 
@@ -283,9 +308,9 @@ int step_source_init(struct step_source *s, const struct options *o, struct err 
     *s = (struct step_source){.options = o};
     s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = step_take, .step = step_step,
                                .look = step_look, .ask_page = step_ask_page, .ask_flags = step_ask_flags,
-                               .look_machine = step_look_machine,
-                               .ask_frame = step_ask_frame, .ask_huge = step_ask_huge,
-                               .ask_caches = step_ask_caches,
+                               .ask_huge = step_ask_huge, .ask_caches = step_ask_caches,
+                               .ask_family = step_ask_family,
+                               .look_machine = step_look_machine, .ask_frame = step_ask_frame,
                                .list = list_processes, .attach = step_attach};
     return o->pid ? step_attach(s, o->pid, e) : 0;
 }
@@ -296,5 +321,6 @@ void step_source_deinit(struct step_source *s)
         record_destroy(s->queue[s->head++]);
     free(s->queue);
     sampler_destroy(s->sampler);
+    family_sampler_destroy(s->family);
     physical_destroy(s->machine);
 }

@@ -3,6 +3,7 @@
 #define VMSCOPE_CLI_SOURCE_H
 
 #include "cli/options.h"
+#include "sampler/family.h"
 #include "sampler/follow.h"
 #include "sampler/physmem_watch.h"
 #include "sampler/lookup.h"
@@ -26,6 +27,8 @@ void live_source_deinit(struct live_source *s);
 struct step_source {
     const struct options *options;
     struct sampler *sampler;
+    struct family_sampler *family; /* once it was asked for; else NULL */
+    pid_t pid;
     struct physical *machine; /* once somebody looked; else NULL */
     bool look_machine;        /* at the next step */
     struct record **queue; /* owned ring-less queue */

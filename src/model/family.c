@@ -294,3 +294,28 @@ size_t family_find(const struct family *f, pid_t pid)
             return i;
     return FAMILY_NONE;
 }
+
+struct known_bytes family_member_shared(const struct family_member *m)
+{
+    bool known = m->moment.tree && m->uss.known && !m->totals.no_resident &&
+                 m->totals.resident >= m->uss.bytes;
+    return (struct known_bytes){known ? m->totals.resident - m->uss.bytes : 0, known};
+}
+
+static void add_known(struct known_bytes *sum, struct known_bytes b)
+{
+    sum->bytes += b.bytes;
+    sum->known &= b.known;
+}
+
+void family_sum(const struct family *f, struct family_sums *out)
+{
+    *out = (struct family_sums){{0, true}, {0, true}, {0, true}};
+    for (size_t i = 0; i < f->count; i++) {
+        const struct family_member *m = &f->v[i];
+        bool known = m->moment.tree && !m->totals.no_resident;
+        add_known(&out->rss, (struct known_bytes){m->totals.resident, known});
+        add_known(&out->pss, m->pss);
+        add_known(&out->uss, m->uss);
+    }
+}

@@ -107,6 +107,15 @@ void family_unref(struct family *f);         /* NULL is fine */
  * frame numbers, and where one of them could not be read. */
 struct known_bytes family_shared(const struct family *f, size_t a, size_t b);
 
+/* RSS without USS. */
+struct known_bytes family_member_shared(const struct family_member *m);
+
+/* Sums over all members; what shared pages add to them, they add once for each. */
+struct family_sums {
+    struct known_bytes rss, pss, uss;
+};
+void family_sum(const struct family *f, struct family_sums *out);
+
 /* The member with this pid, or FAMILY_NONE. */
 size_t family_find(const struct family *f, pid_t pid);
 

@@ -18,7 +18,7 @@ struct model {
     struct symbols *symbols;
     struct engine_state engine;
     struct page_detail *detail;
-    struct family *family; /* or NULL */
+    struct family *family, *family_before; /* or NULL */
     struct thp_settings *thp;
     struct file_caches *caches;
     struct physmem *machine;
@@ -60,6 +60,7 @@ void model_destroy(struct model *m)
     symbols_destroy(m->symbols);
     free(m->detail);
     family_unref(m->family);
+    family_unref(m->family_before);
     free(m->thp);
     free(m->caches);
     physmem_destroy(m->machine);
@@ -112,6 +113,11 @@ static int fold_target(struct model *m, const struct target_info *info)
         region_table_unref(regions);
         pagetree_unref(tree);
         return -ENOMEM;
+    }
+    if (m->family && m->next.target.pid != info->pid) {
+        family_unref(m->family);
+        family_unref(m->family_before);
+        m->family = m->family_before = NULL;
     }
     moment_deinit(&m->next);
     m->next = (struct moment){.target = *info, .regions = regions, .tree = tree};
@@ -208,6 +214,24 @@ static int fold_sample(struct model *m, const struct record *r)
     return 0;
 }
 
+/* Predictions for the descendants start from what was found of them; the process itself has samples
+ * of its own. */
+static int start_relatives(struct model *m, const struct family *f)
+{
+    int rc = 0;
+    for (size_t i = 1; !rc && m->engine.name[0] && m->spaces && i < f->count; i++) {
+        const struct moment *found = &f->v[i].moment;
+        const struct sample_info *info = &found->sample;
+        const struct sampled sampled = {.regions = found->regions, .tree = found->tree,
+                                        .start_ns = info->start_ns,
+                                        .end_ns = info->start_ns + info->span_ns, .whole = true,
+                                        .gaps = info->start_ns < m->engine_ns};
+        if (found->tree)
+            rc = spaces_sampled(m->spaces, f->v[i].pid, &sampled);
+    }
+    return rc;
+}
+
 static int fold_machine(struct model *m, const struct record *r)
 {
     if (r->type == RECORD_FRAME) {
@@ -227,9 +251,10 @@ static int fold_family(struct model *m, const struct record *r)
     struct family *f = family_create(r->family);
     if (!f)
         return -ENOMEM;
-    family_unref(m->family);
+    family_unref(m->family_before);
+    m->family_before = m->family;
     m->family = f;
-    return 0;
+    return start_relatives(m, f);
 }
 
 static int fold_one(struct model *m, struct record *r)
@@ -354,6 +379,11 @@ void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled,
 struct family *model_family(const struct model *m)
 {
     return m->family;
+}
+
+struct family *model_family_before(const struct model *m)
+{
+    return m->family_before;
 }
 
 void model_settle(struct model *m)

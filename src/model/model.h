@@ -68,9 +68,11 @@ const struct engine_state *model_engine(const struct model *m);
  * the thread has gone on, or half a second has passed. Either may be NULL. */
 void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled, void *ctx);
 
-/* The last picture of the family, or NULL; borrowed until the next fold: family_ref to keep. */
+/* The last picture of the family and the one before it, or NULL; borrowed until the next fold:
+ * family_ref to keep. */
 struct family;
 struct family *model_family(const struct model *m);
+struct family *model_family_before(const struct model *m);
 
 /* Says that no evidence can come any more for what was folded: the processes rest, or are gone. */
 void model_settle(struct model *m);

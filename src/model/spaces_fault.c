@@ -62,6 +62,23 @@ static enum users other_users(const struct spaces *s, const struct space *sp, ui
     return USERS_NONE;
 }
 
+/* Another process has begun to copy the page so lately that it may still hold it. */
+static bool being_copied(const struct spaces *s, uint64_t page)
+{
+    const uint64_t copying_ns = 1000000;
+    for (unsigned i = 0; i < SPACES_COPIED; i++)
+        if (s->copied[i].page == page && s->now_ns < s->copied[i].t_ns + copying_ns)
+            return true;
+    return false;
+}
+
+static void note_copy(struct spaces *s, const struct fault_entry *f)
+{
+    if (f->verdict.path == PATH_WP && f->before.state == PAGE_COW)
+        s->copied[s->next_copied++ % SPACES_COPIED] =
+            (struct copied){page_number(s, f->event.fault.address), f->event.t_ns};
+}
+
 /* A page shared by a fork, which is written: *doubt is set to what remains open. */
 static struct page shared_before(const struct spaces *s, const struct space *sp, uint64_t number,
                                  struct page page, const char **doubt)
@@ -77,6 +94,8 @@ static struct page shared_before(const struct spaces *s, const struct space *sp,
         *doubt = "a process that shared the page has just ended, and may still give it up";
     else if (users == USERS_UNHEARD)
         *doubt = "whether the child still uses the page is not known";
+    else if (users == USERS_NONE && being_copied(s, number))
+        *doubt = "another process is just copying the page, and may still hold it";
     if (users == USERS_NONE || users == USERS_LEAVING)
         return page_of(PAGE_ANON, PAGE_A_EXCLUSIVE | (page.attrs & PAGE_A_PMD));
     return page;
@@ -344,6 +363,7 @@ void space_fault(struct spaces *s, struct space *sp, const struct event *e,
         nothing_known(&out->verdict, "the mappings of this process were not all read yet");
     else
         predict(s, sp, &p, out);
+    note_copy(s, out);
     if (apply(s, sp, &p, out))
         sp->lost = true;
 }

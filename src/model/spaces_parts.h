@@ -15,7 +15,7 @@
 #include "model/spaces.h"
 #include "model/spaces_vmas.h"
 
-enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256, SPACES_ENDED = 16 };
+enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256, SPACES_ENDED = 16, SPACES_COPIED = 16 };
 
 /* An event kept for a sample to come; with the number of the last fork, its own if it is one. */
 struct kept {
@@ -71,6 +71,11 @@ struct ended {
     uint64_t t_ns;
 };
 
+/* A page that fork had shared, and that is being copied. */
+struct copied {
+    uint64_t page, t_ns;
+};
+
 /* The size of a file, as far as somebody looked: the last time, and before. */
 struct file_size {
     uint32_t major, minor;
@@ -90,6 +95,8 @@ struct spaces {
     uint32_t forks;
     struct ended ended[SPACES_ENDED]; /* the last ones, in no order */
     unsigned next_ended;
+    struct copied copied[SPACES_COPIED]; /* the last ones, in no order */
+    unsigned next_copied;
     pid_t target;            /* its events are kept for samples */
     uint64_t now_ns;         /* of the last event */
     uint64_t programs;       /* so far */

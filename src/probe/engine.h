@@ -14,6 +14,7 @@
 struct engine_options {
     pid_t pid;
     bool follow;       /* children too, from their birth */
+    bool family;       /* and the descendants that are there already, where the engine can */
     bool heat;         /* count faults by page instead of reporting each (bpf only) */
     bool kernel;       /* faults in kernel mode too, where permitted */
     bool evidence;     /* kernel call chains of what it did for a fault, where they can be had */
@@ -40,6 +41,7 @@ typedef int engine_sink(void *ctx, const struct event *events, size_t count);
 struct engine_ops {
     const char *name; /* "bpf", "perf", "poll" */
     const char *blind; /* what this rung cannot see, one clause; "" if nothing */
+    bool family;       /* takes descendants that are there already */
     uint64_t settle_ns; /* an event is delivered when it is so old; 0: as soon as it is there */
     /* Starts following. 0, or a negative errno with *e set to the reason why this rung cannot be
      * had here. Must be safe to give up by close at any moment; when the process dies nothing of

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "probe/arch_x86_64.h"
+#include "probe/descendants.h"
 #include "probe/engine_bpf_parts.h"
 
 enum { RING_BYTES = 8 << 20, RING_BYTES_EVIDENCE = 64 << 20 };
@@ -133,11 +134,30 @@ static int share(struct engine *engine, struct err *e)
     return engine_bpf_ring_open(engine, engine->lib->bpf_map__fd(map_named(engine, "bell")), e);
 }
 
+static void mark(struct engine *engine, pid_t pid)
+{
+    if (pid > 0 && pid < 1 << WIRE_PID_BITS)
+        __atomic_fetch_or(&engine->state->watched[pid / 64], UINT64_C(1) << pid % 64,
+                          __ATOMIC_RELAXED);
+}
+
+/* Once before the programs are attached and once after: a child born between is a descendant too. */
+static void watch_family(struct engine *engine, const struct engine_options *o)
+{
+    struct descendants d;
+    if (!o->family || descendants_read(NULL, o->pid, &d))
+        return;
+    for (size_t i = 0; i < d.count; i++)
+        mark(engine, d.v[i].pid);
+    descendants_deinit(&d);
+}
+
 static int watch(struct engine *engine, const struct engine_options *o, struct err *e)
 {
     if (o->pid <= 0 || o->pid >= 1 << WIRE_PID_BITS || (kill(o->pid, 0) && errno == ESRCH))
         return err_set(e, -ESRCH, "there is no process %d", (int)o->pid);
-    engine->state->watched[o->pid / 64] |= UINT64_C(1) << o->pid % 64;
+    mark(engine, o->pid);
+    watch_family(engine, o);
     engine->state->heat = engine->heat_forced = o->heat;
     return 0;
 }
@@ -184,7 +204,11 @@ static int start(struct engine *engine, const struct engine_options *o, struct e
         rc = share(engine, e);
     if (!rc)
         rc = watch(engine, o, e);
-    return rc ? rc : attach(engine, e);
+    if (!rc)
+        rc = attach(engine, e);
+    if (!rc)
+        watch_family(engine, o);
+    return rc;
 }
 
 static int open_as(const struct libbpf *lib, const struct engine_options *options,
@@ -254,6 +278,7 @@ static void bpf_stats(const struct engine *engine, struct engine_stats *out)
 
 const struct engine_ops engine_bpf = {
     .name = "bpf",
+    .family = true,
     .blind = "pages that the kernel fills without a fault (populate, mlock)",
     .open = bpf_open,
     .close = bpf_close,

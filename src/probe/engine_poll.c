@@ -237,6 +237,7 @@ static void poll_stats(const struct engine *e, struct engine_stats *out)
 
 const struct engine_ops engine_poll = {
     .name = "poll",
+    .family = true,
     .blind = "which page, when, and by whom",
     .open = poll_open,
     .close = poll_close,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "probe/engine.h"
 #include "probe/trial.h"
 
 /* On this thread, on any CPU. A descriptor or negative errno. */
@@ -161,6 +162,39 @@ static void try_bpf(const struct trial *t, const struct trial_entry *self, struc
         trial_no(c, "", "a BPF program cannot be loaded: %s", strerror(-rc));
 }
 
+static int count_samples(void *ctx, const struct event *events, size_t count)
+{
+    unsigned *samples = ctx;
+    for (size_t i = 0; i < count; i++)
+        *samples += events[i].type == EVENT_SAMPLE && events[i].sample.stack;
+    return 0;
+}
+
+/* Follows ourselves while we make some faults. */
+static void try_evidence(const struct trial *t, const struct trial_entry *self,
+                         struct capability *c)
+{
+    const struct engine_options options = {.pid = getpid(), .evidence = true};
+    struct engine *engine = NULL;
+    struct engine_stats stats = {0};
+    struct err e = {0};
+    unsigned samples = 0;
+    (void)self;
+    if (engine_bpf.open(&options, &engine, &e)) {
+        trial_no(c, trial_remedy(t, "CAP_BPF"), "it needs BPF: %s", e.text);
+        return;
+    }
+    touch_pages(t, 8);
+    engine_bpf.drain(engine, count_samples, &samples);
+    engine_bpf.stats(engine, &stats);
+    if (samples)
+        trial_yes(c);
+    else
+        trial_no(c, t->root ? "" : trial_remedy(t, "CAP_SYSLOG"), "%s",
+                 stats.evidence ? "faults of our own left no call chain" : stats.evidence_why);
+    engine_bpf.close(engine);
+}
+
 static void try_btf(const struct trial *t, const struct trial_entry *self, struct capability *c)
 {
     int fd = open(self->file, O_RDONLY | O_CLOEXEC);
@@ -196,6 +230,7 @@ static void try_ptrace(const struct trial *t, const struct trial_entry *self, st
 const struct trial_entry trials_faults[] = {
     {"bpf", "faults and mm calls by BPF", CAPABILITY_FAULTS, try_bpf, NULL},
     {"btf", "types of this kernel (BTF)", CAPABILITY_FAULTS, try_btf, "/sys/kernel/btf/vmlinux"},
+    {"evidence", "kernel call chains of faults", CAPABILITY_FAULTS, try_evidence, NULL},
     {"perf", "faults by perf events", CAPABILITY_FAULTS, try_perf, NULL},
     {"perf_kernel", "faults in kernel mode by perf", CAPABILITY_FAULTS, try_perf_kernel, NULL},
     {"tracefs", "tracepoints (tracefs)", CAPABILITY_FAULTS, try_tracefs,

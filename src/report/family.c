@@ -9,13 +9,6 @@
 
 enum { MATRIX_MAX = 16, BROKEN_MAX = 10 }; /* processes, mappings that a table has room for */
 
-static struct known_bytes shared_rss(const struct family_member *m)
-{
-    bool known = m->moment.tree && m->uss.known && !m->totals.no_resident &&
-                 m->totals.resident >= m->uss.bytes;
-    return (struct known_bytes){known ? m->totals.resident - m->uss.bytes : 0, known};
-}
-
 /* --- JSON --- */
 
 static void put_bytes(struct json *j, const char *key, struct known_bytes b)
@@ -141,22 +134,10 @@ static void put_sum(struct buf *out, const char *before, struct known_bytes b, c
     buf_printf(out, "%s%s%s", before, b.known ? text_size(text, b.bytes) : "?", after);
 }
 
-static void add_known(struct known_bytes *sum, struct known_bytes b)
-{
-    sum->bytes += b.bytes;
-    sum->known &= b.known;
-}
-
 static void put_heading(struct buf *out, const struct family *f)
 {
-    struct known_bytes rss = {0, true}, pss = {0, true}, uss = {0, true};
-    for (size_t i = 0; i < f->count; i++) {
-        const struct family_member *m = &f->v[i];
-        add_known(&rss, (struct known_bytes){m->totals.resident,
-                                             m->moment.tree && !m->totals.no_resident});
-        add_known(&pss, m->pss);
-        add_known(&uss, m->uss);
-    }
+    struct family_sums sums;
+    family_sum(f, &sums);
     buf_puts(out, "family of ");
     snapshot_put_name(out, f->v[0].moment.target.comm);
     buf_printf(out, " %d: %zu %s, sampled in %.3g ms", f->v[0].pid, f->count,
@@ -165,9 +146,9 @@ static void put_heading(struct buf *out, const struct family *f)
         buf_printf(out, "; %zu ended before they could be read", f->vanished);
     if (f->left_out)
         buf_printf(out, "; %zu more left out, %d are shown at the most", f->left_out, FAMILY_MAX);
-    put_sum(out, "\nadded up: rss ", rss, "");
-    put_sum(out, ", pss ", pss, "");
-    put_sum(out, ", uss ", uss, "\n");
+    put_sum(out, "\nadded up: rss ", sums.rss, "");
+    put_sum(out, ", pss ", sums.pss, "");
+    put_sum(out, ", uss ", sums.uss, "\n");
     put_sum(out, "in memory, each frame once: ", f->once, "");
     put_sum(out, ", of that mapped by more than one process here: ", f->common, "\n");
     if (f->pairs.why[0])
@@ -182,9 +163,12 @@ static void put_row(struct buf *out, const struct family_member *m)
     snapshot_put_size(out, t->resident, read && !t->no_resident);
     put_known_size(out, m->pss);
     put_known_size(out, m->uss);
-    put_known_size(out, shared_rss(m));
+    put_known_size(out, family_member_shared(m));
     snapshot_put_size(out, t->cow, read && !t->no_cow);
-    put_known_size(out, (struct known_bytes){m->own.own, m->own.known});
+    if (m->parent == FAMILY_NONE)
+        buf_puts(out, "     -");
+    else
+        put_known_size(out, (struct known_bytes){m->own.own, m->own.known});
     snapshot_put_size(out, t->swap, read && !t->no_swap);
     buf_printf(out, "  %*s", (int)m->depth * 2, "");
     snapshot_put_name(out, m->moment.target.comm);

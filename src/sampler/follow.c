@@ -81,7 +81,9 @@ static int put_state(struct follow *f)
         struct engine_stats stats = {0};
         f->ops->stats(f->engine, &stats);
         snprintf(s->name, sizeof s->name, "%s", f->ops->name);
-        snprintf(s->blind, sizeof s->blind, "%s", f->ops->blind);
+        bool misses = f->options.family && !f->ops->family;
+        snprintf(s->blind, sizeof s->blind, "%s%s", f->ops->blind,
+                 misses ? "; children from before" : "");
         s->events = stats.events;
         s->faults = stats.faults;
         s->lost = stats.lost;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "sampler/family.h"
 #include "sampler/thread.h"
 
 struct watch {
@@ -17,7 +18,7 @@ struct watch {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a wish, or the end */
     bool stop, ended;
-    bool look_set, ask_set, flags_set, huge_set, caches_set;
+    bool look_set, ask_set, flags_set, huge_set, caches_set, family_set;
     uint64_t look_start, look_end, ask_address;
     atomic_uint refs; /* the owner and the thread: the last one frees */
 };
@@ -67,6 +68,14 @@ static void wish(struct watch *w, bool *what)
 void watch_ask_flags(struct watch *w)
 {
     wish(w, &w->flags_set);
+}
+
+void watch_ask_family(struct watch *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->family_set = true;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
 }
 
 void watch_ask_huge(struct watch *w)
@@ -129,7 +138,36 @@ static void say_lost(struct watch *w, const struct err *e)
     enqueue(w, r);
 }
 
-static void watch_loop(struct watch *w, struct sampler *s)
+/* The family, once that was asked for. */
+struct relatives {
+    struct family_sampler *sampler; /* NULL: not asked for yet */
+    uint64_t due_ns;
+};
+
+static bool wants_family(struct watch *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool wants = w->family_set;
+    pthread_mutex_unlock(&w->lock);
+    return wants;
+}
+
+/* Half of the limit is for the family. That it cannot be read, the process's own sample tells. */
+static void take_family(struct watch *w, struct relatives *r)
+{
+    struct err e;
+    uint64_t cpu, wall;
+    if (!r->sampler && wants_family(w))
+        r->sampler = family_sampler_create(&w->options);
+    if (!r->sampler || io_now_ns() < r->due_ns)
+        return;
+    family_sampler_take(r->sampler, enqueue, w, &e);
+    family_sampler_cost(r->sampler, &cpu, &wall);
+    uint64_t pause = w->options.cpu_permille ? cpu * 2000 / w->options.cpu_permille : 0;
+    r->due_ns = io_now_ns() + (pause > wall ? pause - wall : 0);
+}
+
+static void watch_each(struct watch *w, struct sampler *s, struct relatives *family)
 {
     struct err e = {0};
     uint64_t next = io_now_ns();
@@ -143,11 +181,19 @@ static void watch_loop(struct watch *w, struct sampler *s)
         }
         if (sampler_gone(s))
             return;
+        take_family(w, family);
         uint64_t now = io_now_ns();
         next += w->refresh_ns;
         if (next < now)
             next = now + w->refresh_ns / 2;
     } while (wait_until(w, s, next));
+}
+
+static void watch_loop(struct watch *w, struct sampler *s)
+{
+    struct relatives family = {0};
+    watch_each(w, s, &family);
+    family_sampler_destroy(family.sampler);
 }
 
 static void *watch_main(void *arg)

@@ -275,7 +275,8 @@ static int make_process(const struct check *c, size_t parent)
     child->count = 0;
     if (array_reserve((void **)&child->v, &child->capacity, p->count, sizeof *p->v))
         return -ENOMEM;
-    memcpy(child->v, p->v, p->count * sizeof *p->v);
+    if (p->count)
+        memcpy(child->v, p->v, p->count * sizeof *p->v);
     child->count = p->count;
     return 0;
 }

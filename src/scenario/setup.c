@@ -83,14 +83,25 @@ static int wait_for_lock(int fd)
     return 0;
 }
 
+/* Only root makes the file: in a directory for all, root could not open that of another. */
+static int open_lock(void)
+{
+    int fd = open(LOCK_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT && geteuid() == 0)
+        fd = open(LOCK_FILE, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    return fd < 0 ? -errno : fd;
+}
+
 int setup_lock(struct setup *m, struct err *e)
 {
     if (m->locked)
         return 0;
     if (m->keeper)
         return err_set(e, -EINVAL, "needs come before files");
-    m->lock = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-    int rc = m->lock < 0 ? -errno : wait_for_lock(m->lock);
+    m->lock = open_lock();
+    if (m->lock == -ENOENT)
+        return 0; /* root has never been here, and others change nothing */
+    int rc = m->lock < 0 ? m->lock : wait_for_lock(m->lock);
     if (rc == -EWOULDBLOCK)
         return err_set(e, -ENOTSUP,
                        "another run has been changing the machine for %d seconds: see "
@@ -114,10 +125,7 @@ int setup_set(struct setup *m, const char *path, const char *value, struct err *
         return err_set(e, -ENOTSUP, "%s is %s, and only root can make it %s: use sudo", path,
                        u.value, value);
     snprintf(u.path, sizeof u.path, "%s", path);
-    if ((rc = setup_lock(m, e)))
-        return rc;
-    /* What it is may have changed while we waited for the lock. */
-    if ((rc = setting_read(path, u.value, sizeof u.value)) || (rc = setup_promise(m, &u, e)))
+    if ((rc = setup_promise(m, &u, e)))
         return rc;
     rc = setting_write(path, value);
     if (rc)

@@ -181,9 +181,7 @@ static int need_hugetlb(struct setup *m, uint64_t pages, struct err *e)
                        "needs %llu free huge pages, there are %llu, and only root can "
                        "make more: use sudo",
                        (unsigned long long)pages, (unsigned long long)there);
-    if ((rc = setup_lock(m, e)) || (rc = free_huge_pages(&there)))
-        return rc;
-    if (there < pages && (rc = grow_pool(m, pages - there, e)))
+    if ((rc = grow_pool(m, pages - there, e)))
         return rc;
     if (!free_huge_pages(&there) && there >= pages)
         return 0;
@@ -317,10 +315,26 @@ static int need_swap(struct setup *m, struct err *e)
         return err_set(e, -ENOTSUP,
                        "needs swap, there is none, and only root can make some: use "
                        "sudo");
-    int rc = setup_lock(m, e);
-    if (rc || swap_is_there())
-        return rc;
     return swap_to_zram(m, e) ? swap_to_file(m, e) : 0;
+}
+
+/* Settings are looked at under the lock only: what another run has changed for its time is nothing
+ * to rely on. */
+static int need_settings(struct setup *m, const struct need *need, struct err *e)
+{
+    int rc = setup_lock(m, e);
+    if (rc)
+        return rc;
+    switch (need->kind) {
+    case NEED_THP:
+        return need_thp(m, e);
+    case NEED_KSM:
+        return need_ksm(m, e);
+    case NEED_HUGETLB:
+        return need_hugetlb(m, need->pages, e);
+    default:
+        return need_swap(m, e);
+    }
 }
 
 int setup_need(struct setup *m, const struct need *need, struct err *e)
@@ -332,16 +346,13 @@ int setup_need(struct setup *m, const struct need *need, struct err *e)
         return need_kernel(need, e);
     case NEED_PFN:
         return need_pfn(e);
-    case NEED_THP:
-        return need_thp(m, e);
-    case NEED_KSM:
-        return need_ksm(m, e);
-    case NEED_HUGETLB:
-        return need_hugetlb(m, need->pages, e);
-    case NEED_SWAP:
-        return need_swap(m, e);
     case NEED_COMPAT:
         return need_compat(e);
+    case NEED_THP:
+    case NEED_KSM:
+    case NEED_HUGETLB:
+    case NEED_SWAP:
+        return need_settings(m, need, e);
     }
     return err_set(e, -ENOTSUP, "needs something unknown");
 }

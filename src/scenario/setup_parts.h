@@ -8,7 +8,7 @@
 /* Tells the keeper (started at the first call) of a change that is about to be made. */
 int setup_promise(struct setup *m, const struct undo *u, struct err *e);
 
-/* Takes the lock that who changes settings holds; waits for it. */
+/* Takes the lock that who changes settings holds; waits for it. Before anything is promised. */
 int setup_lock(struct setup *m, struct err *e);
 
 /* Sets a setting unless it has that value. -ENOTSUP with *e set when it cannot be had. */

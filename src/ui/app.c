@@ -7,21 +7,22 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "model/family.h"
 #include "ui/keys.h"
 
 enum { FOLD_BATCH = 64 };
 
 const struct view_ops *const app_views[APP_VIEWS] = {
-    [APP_MAP] = &view_map,       [APP_REGIONS] = &view_regions, [APP_PAGE] = &view_page,
-    [APP_FAULTS] = &view_faults, [APP_EXPLAIN] = &view_explain, [APP_PICKER] = &view_picker,
-    [APP_HELP] = &view_help,     [APP_HUGE] = &view_huge,
-    [APP_BACKING] = &view_backing,
-    [APP_PHYSICAL] = &view_physical, [APP_KERNEL] = &view_kernel,
+    [APP_MAP] = &view_map,           [APP_REGIONS] = &view_regions, [APP_PAGE] = &view_page,
+    [APP_FAULTS] = &view_faults,     [APP_EXPLAIN] = &view_explain, [APP_FAMILY] = &view_family,
+    [APP_SHARING] = &view_sharing,   [APP_HUGE] = &view_huge,       [APP_BACKING] = &view_backing,
+    [APP_PHYSICAL] = &view_physical, [APP_KERNEL] = &view_kernel,   [APP_PICKER] = &view_picker,
+    [APP_HELP] = &view_help,
 };
 
 enum action {
     DO_NEXT_VIEW, DO_PREVIOUS_VIEW, DO_VIEW, DO_FREEZE, DO_NEXT, DO_PREVIOUS, DO_SEARCH, DO_AGAIN,
-    DO_FILTER, DO_CLEAR, DO_HELP, DO_MOUSE, DO_REPAINT, DO_QUIT
+    DO_FILTER, DO_CLEAR, DO_FAMILY, DO_PHYSICAL, DO_KERNEL, DO_PICK, DO_HELP, DO_MOUSE, DO_REPAINT, DO_QUIT
 };
 
 /* The footer shows them in this order, so the first two are there on every screen. */
@@ -39,6 +40,10 @@ const struct binding app_bindings[] = {
     {{KEY_CODE_ESC}, "Esc", "clear the filter", false, DO_CLEAR},
     {{'n'}, "n", "next mapping", false, DO_NEXT},
     {{'N'}, "N", "previous mapping", false, DO_PREVIOUS},
+    {{'T'}, "T", "family tree: the process and its descendants", false, DO_FAMILY},
+    {{'P'}, "P", "physical memory of the whole machine", false, DO_PHYSICAL},
+    {{'K'}, "K", "the kernel's own memory", false, DO_KERNEL},
+    {{'A'}, "A", "another process: choose one to watch", false, DO_PICK},
     {{'M'}, "M", "mouse on or off", false, DO_MOUSE},
     {{KEY_CTRL('l')}, "^L", "redraw", false, DO_REPAINT},
     {.label = NULL},
@@ -50,7 +55,9 @@ int app_init(struct app *a, const struct ui_options *options, struct ui_source *
     *a = (struct app){.options = options, .mouse = !options->no_mouse};
     a->ui.source = source;
     a->ui.look = look;
-    a->view = a->back = options->pick ? APP_PICKER : APP_MAP;
+    a->view = a->back = options->pick     ? APP_PICKER
+                        : options->family ? APP_FAMILY
+                                          : APP_MAP;
     a->ui.model = a->model = model_create();
     a->ui.asked = a->asked;
     bool complete = a->model != NULL;
@@ -68,6 +75,9 @@ static void release_held(struct app *a)
         moment_deinit(&a->held_now);
     if (a->held_a_before)
         moment_deinit(&a->held_before);
+    family_unref(a->held_family);
+    family_unref(a->held_family_before);
+    a->held_family = a->held_family_before = NULL;
     a->held = a->held_a_before = false;
 }
 
@@ -154,6 +164,8 @@ static void show_moment(struct app *a)
     a->ui.machine = model_physmem(a->model);
     a->ui.frame = model_frame(a->model);
     a->ui.gone = model_gone(a->model);
+    a->ui.family = a->held ? a->held_family : model_family(a->model);
+    a->ui.family_before = a->held ? a->held_family_before : model_family_before(a->model);
     if (a->ui.now)
         meet_target(a, a->ui.now);
 }
@@ -250,6 +262,8 @@ static void set_frozen(struct app *a, bool frozen)
         moment_copy(&a->held_now, a->ui.now);
         if (a->ui.before)
             moment_copy(&a->held_before, a->ui.before);
+        a->held_family = a->ui.family ? family_ref(a->ui.family) : NULL;
+        a->held_family_before = a->ui.family_before ? family_ref(a->ui.family_before) : NULL;
         a->held = true;
         a->held_a_before = a->ui.before != NULL;
     } else {
@@ -308,6 +322,18 @@ static void obey(struct app *a, int action, int key)
     case DO_AGAIN:
         app_search_again(a, false);
         break;
+    case DO_FAMILY:
+        show_view(a, APP_FAMILY);
+        break;
+    case DO_PHYSICAL:
+        show_view(a, APP_PHYSICAL);
+        break;
+    case DO_KERNEL:
+        show_view(a, APP_KERNEL);
+        break;
+    case DO_PICK:
+        show_view(a, APP_PICKER);
+        break;
     case DO_HELP:
         show_view(a, APP_HELP);
         break;
@@ -335,6 +361,8 @@ static bool follow(struct app *a, unsigned result)
         show_view(a, APP_PAGE);
     if (result & UI_SHOW_EXPLAIN)
         show_view(a, APP_EXPLAIN);
+    if (result & UI_SHOW_SHARING)
+        show_view(a, APP_SHARING);
     if (result & UI_SHOW_BACK)
         show_view(a, a->back);
     if (a->held && !a->ui.frozen)

@@ -14,9 +14,9 @@
 #include "ui/view.h"
 
 enum {
-    APP_MAP, APP_REGIONS, APP_PAGE, APP_FAULTS, APP_EXPLAIN, APP_PICKER, APP_HELP, APP_HUGE,
-    APP_BACKING, APP_PHYSICAL, APP_KERNEL,
-    APP_VIEWS
+    APP_MAP, APP_REGIONS, APP_PAGE, APP_FAULTS, APP_EXPLAIN, APP_FAMILY, APP_SHARING, APP_HUGE,
+    APP_BACKING, /* so far by their numbers, 1 to 9 */
+    APP_PHYSICAL, APP_KERNEL, APP_PICKER, APP_HELP, APP_VIEWS
 };
 enum { APP_COLS_MIN = 20, APP_ROWS_MIN = 5 };
 enum app_prompt { PROMPT_NONE, PROMPT_SEARCH, PROMPT_FILTER };
@@ -34,6 +34,7 @@ struct app {
     size_t view, back; /* the view shown, and the one shown before it */
 
     struct moment held_now, held_before; /* what is shown while frozen */
+    struct family *held_family, *held_family_before; /* or NULL */
     bool held, held_a_before;
 
     enum app_prompt prompt;

@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "ui/app.h"
+#include "ui/frame.h"
 #include "ui/keys.h"
 
 enum { SEGMENTS_MAX = 20, SEGMENT_MAX = 200, NS_PER_MS = 1000 * 1000 };
@@ -228,23 +229,6 @@ static void draw_header(struct app *a, struct area row)
     draw_segments(&h, row);
 }
 
-/* The footer has room for the first clause of each help text. Draws what fits before `end`, but
- * for keys that mean something else in the table `over`. */
-static unsigned draw_bindings(const struct binding *table, const struct binding *over,
-                              struct area row, unsigned col, unsigned end)
-{
-    for (const struct binding *b = table; b->label; b++) {
-        char clause[48];
-        snprintf(clause, sizeof clause, "%.*s", (int)strcspn(b->help, ";:."), b->help);
-        unsigned width = (unsigned)(text_columns(b->label) + 1 + text_columns(clause));
-        if (!b->footer || col + width > end || (over && binding_find(over, b->keys[0])))
-            continue;
-        col += area_text(row, col, 0, row.cols, b->label, STYLE(COLOR_KEY)) + 1;
-        col += area_text(row, col, 0, row.cols, clause, STYLE(COLOR_DEFAULT)) + 2;
-    }
-    return col;
-}
-
 static void draw_footer(struct app *a, struct area row)
 {
     if (a->prompt != PROMPT_NONE) {
@@ -255,9 +239,9 @@ static void draw_footer(struct app *a, struct area row)
         const struct binding *own = app_views[a->view]->bindings;
         bool typing = app_views[a->view]->type != NULL;
         unsigned end = row.cols > HELP_AND_QUIT && !typing ? row.cols - HELP_AND_QUIT : row.cols;
-        unsigned col = draw_bindings(own, NULL, row, 1, end);
+        unsigned col = bindings_draw(own, NULL, row, 1, end);
         if (!typing)
-            draw_bindings(app_bindings, own, row, col, row.cols);
+            bindings_draw(app_bindings, own, row, col, row.cols);
     }
 }
 
@@ -283,14 +267,6 @@ static void draw_all(struct app *a, struct grid *g)
     draw_footer(a, area_part(all, 0, g->rows - 1, g->cols, 1));
 }
 
-/* Where only ASCII can be shown, no name may bring anything else. */
-static void only_ascii(struct grid *g)
-{
-    for (size_t i = 0, n = (size_t)g->cols * g->rows; i < n; i++)
-        if (!g->cells[i].ch || g->cells[i].ch > 0x7e)
-            g->cells[i].ch = g->cells[i].ch ? '?' : ' ';
-}
-
 void app_draw(struct app *a, struct grid *g)
 {
     grid_clear(g);
@@ -300,5 +276,5 @@ void app_draw(struct app *a, struct grid *g)
     else
         draw_all(a, g);
     if (a->ui.look.ascii)
-        only_ascii(g);
+        grid_only_ascii(g);
 }

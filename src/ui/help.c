@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ui/app.h"
+#include "ui/frame.h"
 #include "ui/list.h"
 
 enum { LABEL_COLS = 13, NAME_COL = 6, NAME_COLS = 20 };
@@ -83,6 +84,16 @@ static void put_bindings(struct page_of_help *p, const char *title, const struct
     }
 }
 
+void bindings_help(struct list *lines, struct area a, const char *title,
+                   const struct binding *table)
+{
+    struct page_of_help p = {.a = area_part(a, 0, 0, a.cols, 0)};
+    put_bindings(&p, title, table);
+    list_text_fit(lines, p.line, a.rows);
+    p = (struct page_of_help){.a = a, .top = (unsigned)lines->top};
+    put_bindings(&p, title, table);
+}
+
 static void draw_state(struct page_of_help *p, unsigned row, const struct page_state_info *info)
 {
     struct style style = STYLE((uint8_t)info->role);
@@ -151,7 +162,10 @@ static void put_all(struct page_of_help *p)
     put_bindings(p, "Keys everywhere", app_bindings);
     for (size_t i = 0; i < APP_VIEWS; i++) {
         char title[64];
-        snprintf(title, sizeof title, "Keys in view %zu, %s", i + 1, app_views[i]->name);
+        if (i <= APP_BACKING)
+            snprintf(title, sizeof title, "Keys in view %zu, %s", i + 1, app_views[i]->name);
+        else
+            snprintf(title, sizeof title, "Keys in the view %s", app_views[i]->name);
         put_bindings(p, title, app_views[i]->bindings);
     }
     put_marks(p);

@@ -35,6 +35,9 @@ struct ui_source {
     /* With the next sample: what of the mapped files is in memory. May be NULL. */
     void (*ask_caches)(void *ctx);
 
+    /* From now on the descendants too: RECORD_FAMILY. May be NULL. */
+    void (*ask_family)(void *ctx);
+
     /* What lies at an instruction of a program (as in fault_entry) that a process runs; *r holds it
      * and is copied. Answered by a RECORD_SYMBOL. False: not now, ask again later. May be NULL. */
     bool (*ask_symbol)(void *ctx, pid_t pid, uint64_t program, uint64_t ip,

@@ -14,6 +14,7 @@ struct ui_options {
     bool ascii;    /* letters instead of blocks */
     bool no_mouse;
     bool pick;     /* begin in the process picker */
+    bool family;   /* begin with the descendants */
     unsigned long samples; /* end after this many samples; 0: never */
     const char *command;   /* what was started, or NULL; raw foreign bytes: escape */
 };

@@ -49,6 +49,8 @@ struct asked_site {
 };
 enum { ASKED_SITES_MAX = 1024 };
 
+enum { UI_RELATIVES_MAX = 4 };
+
 /* How long something new stands out. */
 enum { UI_FLASH_NS = 700 * 1000 * 1000 };
 
@@ -61,6 +63,8 @@ struct ui_state {
     const struct page_detail *detail; /* of the page under the cursor, or NULL */
     const struct thp_settings *thp;   /* the machine's, or NULL while nobody asked */
     const struct file_caches *caches;  /* of mapped files, or NULL while nobody asked */
+    struct family *family, *family_before; /* likewise, or NULL while nobody asked */
+    pid_t relatives[UI_RELATIVES_MAX]; /* that the view of sharing compares; 0: none more */
     const struct physmem *machine;     /* the physical side, or NULL while nobody asked */
     const struct frame_detail *frame;  /* of the frame asked about last, or NULL */
     const char *gone;            /* the target ended: a sentence; or NULL */
@@ -86,7 +90,7 @@ enum ui_result {
     UI_QUIT = 4,
     UI_SHOW_MAP = 8, UI_SHOW_PAGE = 16, /* switch to that view */
     UI_SHOW_BACK = 32,                  /* switch to the view shown before this one */
-    UI_SHOW_EXPLAIN = 64
+    UI_SHOW_EXPLAIN = 64, UI_SHOW_SHARING = 128
 };
 
 /* A key of a view, for the dispatch, the footer and the generated help at once. */
@@ -123,8 +127,8 @@ struct view_ops {
 };
 
 extern const struct view_ops view_map, view_regions, view_page, view_faults, view_explain,
-    view_picker, view_help, view_huge, view_physical,
-    view_kernel, view_backing;
+    view_picker, view_help, view_huge, view_backing, view_physical, view_kernel, view_family,
+    view_sharing;
 
 /* Searches forward (or backward) from ui->cursor for an address ("7f3a40000000", "0x..." ), a
  * permission pattern of four characters ("rwxp", '?' matches any), or a part of a region's name;

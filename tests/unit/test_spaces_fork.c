@@ -14,9 +14,10 @@ static void test_25_fork(void **state)
     assert_int_equal(state_of(CHILD, a), PAGE_COW);
     assert_int_equal(state_of(CHILD, a + 3 * PAGE), PAGE_ZERO);
     FAULT(CHILD, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
+    now_ns += 2000000;
     REWRITE(a, HOW_REUSE); /* faults all the same */
     REWRITE(a + PAGE, HOW_COPY);
-    FAULT(CHILD, a + PAGE, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, true);
+    FAULT(CHILD, a + PAGE, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, false); /* just copied */
     FAULT(CHILD, a + 4 * PAGE, ACCESS_WRITE, KNOWN_NO, PATH_ANONYMOUS, 0, true);
     assert_int_equal(state_of(ME, a + 4 * PAGE), PAGE_ABSENT);
     /* one more generation: three share, until they end */

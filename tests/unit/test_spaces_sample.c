@@ -121,6 +121,7 @@ static void test_fork_during_a_sample(void **state)
     sample_anon(0, 3, 50, 150);
     now_ns = 150;
     FAULT(CHILD, base, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
+    now_ns += 2000000;
     REWRITE(base, HOW_REUSE);
     REWRITE(base + PAGE, HOW_COPY);
     assert_int_equal(state_of(ME, base + 2 * PAGE), PAGE_COW);
