@@ -2,6 +2,7 @@
 #include "cli/source.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,6 +167,23 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
                                .ask_symbol = live_ask_symbol, .list = list_processes,
                                .attach = live_attach};
     return o->pid ? live_attach(s, o->pid, e) : 0;
+}
+
+/* A target must be known before its first event is. */
+void live_source_ready(struct live_source *s)
+{
+    struct pollfd p = {.fd = s->ui.fd, .events = POLLIN};
+    if (!s->follow)
+        return;
+    while (poll(&p, 1, -1) < 0 && errno == EINTR)
+        ;
+    follow_wait_open(s->follow);
+}
+
+void live_source_begun(struct live_source *s)
+{
+    if (s->watch)
+        watch_renew(s->watch);
 }
 
 /* --- on demand --- */

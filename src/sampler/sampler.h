@@ -40,6 +40,9 @@ int sampler_full(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e
  * changed, then as many pages as the budget allows, what changed and what is looked at first. */
 int sampler_tick(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e);
 
+/* Live: the process is known to have begun another program: the next tick begins anew. */
+void sampler_renew(struct sampler *s);
+
 /* True once a RECORD_GONE was sent: there is nothing more to sample. */
 bool sampler_gone(const struct sampler *s);
 

@@ -18,7 +18,7 @@ struct watch {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a wish, or the end */
     bool stop, ended;
-    bool look_set, ask_set, flags_set, huge_set, caches_set, family_set;
+    bool look_set, ask_set, flags_set, huge_set, caches_set, family_set, renew_set;
     uint64_t look_start, look_end, ask_address;
     atomic_uint refs; /* the owner and the thread: the last one frees */
 };
@@ -88,6 +88,14 @@ void watch_ask_caches(struct watch *w)
     wish(w, &w->caches_set);
 }
 
+void watch_renew(struct watch *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->renew_set = true;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
 /* Takes the wishes over; true if a page was asked for. */
 static bool take_wishes(struct watch *w, struct sampler *s, uint64_t *address)
 {
@@ -111,7 +119,7 @@ static bool wait_until(struct watch *w, struct sampler *s, uint64_t deadline)
 {
     bool in_time = true;
     pthread_mutex_lock(&w->lock);
-    while (!w->stop && in_time) {
+    while (!w->stop && in_time && !w->renew_set) {
         uint64_t address;
         if (take_wishes(w, s, &address)) {
             pthread_mutex_unlock(&w->lock);
@@ -122,6 +130,9 @@ static bool wait_until(struct watch *w, struct sampler *s, uint64_t deadline)
         in_time = thread_wait(&w->changed, &w->lock, deadline);
     }
     bool go_on = !w->stop;
+    if (w->renew_set)
+        sampler_renew(s);
+    w->renew_set = false;
     pthread_mutex_unlock(&w->lock);
     return go_on;
 }
