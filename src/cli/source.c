@@ -140,6 +140,7 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     struct watch *watch;
     options.pid = pid;
     options.pause_ns = 300000;
+    options.counters = s->options->counters;
     struct queue *queue = queue_create();
     if (!queue)
         return err_set(e, -ENOMEM, "out of memory, or of file descriptors");

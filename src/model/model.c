@@ -18,6 +18,7 @@ struct model {
     struct symbols *symbols;
     struct engine_state engine;
     struct page_detail *detail;
+    struct perf_counts *counts;
     struct family *family, *family_before; /* or NULL */
     struct thp_settings *thp;
     struct file_caches *caches;
@@ -59,6 +60,7 @@ void model_destroy(struct model *m)
     fault_log_deinit(&m->log);
     symbols_destroy(m->symbols);
     free(m->detail);
+    free(m->counts);
     family_unref(m->family);
     family_unref(m->family_before);
     free(m->thp);
@@ -300,6 +302,11 @@ static int fold_one(struct model *m, struct record *r)
     case RECORD_EVENTS:
         fold_events(m, r);
         return 0;
+    case RECORD_COUNTS:
+        free(m->counts);
+        m->counts = r->counts;
+        r->counts = NULL;
+        return 0;
     case RECORD_SYMBOL:
         return symbols_put(m->symbols, r->site);
     case RECORD_DETAIL:
@@ -357,6 +364,11 @@ const struct page_detail *model_detail(const struct model *m)
 const struct fault_log *model_faults(const struct model *m)
 {
     return m->spaces ? &m->log : NULL;
+}
+
+const struct perf_counts *model_counts(const struct model *m)
+{
+    return m->counts;
 }
 
 const struct symbols *model_symbols(const struct model *m)

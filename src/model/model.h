@@ -55,6 +55,9 @@ const struct page_detail *model_detail(const struct model *m);
 /* Faults and calls, as folded so far; NULL before the first target. Valid until the next fold. */
 const struct fault_log *model_faults(const struct model *m);
 
+/* The last counts by perf events, or NULL. */
+const struct perf_counts *model_counts(const struct model *m);
+
 /* Functions and source lines of their instructions, as far as they were asked for; NULL before the
  * first target. */
 const struct symbols *model_symbols(const struct model *m);

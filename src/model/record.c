@@ -57,6 +57,9 @@ void record_destroy(struct record *r)
     case RECORD_FAMILY:
         family_picture_destroy(r->family);
         break;
+    case RECORD_COUNTS:
+        free(r->counts);
+        break;
     case RECORD_SYMBOL:
         free(r->site);
         break;

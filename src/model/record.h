@@ -97,6 +97,24 @@ struct page_detail {
     char object_why[CAN_REASON_MAX];    /* why section and symbol are empty, "" when known */
 };
 
+enum { PERF_COUNTS_MAX = 16 };
+
+/* One counter since it was opened. */
+struct perf_count {
+    char name[48];            /* "context switches", "dTLB-load-misses"; escaped */
+    bool known;
+    bool is_time;             /* nanoseconds */
+    bool scaled;              /* extrapolated: it had to share the processor's counters */
+    uint64_t value;
+    char why[CAN_REASON_MAX]; /* why it is not known */
+};
+
+struct perf_counts {
+    unsigned count;
+    bool partial; /* some threads are left out: at least so many */
+    struct perf_count v[PERF_COUNTS_MAX];
+};
+
 /* What lies at an instruction of a program, in words. */
 struct site_answer {
     uint64_t program; /* as in fault_entry */
@@ -121,6 +139,7 @@ enum record_type {
     RECORD_STACK,   /* a call chain of the kernel, before the first event that names it */
     RECORD_ENGINE,  /* the state of the engine that follows them */
     RECORD_FAMILY,  /* a process and all its descendants, each with its mappings and pages */
+    RECORD_COUNTS,  /* counters by perf events, so far */
     RECORD_SYMBOL,  /* the answer to a question about an instruction */
     RECORD_GONE     /* the target has ended or can no longer be watched */
 };
@@ -161,6 +180,7 @@ struct record {
         struct engine_state *engine;   /* owned */
         struct family_picture *family; /* owned; model/family.h */
         struct site_answer *site;      /* owned */
+        struct perf_counts *counts;    /* owned */
         struct {
             int error;                 /* 0: it ended; otherwise negative errno */
             char text[CAN_REASON_MAX]; /* one sentence */

@@ -20,6 +20,7 @@ struct sampler_options {
     bool flags;            /* a complete sample has VmFlags too, where that costs next to nothing */
     bool once;             /* only one complete sample will be taken: nothing is remembered */
     unsigned cpu_permille; /* live: share of one core to use at the most */
+    const char *counters;  /* live: counters by perf events (counters_open); NULL: none */
     uint32_t pause_ns;     /* live: rest after each long hold of the target's mmap_lock */
 };
 

@@ -7,12 +7,13 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "probe/counters.h"
 #include "sampler/family.h"
 #include "sampler/thread.h"
 
 struct watch {
     struct sampler_options options;
-    char *proc_root; /* owned copy, or NULL */
+    char *proc_root, *counters; /* owned copies, or NULL */
     uint64_t refresh_ns;
     struct queue *queue;
     pthread_mutex_t lock;
@@ -31,6 +32,7 @@ static void watch_unref(struct watch *w)
     pthread_cond_destroy(&w->changed);
     queue_unref(w->queue);
     free(w->proc_root);
+    free(w->counters);
     free(w);
 }
 
@@ -178,7 +180,22 @@ static void take_family(struct watch *w, struct relatives *r)
     r->due_ns = io_now_ns() + (pause > wall ? pause - wall : 0);
 }
 
-static void watch_each(struct watch *w, struct sampler *s, struct relatives *family)
+static void send_counts(struct watch *w, const struct counters_group *g)
+{
+    struct record *r = g ? record_create(RECORD_COUNTS, w->options.pid, io_now_ns()) : NULL;
+    if (!r)
+        return;
+    r->counts = malloc(sizeof *r->counts);
+    if (!r->counts) {
+        record_destroy(r);
+        return;
+    }
+    counters_read(g, r->counts);
+    enqueue(w, r);
+}
+
+static void watch_each(struct watch *w, struct sampler *s, struct relatives *family,
+                       const struct counters_group *counters)
 {
     struct err e = {0};
     uint64_t next = io_now_ns();
@@ -192,6 +209,7 @@ static void watch_each(struct watch *w, struct sampler *s, struct relatives *fam
         }
         if (sampler_gone(s))
             return;
+        send_counts(w, counters);
         take_family(w, family);
         uint64_t now = io_now_ns();
         next += w->refresh_ns;
@@ -202,8 +220,11 @@ static void watch_each(struct watch *w, struct sampler *s, struct relatives *fam
 
 static void watch_loop(struct watch *w, struct sampler *s)
 {
+    const char *list = w->options.counters;
+    struct counters_group *counters = list ? counters_open(w->options.pid, list) : NULL;
     struct relatives family = {0};
-    watch_each(w, s, &family);
+    watch_each(w, s, &family, counters);
+    counters_close(counters);
     family_sampler_destroy(family.sampler);
 }
 
@@ -236,6 +257,8 @@ int watch_start(const struct sampler_options *options, uint64_t refresh_ns, stru
     atomic_init(&w->refs, 2);
     w->proc_root = options->proc_root ? strdup(options->proc_root) : NULL;
     w->options.proc_root = w->proc_root;
+    w->counters = options->counters ? strdup(options->counters) : NULL;
+    w->options.counters = w->counters;
     pthread_mutex_init(&w->lock, NULL);
     thread_cond_init(&w->changed);
     w->queue = queue_ref(queue);

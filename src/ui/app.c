@@ -105,6 +105,14 @@ static void meet_target(struct app *a, const struct moment *now)
     a->ui.cursor = now->regions->count ? now->regions->v[0].start : 0;
 }
 
+static void show_counts(struct app *a)
+{
+    const struct perf_counts *counts = model_counts(a->model);
+    if (counts)
+        a->counts = *counts;
+    a->ui.counts = counts ? &a->counts : NULL;
+}
+
 /* The log goes on while frozen; what came since then is not shown. */
 static void show_events(struct app *a)
 {
@@ -112,6 +120,8 @@ static void show_events(struct app *a)
     uint64_t entries = l ? l->entries : 0;
     a->ui.faults = l;
     a->ui.engine = model_engine(a->model);
+    if (!a->held)
+        show_counts(a);
     if (!a->held || a->ui.entries > entries) {
         const struct fault_entry *last = l ? fault_log_at(l, 0) : NULL;
         a->ui.entries = entries;

@@ -30,6 +30,7 @@ struct app {
     struct ui_state ui;
     struct model *model;
     struct asked_site asked[ASKED_SITES_MAX];
+    struct perf_counts counts; /* those shown: the model's own go on while frozen */
     void *views[APP_VIEWS];
     size_t view, back; /* the view shown, and the one shown before it */
 

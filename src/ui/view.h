@@ -71,6 +71,7 @@ struct ui_state {
     const struct fault_log *faults;    /* NULL before the first target */
     const struct engine_state *engine; /* that follows them; name "" while there is none */
     uint64_t entries, marks;     /* of the log, those shown: while frozen no more than then */
+    const struct perf_counts *counts; /* counters by perf events, or NULL */
     uint64_t first_event_ns;     /* times are shown from here */
     uint64_t fault;              /* selected entry of the log by its number, plus 1; 0: newest */
     struct rate_history rates;
