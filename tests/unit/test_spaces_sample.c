@@ -44,7 +44,8 @@ static const struct region anon16 = {.start = 0x7f0000000000, .end = 0x7f0000010
 static void sample_anon(uint64_t page, uint64_t n, uint64_t start_ns, uint64_t end_ns)
 {
     struct region r = anon16;
-    struct page_run run = {(base >> 12) + page, n, {77, 0, PAGE_A_ENTRY | PAGE_A_EXCLUSIVE, PAGE_ANON, 0}};
+    struct page_run run = {(base >> 12) + page, n,
+                           {77, 0, PAGE_A_ENTRY | PAGE_A_EXCLUSIVE, PAGE_ANON, 0}};
     sample_of(ME, &r, 1, &run, n ? 1 : 0, start_ns, end_ns);
 }
 
