@@ -10,6 +10,7 @@
  * NULL, else this process dies of it. */
 int command_watch(const struct options *o, int *signal);
 int command_run(const struct options *o);
+int command_step(const struct options *o);
 int command_snap(const struct options *o);
 int command_faults(const struct options *o);
 int command_check(const struct options *o);
