@@ -2,6 +2,7 @@
 #include "cli/source.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include "base/io.h"
 #include "probe/proclist.h"
 
-enum { SETTLE_MS = 20 };
+enum { SETTLE_MS = 20, SYMBOL_MS = 2000 };
 
 struct sampler_options source_sampler_options(const struct options *o)
 {
@@ -78,7 +79,11 @@ static bool live_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
     struct err e;
     if (!s->lookup && lookup_start(s->options->proc_root, s->queue, &s->lookup, &e))
         return false;
-    return lookup_ask(s->lookup, pid, program, ip, r);
+    bool asked = lookup_ask(s->lookup, pid, program, ip, r);
+    /* Headless, the answer belongs into this frame; nothing else comes while the target stands. */
+    if (asked && s->stepping && s->options->cols)
+        poll(&(struct pollfd){.fd = queue_fd(s->queue), .events = POLLIN}, 1, SYMBOL_MS);
+    return asked;
 }
 
 static bool live_machine(struct live_source *s)

@@ -69,7 +69,7 @@ static void put_engine(struct stepping *s, enum engine_stepping how)
 
 static void put_events(struct stepping *s, size_t from, size_t to)
 {
-    if (from == to)
+    if (from == to || !s->sampler) /* the first picture is of the program behind its exec */
         return;
     struct record *r = record_create(RECORD_EVENTS, s->options.pid, io_now_ns());
     if (!r || !(r->events.v = malloc((to - from) * sizeof *s->v))) {

@@ -98,7 +98,7 @@ bool app_steps(const struct app *a);
 bool app_step_key(struct app *a, int key);
 void app_step_until(struct app *a, const char *text);
 void app_step_arrived(struct app *a);
-void app_step_draw(struct app *a, struct area row);
+void app_step_draw(struct app *a, struct area rows);
 
 /* The prompt: opens it, and gives it a key. */
 void app_ask(struct app *a, enum app_prompt what);

@@ -12,7 +12,7 @@
 
 enum { SEGMENTS_MAX = 20, SEGMENT_MAX = 200, NS_PER_MS = 1000 * 1000 };
 enum { HELP_AND_QUIT = 16 }; /* columns kept for these two in the footer */
-enum { STEP_ROWS_MIN = 7 };
+enum { STEP_ROWS_MIN = 8, STEP_ROWS_TALL = 16, STEP_COLS_WIDE = 160 };
 
 static const uint64_t ns_per_s = 1000 * 1000 * 1000;
 
@@ -263,16 +263,18 @@ struct area app_view_area(struct grid *g)
     return area_part(grid_area(g), 0, 1, g->cols, g->rows > 2 ? g->rows - 2 : 0);
 }
 
-/* Above the footer, where a program is stepped and there is room. */
-static bool has_step_line(const struct app *a, const struct grid *g)
+/* Above the footer, where a program is stepped and there is room: two where one is too short. */
+static unsigned step_rows(const struct app *a, const struct grid *g)
 {
-    return app_steps(a) && g->rows > STEP_ROWS_MIN;
+    if (!app_steps(a) || g->rows < STEP_ROWS_MIN)
+        return 0;
+    return g->cols < STEP_COLS_WIDE && g->rows >= STEP_ROWS_TALL ? 2 : 1;
 }
 
 struct area app_area(const struct app *a, struct grid *g)
 {
     struct area area = app_view_area(g);
-    area.rows -= has_step_line(a, g);
+    area.rows -= step_rows(a, g);
     return area;
 }
 
@@ -284,8 +286,9 @@ static void draw_all(struct app *a, struct grid *g)
     else
         draw_waiting(a, area);
     draw_header(a, area_part(all, 0, 0, g->cols, 1)); /* the view knows its status by now */
-    if (has_step_line(a, g))
-        app_step_draw(a, area_part(all, 0, g->rows - 2, g->cols, 1));
+    unsigned rows = step_rows(a, g);
+    if (rows)
+        app_step_draw(a, area_part(all, 0, g->rows - 1 - rows, g->cols, rows));
     draw_footer(a, area_part(all, 0, g->rows - 1, g->cols, 1));
 }
 

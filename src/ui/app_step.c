@@ -171,50 +171,53 @@ void app_step_arrived(struct app *a)
         a->ui.cursor = at;
 }
 
-static void put_fault(const struct app *a, const struct fault_entry *f, char *out, size_t cap)
+/* What happened, and by what. */
+struct words {
+    char what[FAULT_CALL_MAX + 160], by[2 * FAULT_NAME_MAX + 32];
+};
+
+static void put_fault(const struct app *a, const struct fault_entry *f, struct words *w)
 {
     static const char *const access[] = {"access to", "read of", "write to", "execution at"};
     char region[FAULT_NAME_MAX], where[FAULT_NAME_MAX], path[64];
     const struct event *e = &f->event;
     fault_path(path, sizeof path, f->verdict.path, f->verdict.how, f->verdict.sure);
     fault_region(region, f->region, sizeof f->region, f->region_start);
-    fault_where(where, &a->ui, e->pid, f->program, e->fault.ip, 40);
-    snprintf(out, cap, "fault %" PRIu64 " of thread %d: %s %" PRIx64 " %s by %s%s: %s",
+    fault_where(where, &a->ui, e->pid, f->program, e->fault.ip, 60);
+    snprintf(w->what, sizeof w->what, "fault %" PRIu64 " of thread %d: %s %" PRIx64 ", %s",
              a->ui.faults->faults, e->tid, access[e->fault.access < 4 ? e->fault.access : 0],
-             e->fault.address, region, e->fault.mode == MODE_KERNEL ? "the kernel for " : "",
-             where, path);
+             e->fault.address, path);
+    snprintf(w->by, sizeof w->by, "%sby %s, in %s",
+             e->fault.mode == MODE_KERNEL ? "in the kernel for a call " : "", where, region);
 }
 
-static void put_call(const struct app *a, const struct fault_entry *f, char *out, size_t cap)
+static void put_call(const struct app *a, const struct fault_entry *f, struct words *w)
 {
     char call[FAULT_CALL_MAX];
-    snprintf(out, cap, "call %" PRIu64 " of thread %d: %s", a->ui.faults->calls, f->event.tid,
-             fault_call(call, &f->event));
+    snprintf(w->what, sizeof w->what, "call %" PRIu64 " of thread %d: %s", a->ui.faults->calls,
+             f->event.tid, fault_call(call, &f->event));
 }
 
-void app_step_draw(struct app *a, struct area row)
+void app_step_draw(struct app *a, struct area rows)
 {
-    char text[1600] = "", what[1500] = "";
+    static const char *const states[] = {
+        [STEPPING_NOT] = "starts", [STEPPING_STANDS] = "stopped at ",
+        [STEPPING_GOES] = "goes on (s stops it); last ", [STEPPING_ENDED] = "has ended; last "};
     const struct fault_log *l = a->ui.faults;
     const struct fault_entry *last = l ? fault_log_at(l, 0) : NULL;
+    struct words w = {"its first instruction", ""};
+    enum engine_stepping how = standing(a);
     if (last && last->event.type == EVENT_FAULT)
-        put_fault(a, last, what, sizeof what);
+        put_fault(a, last, &w);
     else if (last)
-        put_call(a, last, what, sizeof what);
-    switch (standing(a)) {
-    case STEPPING_STANDS:
-        snprintf(text, sizeof text, "stopped behind %s", last ? what : "its exec");
-        break;
-    case STEPPING_GOES:
-        snprintf(text, sizeof text, "goes on (s stops it); last %s", what);
-        break;
-    case STEPPING_ENDED:
-        snprintf(text, sizeof text, "has ended; last %s", what);
-        break;
-    default:
-        snprintf(text, sizeof text, "starts");
-        break;
-    }
-    area_fill(row, STYLE(COLOR_DEFAULT), ' ');
-    area_text(row, 1, 0, row.cols, text, STYLE(COLOR_FLASH));
+        put_call(a, last, &w);
+    area_fill(rows, STYLE(COLOR_DEFAULT), ' ');
+    unsigned col = area_text(rows, 1, 0, rows.cols, states[how], STYLE(COLOR_FLASH)) + 1;
+    if (how == STEPPING_NOT)
+        return;
+    col += area_text(rows, col, 0, rows.cols - col, w.what, STYLE(COLOR_FLASH));
+    if (rows.rows > 1)
+        area_text(rows, 3, 1, rows.cols - 3, w.by, STYLE(COLOR_FLASH));
+    else if (w.by[0] && col + 2 < rows.cols)
+        area_text(rows, col + 1, 0, rows.cols - col - 1, w.by, STYLE(COLOR_FLASH));
 }
