@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -407,7 +408,7 @@ static void uids_of(pid_t pid, unsigned out[4])
     assert_int_equal(n, 4);
 }
 
-static void becomes_who_called_sudo(void **state)
+static void is_who_and_what_was_asked(void **state)
 {
     (void)state;
     if (geteuid() != 0)
@@ -415,7 +416,7 @@ static void becomes_who_called_sudo(void **state)
     setenv("SUDO_UID", "65534", 1);
     setenv("SUDO_GID", "65534", 1);
     for (unsigned keep = 0; keep < 2; keep++) {
-        struct stage_options o = {.limit_ns = 10 * SECOND, .keep_root = keep};
+        struct stage_options o = {.limit_ns = 10 * SECOND, .keep_root = keep, .thp = keep};
         struct stage *s;
         struct err e = {0};
         unsigned uids[4];
@@ -424,7 +425,9 @@ static void becomes_who_called_sudo(void **state)
         uids_of(stage_pid(s), uids);
         for (int i = 0; i < 4; i++)
             assert_int_equal(uids[i], keep ? 0 : 65534);
-        struct stage_result r = RUN(s, STAGE_CALL, SYS_setuid, 0);
+        struct stage_result r = RUN(s, STAGE_CALL, SYS_prctl, PR_GET_THP_DISABLE);
+        assert_int_equal(r.value, keep ? 0 : 1);
+        r = RUN(s, STAGE_CALL, SYS_setuid, 0);
         assert_int_equal(r.error, keep ? 0 : EPERM);
         check_counts(s);
         stage_destroy(s);
@@ -451,7 +454,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(faults_are_answered),
         cmocka_unit_test(ends_with_its_driver),
         cmocka_unit_test(brings_nothing_along),
-        cmocka_unit_test(becomes_who_called_sudo),
+        cmocka_unit_test(is_who_and_what_was_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
