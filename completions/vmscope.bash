@@ -25,8 +25,8 @@ _vmscope_command()
 _vmscope()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command words
-    local commands='run attach snap faults check doctor'
-    local options='--engine --no-follow --evidence --disagreements --pid --user --output --format --delay --count --color --ascii --no-mouse
+    local commands='run attach step snap faults check play doctor'
+    local options='--engine --no-follow --counters --evidence --disagreements --pid --user --output --format --delay --count --color --ascii --no-mouse
         --proc-root --screen --keys --cpu-limit --help --version'
     command=$(_vmscope_command)
     COMPREPLY=()
@@ -57,7 +57,7 @@ _vmscope()
     -f|--format)
         words='table json'
         [[ $command == snap ]] && words+=' csv'
-        [[ $command == faults ]] && words='table jsonl csv folded'
+        [[ $command == faults || $command == step ]] && words='table jsonl csv folded'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
         ;;
@@ -76,13 +76,13 @@ _vmscope()
 
     if [[ $cur == -* ]]; then
         [[ $command == snap ]] && options+=' --family --pages --huge --residency --stats'
-        [[ $command == check ]] && options+=' --repeat --limit --junit'
+        [[ $command == check ]] && options+=' --repeat --limit --format-only --junit'
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
     elif [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
     elif [[ $command == attach ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_vmscope_pids)" -- "$cur")
-    elif [[ $command == check ]]; then
+    elif [[ $command == check || $command == play ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -X '!*.vms' -- "$cur"; compgen -d -- "$cur")
     elif [[ $command == run || $prev == -- ]]; then

@@ -29,6 +29,7 @@ int main(int argc, char **argv)
         return command_snap(&o);
     case COMMAND_DOCTOR:
         return command_doctor(&o);
+    case COMMAND_STEP:
     case COMMAND_FAULTS:
         return command_faults(&o);
     case COMMAND_CHECK:

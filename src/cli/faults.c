@@ -15,8 +15,10 @@
 #include "cli/sites.h"
 #include "cli/source.h"
 #include "model/model.h"
+#include "probe/counters.h"
 #include "probe/spawn.h"
 #include "probe/stat.h"
+#include "probe/step.h"
 #include "report/faults.h"
 #include "sampler/follow.h"
 
@@ -25,6 +27,8 @@ struct faults {
     struct model *model;
     struct queue *queue;
     struct follow *follow;
+    struct step *step;     /* vmscope step: in place of follow */
+    bool step_ended;
     struct sites *sites;
     struct mappings *mappings;
     struct procdir dir;    /* of the process that was named or started */
@@ -33,6 +37,7 @@ struct faults {
     struct buf out;
     int fd, write_error;
     struct fault_counts before;
+    struct counters_group *counters; /* NULL: not asked for */
     const struct site **found; /* of entry n of the log: found[n % FAULT_LOG_KEEP] */
     bool told;                 /* why there is no evidence */
 };
@@ -41,8 +46,7 @@ static volatile sig_atomic_t interrupted;
 
 static void interrupt(int signal)
 {
-    (void)signal;
-    interrupted = 1;
+    interrupted = signal;
 }
 
 static void flush(struct faults *f)
@@ -156,8 +160,50 @@ static int fold_waiting(struct faults *f)
     return rc;
 }
 
+static int fold_state(struct faults *f, const struct step_state *state)
+{
+    struct record *r = record_create(RECORD_ENGINE, f->child.pid, io_now_ns());
+    if (!r || !(r->engine = calloc(1, sizeof *r->engine))) {
+        record_destroy(r);
+        return -ENOMEM;
+    }
+    step_describe(state, r->engine);
+    return model_fold(f->model, r);
+}
+
+static int fold_step(struct faults *f, struct step_message *m)
+{
+    struct record events = {.type = RECORD_EVENTS, .pid = f->child.pid, .t_ns = io_now_ns()};
+    switch (m->kind) {
+    case STEP_EVENTS:
+        events.events.v = m->events;
+        events.events.count = m->count;
+        return fold_events(f, &events);
+    case STEP_STATE:
+        return fold_state(f, &m->state);
+    case STEP_STOPPED: /* the mappings of the new program were read */
+        step_go(f->step);
+        return 0;
+    default:
+        f->step_ended = true;
+        return 0;
+    }
+}
+
+static int fold_steps(struct faults *f)
+{
+    struct step_message m;
+    int kind, rc = 0;
+    while (!rc && !f->step_ended && (kind = step_next(f->step, &m)) != STEP_NOTHING)
+        rc = kind < 0 ? kind : fold_step(f, &m);
+    flush(f);
+    return rc;
+}
+
 static bool target_ended(const struct faults *f)
 {
+    if (f->step)
+        return f->step_ended;
     if (f->started) {
         struct pollfd p = {.fd = f->child.pidfd, .events = POLLIN};
         return poll(&p, 1, 0) > 0;
@@ -170,9 +216,9 @@ static int follow_target(struct faults *f)
     int rc = 0;
     unsigned long limit = f->options->count;
     while (!rc && !f->write_error && !interrupted && !target_ended(f)) {
-        struct pollfd p = {.fd = queue_fd(f->queue), .events = POLLIN};
+        struct pollfd p = {.fd = f->step ? step_fd(f->step) : queue_fd(f->queue), .events = POLLIN};
         poll(&p, 1, 50);
-        rc = fold_waiting(f);
+        rc = f->step ? fold_steps(f) : fold_waiting(f);
         const struct fault_log *log = model_faults(f->model);
         if (limit && log && log->faults >= limit)
             break;
@@ -182,28 +228,38 @@ static int follow_target(struct faults *f)
 
 static struct fault_counts read_counts(const struct procdir *d)
 {
-    struct fault_counts c = {UINT64_MAX, UINT64_MAX};
+    struct fault_counts c = {.minor = UINT64_MAX, .major = UINT64_MAX};
     struct buf text = {0};
     struct stat_line line;
     if (!procdir_read(d, "stat", &text) && !stat_parse(text.data, text.len, &line))
-        c = (struct fault_counts){line.min_flt, line.maj_flt};
+        c = (struct fault_counts){.minor = line.min_flt, .major = line.maj_flt};
     buf_deinit(&text);
     return c;
+}
+
+/* Who interrupts us does not want us to wait for the command. */
+static bool command_ended(const struct faults *f)
+{
+    struct pollfd p = {.fd = f->child.pidfd, .events = POLLIN};
+    return !interrupted || poll(&p, 1, 0) > 0;
 }
 
 /* What the kernel counted meanwhile, if that can still be asked. */
 static struct fault_counts counts_since(struct faults *f)
 {
-    struct fault_counts c = {UINT64_MAX, UINT64_MAX};
+    struct fault_counts c = {.minor = UINT64_MAX, .major = UINT64_MAX};
     struct rusage usage;
     int status;
     if (!f->started)
         c = read_counts(&f->dir);
-    else if (!spawn_wait(&f->child, &status) && !getrusage(RUSAGE_CHILDREN, &usage))
-        c = (struct fault_counts){(uint64_t)usage.ru_minflt, (uint64_t)usage.ru_majflt};
+    else if (command_ended(f) && !spawn_wait(&f->child, &status) &&
+             !getrusage(RUSAGE_CHILDREN, &usage))
+        c = (struct fault_counts){.minor = (uint64_t)usage.ru_minflt,
+                                  .major = (uint64_t)usage.ru_majflt};
     if (c.minor == UINT64_MAX || f->before.minor == UINT64_MAX)
-        return (struct fault_counts){UINT64_MAX, UINT64_MAX};
-    return (struct fault_counts){c.minor - f->before.minor, c.major - f->before.major};
+        return (struct fault_counts){.minor = UINT64_MAX, .major = UINT64_MAX};
+    return (struct fault_counts){.minor = c.minor - f->before.minor,
+                                 .major = c.major - f->before.major};
 }
 
 static int fold_first(void *ctx, struct record *r)
@@ -218,10 +274,14 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     const struct engine_options engine = {.pid = pid, .follow = !f->options->no_follow,
                                           .kernel = true, .evidence = f->options->evidence};
     struct sampler *s = NULL;
-    int rc = follow_start(f->options->engine, &engine, f->queue, &f->follow, e);
+    const struct step_options stepping = {.pid = pid, .follow = engine.follow, .run = true};
+    int rc = f->options->command == COMMAND_STEP
+                 ? step_start(&stepping, &f->step, e)
+                 : follow_start(f->options->engine, &engine, f->queue, &f->follow, e);
     if (rc)
         return rc;
-    follow_wait_open(f->follow);
+    if (f->follow)
+        follow_wait_open(f->follow);
     sampling.pid = pid;
     sampling.flags = true;
     rc = sampler_create(&sampling, &s, e);
@@ -231,6 +291,8 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     if (rc)
         return rc;
     f->before = read_counts(&f->dir);
+    if (f->options->counters)
+        f->counters = counters_open(pid, f->options->counters);
     if (!model_now(f->model))
         return err_set(e, -ESRCH, "process %d ended before it could be followed", pid);
     mappings_sizes(f->mappings, model_spaces(f->model), pid, model_now(f->model)->regions);
@@ -254,6 +316,11 @@ static int engine_failed(const struct faults *f, struct err *e)
 static void summarize(struct faults *f)
 {
     struct fault_counts counts = counts_since(f);
+    struct perf_counts perf;
+    if (f->counters) {
+        counters_read(f->counters, &perf);
+        counts.perf = &perf;
+    }
     const struct fault_log *log = model_faults(f->model);
     const struct engine_state *engine = model_engine(f->model);
     if (f->options->format == FORMAT_JSONL)
@@ -288,6 +355,32 @@ static int release_command(struct faults *f, struct err *e, int *status)
     return rc;
 }
 
+/* The tracer was a child of ours too; what it counted is not the program's. */
+static void stop_stepping(struct faults *f)
+{
+    struct rusage usage;
+    if (!f->step)
+        return;
+    step_detach(f->step);
+    f->step = NULL;
+    if (!getrusage(RUSAGE_CHILDREN, &usage) && f->before.minor != UINT64_MAX) {
+        f->before.minor += (uint64_t)usage.ru_minflt;
+        f->before.major += (uint64_t)usage.ru_majflt;
+    }
+}
+
+/* Stepping ends as the program did, or of the signal that ended it. */
+static void end_like_command(struct faults *f)
+{
+    int status;
+    if (f->options->command != COMMAND_STEP || !f->started)
+        return;
+    if (!command_ended(f))
+        spawn_end_like(interrupted);
+    if (!spawn_wait(&f->child, &status))
+        spawn_end_like(status);
+}
+
 static int run(struct faults *f, struct err *e, int *status)
 {
     pid_t pid = f->options->pid;
@@ -309,6 +402,7 @@ static int run(struct faults *f, struct err *e, int *status)
         model_settle(f->model);
         flush(f);
     }
+    stop_stepping(f);
     return rc ? rc : engine_failed(f, e);
 }
 
@@ -345,10 +439,13 @@ int command_faults(const struct options *o)
         summarize(&f);
     if (!rc && f.write_error)
         rc = err_set(&e, f.write_error, "cannot write the faults: %s", strerror(-f.write_error));
+    if (!rc)
+        end_like_command(&f);
     if (f.started)
         spawn_deinit(&f.child);
     procdir_close(&f.dir);
     sites_destroy(f.sites);
+    counters_close(f.counters);
     mappings_destroy(f.mappings);
     free(f.found);
     queue_unref(f.queue);

@@ -4,6 +4,7 @@
 #include "cli/observe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/io.h"
+#include "base/text.h"
 #include "probe/engine.h"
 #include "probe/uffd.h"
 #include "sampler/sampler.h"
@@ -57,13 +59,20 @@ static int tell_sizes(struct observe *o, pid_t pid, const struct region_table *t
     return rc;
 }
 
-/* RLIMIT_STACK, where the kernel stops a stack. */
+/* RLIMIT_STACK, where the kernel stops a stack. From /proc: prlimit(2) asks for more than a look. */
 static int tell_stack_limit(struct observe *o, pid_t pid)
 {
-    struct rlimit limit;
-    if (prlimit(pid, RLIMIT_STACK, NULL, &limit))
-        return 0;
-    return spaces_stack_limit(model_spaces(o->model), pid, limit.rlim_cur);
+    char path[32];
+    struct buf b = {0};
+    uint64_t limit = RLIM_INFINITY; /* "unlimited" is no number */
+    snprintf(path, sizeof path, "/proc/%d/limits", (int)pid);
+    int rc = io_read_at(AT_FDCWD, path, &b);
+    if (!rc) {
+        text_field(b.data, b.len, "Max stack size", &limit);
+        rc = spaces_stack_limit(model_spaces(o->model), pid, limit);
+    }
+    buf_deinit(&b);
+    return rc == -ENOMEM ? rc : 0;
 }
 
 /* The spaces learn what the picture found. The first one makes the model know the target. */

@@ -15,6 +15,7 @@ const char options_help[] =
     "       vmscope attach [options] PID             watch a running process (also: -p PID)\n"
     "       vmscope snap [options] (-p PID | -- CMD) print one picture\n"
     "       vmscope faults [options] (-p PID | [--] CMD) follow page faults and mm calls\n"
+    "       vmscope step [options] [--] CMD [ARG...] stop CMD at every fault and mm call\n"
     "       vmscope check [options] SCENARIO...      run scenarios, and say what held\n"
     "       vmscope play [options] [SCENARIO]        step through a scenario, or choose one\n"
     "       vmscope doctor [options]                 what can be seen here, and why not\n"
@@ -27,6 +28,8 @@ const char options_help[] =
     "      --engine ENGINE    how to follow faults: auto, bpf, perf or poll (on a screen:\n"
     "                         follow them at all)\n"
     "      --no-follow        leave children out\n"
+    "      --counters[=LIST]  count TLB misses and page walks, or events of libpfm4 by name,\n"
+    "                         and what the scheduler did\n"
     "      --evidence         the kernel's own call chains beside the predicted paths (as root)\n"
     "      --disagreements    faults: only those where it shows another path\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
@@ -54,7 +57,8 @@ const char options_help[] =
 enum {
     OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
     OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
-    OPT_NO_FOLLOW, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_FAMILY, OPT_REPEAT, OPT_LIMIT, OPT_JUNIT, OPT_FORMAT_ONLY
+    OPT_NO_FOLLOW, OPT_COUNTERS, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_FAMILY, OPT_REPEAT,
+    OPT_LIMIT, OPT_JUNIT, OPT_FORMAT_ONLY
 };
 
 static const struct option long_options[] = {
@@ -78,6 +82,7 @@ static const struct option long_options[] = {
     {"keys", required_argument, NULL, OPT_KEYS},
     {"engine", required_argument, NULL, OPT_ENGINE},
     {"no-follow", no_argument, NULL, OPT_NO_FOLLOW},
+    {"counters", optional_argument, NULL, OPT_COUNTERS},
     {"repeat", required_argument, NULL, OPT_REPEAT},
     {"limit", required_argument, NULL, OPT_LIMIT},
     {"junit", required_argument, NULL, OPT_JUNIT},
@@ -269,6 +274,9 @@ static int parse_option(int opt, const char *arg, struct options *o, struct err 
         return parse_numbers(opt, arg, o, e);
     case OPT_COLOR:
         return parse_color(arg, o, e);
+    case OPT_COUNTERS:
+        o->counters = arg ? arg : "";
+        return 0;
     case OPT_ENGINE:
         return parse_engine(arg, o, e);
     case OPT_PROC_ROOT:
@@ -295,7 +303,7 @@ static bool parse_command(const char *word, enum command *out)
     } commands[] = {
         {"run", COMMAND_RUN},   {"attach", COMMAND_ATTACH}, {"snap", COMMAND_SNAP},
         {"doctor", COMMAND_DOCTOR}, {"help", COMMAND_HELP}, {"faults", COMMAND_FAULTS},
-        {"check", COMMAND_CHECK}, {"play", COMMAND_PLAY},
+        {"check", COMMAND_CHECK}, {"play", COMMAND_PLAY}, {"step", COMMAND_STEP},
     };
     for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(word, commands[i].name)) {
@@ -308,7 +316,7 @@ static bool parse_command(const char *word, enum command *out)
 /* What is left behind the options: a command to start, or a process id for attach. */
 static int parse_operands(int argc, char **argv, struct options *o, struct err *e)
 {
-    bool starts = o->command == COMMAND_RUN ||
+    bool starts = o->command == COMMAND_RUN || o->command == COMMAND_STEP ||
                   ((o->command == COMMAND_SNAP || o->command == COMMAND_FAULTS) && !o->pid);
     bool scenario = o->command == COMMAND_PLAY && optind + 1 == argc;
     if ((starts || scenario || o->command == COMMAND_CHECK) && optind < argc)
@@ -322,7 +330,7 @@ static int parse_operands(int argc, char **argv, struct options *o, struct err *
 
 static bool has_format(const struct options *o)
 {
-    bool faults = o->command == COMMAND_FAULTS;
+    bool faults = o->command == COMMAND_FAULTS || o->command == COMMAND_STEP;
     switch (o->format) {
     case FORMAT_JSON:
         return !faults;
@@ -342,6 +350,8 @@ static int check(struct options *o, struct err *e)
         o->command = COMMAND_ATTACH;
     if (o->command == COMMAND_ATTACH && !o->pid)
         return err_set(e, -EINVAL, "attach needs a process id: vmscope attach PID");
+    if (o->command == COMMAND_STEP && (!o->argv || o->pid))
+        return err_set(e, -EINVAL, "step needs a command: vmscope step -- CMD [ARG...]");
     if (o->command == COMMAND_RUN && !o->argv)
         return err_set(e, -EINVAL, "run needs a command: vmscope run -- CMD [ARG...]");
     if (o->command == COMMAND_SNAP && !o->argv && !o->pid)
@@ -364,8 +374,12 @@ static int check(struct options *o, struct err *e)
     if (o->keys && !o->cols)
         return err_set(e, -EINVAL, "--keys needs --screen COLSxROWS");
     if (o->cols && o->command != COMMAND_RUN && o->command != COMMAND_ATTACH &&
-        o->command != COMMAND_PICK && o->command != COMMAND_PLAY)
-        return err_set(e, -EINVAL, "--screen goes with run, attach, play and the process list");
+        o->command != COMMAND_STEP && o->command != COMMAND_PICK && o->command != COMMAND_PLAY)
+        return err_set(e, -EINVAL,
+                       "--screen goes with run, attach, step, play and the process list");
+    if (o->counters && o->command != COMMAND_FAULTS && o->command != COMMAND_RUN &&
+        o->command != COMMAND_ATTACH && o->command != COMMAND_PICK)
+        return err_set(e, -EINVAL, "--counters goes with faults, run, attach and the process list");
     if (o->format_only && o->command != COMMAND_CHECK)
         return err_set(e, -EINVAL, "--format-only goes with check");
     return 0;

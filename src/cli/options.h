@@ -12,6 +12,7 @@
 enum command {
     COMMAND_PICK, /* no command word and no -p */
     COMMAND_RUN,
+    COMMAND_STEP,
     COMMAND_ATTACH,
     COMMAND_SNAP,
     COMMAND_FAULTS,
@@ -35,6 +36,7 @@ struct options {
     unsigned long count;     /* -n; 0: no limit */
     unsigned cpu_permille;   /* --cpu-limit */
     const char *engine;      /* --engine; NULL: not given */
+    const char *counters;    /* --counters: "" the usual ones; NULL: not given */
     bool no_follow;          /* leave children out */
     bool family;             /* the descendants too */
     bool evidence;           /* --evidence: kernel call chains beside predicted paths */

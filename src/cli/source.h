@@ -21,6 +21,10 @@ struct live_source {
     struct ui_source ui;
 };
 int live_source_init(struct live_source *s, const struct options *o, struct err *e);
+/* Waits until the engine, if one was asked for, misses nothing of a command that is let go now. */
+void live_source_ready(struct live_source *s);
+/* The command that was held has been let go. */
+void live_source_begun(struct live_source *s);
 void live_source_deinit(struct live_source *s);
 
 /* Headless: samples on demand, completely, in this thread. */

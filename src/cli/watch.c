@@ -31,16 +31,39 @@ static int headless(const struct options *o)
     return rc == -EINVAL ? EXIT_USAGE : status;
 }
 
-static int on_screen(const struct options *o, int *ended_by)
+/* A command that waits for the engine before it is executed. */
+struct held {
+    struct spawn *child; /* deinitialized when it cannot be executed: pid is -1 then */
+    const struct spawn_options *start;
+};
+
+/* Begins to watch; a held command is let go then. *status is the exit status for a failure. */
+static int begin(struct live_source *s, const struct options *o, const struct held *held,
+                 int *status, struct err *e)
+{
+    int rc = live_source_init(s, o, e);
+    *status = EXIT_FAILED;
+    if (rc || !held)
+        return rc;
+    live_source_ready(s);
+    rc = spawn_release(held->child, held->start, e);
+    if (rc)
+        *status = spawn_failure_status(rc);
+    else
+        live_source_begun(s);
+    return rc;
+}
+
+static int on_screen(const struct options *o, const struct held *held, int *ended_by)
 {
     struct err e = {0};
     struct live_source s;
-    int rc = live_source_init(&s, o, &e);
+    int status, rc = begin(&s, o, held, &status, &e);
     if (!rc)
         rc = ui_run(&o->ui, &s.ui, &e);
     live_source_deinit(&s);
     if (rc <= 0)
-        return rc ? command_fail(&e, EXIT_FAILED) : EXIT_OK;
+        return rc ? command_fail(&e, status) : EXIT_OK;
     if (!ended_by)
         spawn_end_like(rc); /* the low bits of a wait status are the signal */
     *ended_by = rc;
@@ -122,7 +145,7 @@ int command_watch(const struct options *o, int *ended_by)
     if (o->cols)
         return headless(o);
     if (ui_possible(&e))
-        return on_screen(o, ended_by);
+        return on_screen(o, NULL, ended_by);
     return o->pid ? plain(o) : command_fail(&e, EXIT_FAILED);
 }
 
@@ -160,13 +183,20 @@ int command_run(const struct options *o)
     struct spawn child;
     struct options watching = *o;
     bool screen = !o->cols && ui_possible(&e);
-    const struct spawn_options start = {.argv = o->argv, .user = o->user, .capture = screen};
+    const struct spawn_options start = {.argv = o->argv, .user = o->user, .capture = screen,
+                                        .hold = screen && o->engine};
+    const struct held held = {&child, &start};
     int rc = spawn_start(&start, &child, &e), status = 0;
     if (rc)
         return command_fail(&e, spawn_failure_status(rc));
     watching.pid = child.pid;
     watching.ui.command = o->argv[0];
-    int ended_by = 0, mine = command_watch(&watching, &ended_by);
+    int ended_by = 0, mine = start.hold ? on_screen(&watching, &held, &ended_by)
+                                        : command_watch(&watching, &ended_by);
+    if (child.pid <= 0 || child.link >= 0) { /* it was not executed */
+        spawn_deinit(&child);
+        return mine;
+    }
     spawn_output_flush(&child);
     if (screen)
         wait_in_its_place(&child, ended_by);

@@ -32,8 +32,8 @@ static void describe(struct spaces *s, const struct event *e, struct vma *vma)
     s->told_name_len = 0;
 }
 
-/* What the kernel wrote into the new program itself, its arguments and the end of its data, is there
- * without a fault. */
+/* What the kernel wrote into the new program itself, its arguments and the end of its data, is
+ * there without a fault. */
 static int add_at_exec(struct spaces *s, struct space *sp, const struct vma *vma)
 {
     bool written = vma->r.kind == REGION_STACK ||

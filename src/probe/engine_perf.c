@@ -292,15 +292,26 @@ static int perf_drain(struct engine *e, engine_sink *sink, void *ctx)
     return 0;
 }
 
+/* What was asked for or can be had, and what came of it. */
+static const char *blind_here(const struct perf_wish *got)
+{
+    if (got->calls)
+        return got->kernel ? "whether a fault read or wrote, bad accesses"
+                           : "whether a fault read or wrote, bad accesses, faults in kernel mode";
+    return got->kernel ? "whether a fault read or wrote, bad accesses, mm calls"
+                       : "whether a fault read or wrote, bad accesses, mm calls, faults in kernel "
+                         "mode";
+}
+
 static void perf_stats(const struct engine *e, struct engine_stats *out)
 {
     *out = e->stats;
+    out->blind = blind_here(&e->events.wish);
 }
 
 const struct engine_ops engine_perf = {
     .name = "perf",
-    .blind = "whether a fault read or wrote; mm calls unless tracefs can be read; faults in kernel "
-             "mode without privilege",
+    .blind = "whether a fault read or wrote, bad accesses",
     .settle_ns = (SETTLE_MS + 1) * UINT64_C(1000000),
     .open = perf_open,
     .close = perf_close,

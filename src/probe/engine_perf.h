@@ -19,7 +19,11 @@
 
 /* What the samples of an event are. Faults in kernel mode have an event of their own because only
  * they need the user's registers, which cost a few percent. */
-enum perf_kind { PERF_FAULT, PERF_KERNEL_FAULT, PERF_ENTER, PERF_LEAVE, PERF_KIND_N };
+enum perf_kind {
+    PERF_FAULT, PERF_KERNEL_FAULT, PERF_ENTER, PERF_LEAVE, PERF_KIND_N,
+    /* Of the tracepoints exceptions:page_fault_*: they tell the access too (step mode). */
+    PERF_TRACE_USER = PERF_KIND_N, PERF_TRACE_KERNEL, PERF_ALL_N
+};
 
 /* Which event has which id; ascending by id. */
 struct perf_id {
@@ -64,7 +68,7 @@ struct perf_wish {
     bool kernel;         /* faults in kernel mode too */
     bool calls;          /* mm system calls */
     bool threads_only;   /* the kernel can follow into threads alone */
-    uint64_t tracepoint[PERF_KIND_N]; /* ids, where calls */
+    uint64_t tracepoint[PERF_ALL_N]; /* ids, where calls */
 };
 void perf_attr_fill(const struct perf_wish *wish, enum perf_kind kind, struct perf_event_attr *out);
 
@@ -126,6 +130,9 @@ void perf_events_count(const struct perf_events *events, uint64_t *faults, uint6
 struct perf_calls;
 struct perf_calls *perf_calls_create(void); /* NULL when out of memory */
 void perf_calls_destroy(struct perf_calls *calls);
+/* The id of a tracepoint, such as "raw_syscalls/sys_enter"; false if it cannot be read. Where
+ * tracefs is not mounted, root reads it through a mount that nobody else sees. */
+bool perf_tracepoint(const char *name, uint64_t *id);
 /* Fills the ids of the tracepoints in *wish and sets calls, if they can be read. */
 void perf_calls_find(struct perf_wish *wish);
 /* A filter that passes mm calls (and, rarely, others), for PERF_EVENT_IOC_SET_FILTER. */

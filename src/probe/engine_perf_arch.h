@@ -13,7 +13,7 @@
 #define PERF_ARCH_IP_MASK UINT64_C(0)
 #endif
 
-/* System calls, and how the arguments of some are passed. */
+/* System calls, and how the arguments of some are passed; what the error code of a fault tells. */
 #if defined __x86_64__
 #include "probe/arch_x86_64.h"
 #define PERF_ARCH_CALLS 1
@@ -26,6 +26,16 @@ struct arch_call {
 };
 static const struct arch_call arch_calls[1], arch_calls_compat[1];
 enum { ARCH_MMAP2_SHIFT = 12 };
+static inline enum fault_access arch_fault_access(uint32_t error)
+{
+    (void)error;
+    return ACCESS_UNKNOWN;
+}
+static inline enum known_bool arch_fault_protection(uint32_t error)
+{
+    (void)error;
+    return NOT_KNOWN;
+}
 #endif
 
 #endif

@@ -1,14 +1,10 @@
 /* mm system calls from the tracepoints raw_syscalls:sys_enter and sys_exit, which see 32-bit tasks
  * too (the tracepoints of single system calls do not). A filter in the kernel passes only the
  * numbers of interest; a beginning waits here for its end by thread. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "base/io.h"
-#include "base/text.h"
 #include "probe/engine_perf.h"
 #include "probe/engine_perf_arch.h"
 
@@ -43,27 +39,11 @@ void perf_calls_destroy(struct perf_calls *calls)
     free(calls);
 }
 
-static bool read_id(const char *name, uint64_t *out)
-{
-    static const char *const roots[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
-    struct buf b = {0};
-    bool found = false;
-    for (unsigned i = 0; !found && i < 2; i++) {
-        char path[96];
-        snprintf(path, sizeof path, "%s/events/raw_syscalls/%s/id", roots[i], name);
-        if (io_read_at(AT_FDCWD, path, &b))
-            continue;
-        const char *at = b.data;
-        found = text_dec(&at, b.data + b.len, out);
-    }
-    buf_deinit(&b);
-    return found;
-}
-
 void perf_calls_find(struct perf_wish *wish)
 {
-    wish->calls = PERF_ARCH_CALLS && read_id("sys_enter", &wish->tracepoint[PERF_ENTER]) &&
-                  read_id("sys_exit", &wish->tracepoint[PERF_LEAVE]);
+    wish->calls = PERF_ARCH_CALLS &&
+                  perf_tracepoint("raw_syscalls/sys_enter", &wish->tracepoint[PERF_ENTER]) &&
+                  perf_tracepoint("raw_syscalls/sys_exit", &wish->tracepoint[PERF_LEAVE]);
 }
 
 /* exit never returns: the task record tells of it. The numbers of fork and remap_file_pages for

@@ -99,6 +99,37 @@ static void read_fault(const struct perf_layout *layout, uint16_t misc, struct f
     out->what = PERF_IS_EVENT;
 }
 
+/* The raw data of exceptions:page_fault_user and _kernel: 8 bytes common to all tracepoints, then
+ * address, ip and error_code. Where the architecture is not known, the code tells nothing. */
+static void read_traced(const struct perf_layout *layout, int kind, struct fields *f,
+                        struct perf_seen *out)
+{
+    struct event *e = &out->event;
+    *e = (struct event){.type = EVENT_FAULT};
+    take_ids(f, &e->pid, &e->tid);
+    e->t_ns = out->t_ns = take64(f);
+    uint32_t size = take32(f);
+    if (size > (size_t)(f->end - f->at)) {
+        f->cut = true;
+        return;
+    }
+    struct fields raw = {f->at, f->at + size, false};
+    f->at += size;
+    take64(&raw);
+    e->fault.address = take64(&raw);
+    e->fault.ip = take64(&raw);
+    uint32_t error = (uint32_t)take64(&raw);
+    e->fault.access = (uint8_t)arch_fault_access(error);
+    e->fault.protection = (uint8_t)arch_fault_protection(error);
+    e->fault.mode = kind == PERF_TRACE_USER ? MODE_USER : MODE_KERNEL;
+    if (kind == PERF_TRACE_KERNEL) {
+        bool told = layout->user_ip && take64(f) != PERF_SAMPLE_REGS_ABI_NONE;
+        e->fault.ip = told ? take64(f) : 0;
+    }
+    f->cut |= raw.cut;
+    out->what = PERF_IS_EVENT;
+}
+
 /* The raw data of raw_syscalls:sys_enter and sys_exit: 8 bytes common to all tracepoints, the
  * number, then the arguments or the result. */
 static void read_call(int kind, struct fields *f, struct perf_seen *out)
@@ -130,6 +161,8 @@ static void read_sample(const struct perf_layout *layout, uint16_t misc, struct 
     int kind = layout->ids ? kind_of(layout, take64(f)) : PERF_FAULT;
     if (kind == PERF_FAULT || kind == PERF_KERNEL_FAULT)
         read_fault(layout, misc, f, out);
+    else if (kind == PERF_TRACE_USER || kind == PERF_TRACE_KERNEL)
+        read_traced(layout, kind, f, out);
     else if (kind >= 0)
         read_call(kind, f, out);
 }

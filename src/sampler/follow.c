@@ -82,7 +82,7 @@ static int put_state(struct follow *f)
         f->ops->stats(f->engine, &stats);
         snprintf(s->name, sizeof s->name, "%s", f->ops->name);
         bool misses = f->options.family && !f->ops->family;
-        snprintf(s->blind, sizeof s->blind, "%s%s", f->ops->blind,
+        snprintf(s->blind, sizeof s->blind, "%s%s", stats.blind ? stats.blind : f->ops->blind,
                  misses ? "; children from before" : "");
         s->events = stats.events;
         s->faults = stats.faults;

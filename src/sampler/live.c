@@ -250,6 +250,12 @@ static void give_tokens(struct sampler *s, uint64_t now)
     s->last_cpu_ns = cpu;
 }
 
+void sampler_renew(struct sampler *s)
+{
+    s->stale = true;
+    s->last_tick_ns = 0;
+}
+
 /* Our own CPU share, all threads, over windows of about two seconds. */
 static void measure_share(struct sampler *s, uint64_t now)
 {

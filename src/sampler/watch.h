@@ -24,7 +24,10 @@ void watch_stop(struct watch *w);
 void watch_look(struct watch *w, uint64_t start, uint64_t end);
 void watch_ask_page(struct watch *w, uint64_t address);
 void watch_ask_flags(struct watch *w);
+/* The process has begun another program: it is looked at anew, at once. */
+void watch_renew(struct watch *w);
 void watch_ask_huge(struct watch *w);
+void watch_ask_caches(struct watch *w);
 /* From now on the descendants too (RECORD_FAMILY), every refresh, or less often if that would use
  * more than half of the CPU limit. */
 void watch_ask_family(struct watch *w);

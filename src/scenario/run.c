@@ -371,8 +371,10 @@ static int wait_until(struct run *r, const struct statement *st, struct outcome 
     for (;;) {
         expect_after(r);
         int rc = expect_judge(r, st, out, e);
-        if (rc || out->verdict != VERDICT_FAIL || io_now_ns() >= end)
+        if (rc || out->verdict != VERDICT_FAIL || io_now_ns() >= end) {
+            expect_after(r); /* it was taken while things changed: its parts may not fit together */
             return rc;
+        }
         poll(NULL, 0, UNTIL_POLL_MS);
     }
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -172,15 +171,8 @@ int act_clear_refs(struct act *a, struct err *e)
 
 int act_resource(struct act *a, struct err *e)
 {
-    (void)e;
-    struct rlimit limit;
-    if (prlimit(a->p->pid, (enum __rlimit_resource)a->st->number, NULL, &limit))
-        return act_was(a, -errno);
-    limit.rlim_cur = a->st->size;
-    if (limit.rlim_max < limit.rlim_cur)
-        limit.rlim_max = limit.rlim_cur;
-    int rc = prlimit(a->p->pid, (enum __rlimit_resource)a->st->number, &limit, NULL);
-    return act_was(a, rc ? -errno : 0);
+    struct stage_op op = {.what = STAGE_LIMIT, .args = {(uint64_t)a->st->number, a->st->size}};
+    return act_do(a->p, &op, a->out, e);
 }
 
 /* A process that has changed its user is closed to others of that user, unless it says otherwise.

@@ -42,6 +42,7 @@ enum stage_what {
     STAGE_UFFD,      /* registers [args[0], args[1]) with mode args[2] (UFFDIO_REGISTER_MODE_*);
                         faults there are answered by us: a zeroed page, or the protection lifted */
     STAGE_FORK,      /* value: the child's pid; *child becomes another driven process */
+    STAGE_LIMIT,     /* the soft limit args[0] (RLIMIT_...) becomes args[1] */
     STAGE_WAIT,      /* waits for the end of its child args[0]; value: the status */
     STAGE_EXIT,      /* exit_group(args[0]) */
     STAGE_WHAT_N

@@ -63,6 +63,7 @@ struct self {
     char path[32];
     union {
         char scratch[SCRATCH];
+        struct rlimit limit;
         struct uffdio_api api;
         struct uffdio_register reg;
         struct uffdio_writeprotect protect;
@@ -152,6 +153,16 @@ STAGE_CODE static void move_break(struct self *s)
     s->reply.value = CALL1(SYS_brk, wanted);
     if ((uint64_t)s->reply.value != wanted)
         s->reply.error = 12; /* ENOMEM: what the C library makes of a break that did not move */
+}
+
+STAGE_CODE static void set_limit(struct self *s)
+{
+    const uint64_t *a = s->request.args;
+    long rc = CALL4(SYS_prlimit64, 0, a[0], 0, &s->limit);
+    s->limit.rlim_cur = a[1];
+    if (s->limit.rlim_max < a[1])
+        s->limit.rlim_max = a[1];
+    result_is(s, rc < 0 ? rc : CALL4(SYS_prlimit64, 0, a[0], &s->limit, 0));
 }
 
 /* Moves bytes between another process and a buffer of ours, a piece at a time. Like one call of the
@@ -269,6 +280,9 @@ STAGE_CODE static void act(struct self *s)
         break;
     case STAGE_FORK:
         result_is(s, raw_fork(area_top(s->child), begin_child, s->child));
+        break;
+    case STAGE_LIMIT:
+        set_limit(s);
         break;
     case STAGE_WAIT:
         *(volatile int *)s->scratch = 0;

@@ -20,7 +20,7 @@ enum { FLASH_MS = 900, PACE_USUAL = 3 };
 const unsigned player_paces[] = {250, 500, 1000, 2000, 4000, 8000, 0};
 
 /* The footer shows them in this order. */
-const struct binding player_bindings[] = {
+static const struct binding play_bindings[] = {
     {{'?', KEY_CODE_F1}, "?", "help", true, DO_HELP},
     {{'q'}, "q", "quit", true, DO_QUIT},
     {{'n', KEY_CODE_ENTER, KEY_CODE_RIGHT, ' '}, "n", "step forward", true, DO_FORWARD},
@@ -47,7 +47,7 @@ const struct binding player_bindings[] = {
     {.label = NULL},
 };
 
-const struct binding player_choice_bindings[] = {
+static const struct binding choice_bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "play", true, DO_OPEN},
     {{'?', KEY_CODE_F1}, "?", "help", true, DO_HELP},
     {{'q', KEY_CODE_ESC}, "q", "quit", true, DO_QUIT},
@@ -382,9 +382,14 @@ static void key_prompt(struct player *p, int key)
         line_key(&p->line, key);
 }
 
-static const struct binding *bindings(const struct player *p)
+const struct binding *player_keys_below(const struct player *p)
 {
-    return p->help ? help_bindings : p->script ? player_bindings : player_choice_bindings;
+    return p->script ? play_bindings : choice_bindings;
+}
+
+const struct binding *player_keys(const struct player *p)
+{
+    return p->help ? help_bindings : player_keys_below(p);
 }
 
 /* Headless, <Wait> is the time of one step by itself. */
@@ -398,7 +403,7 @@ static bool player_key(void *ctx, int key)
 {
     struct player *p = ctx;
     p->message[0] = '\0';
-    const struct binding *b = binding_find(bindings(p), key);
+    const struct binding *b = binding_find(player_keys(p), key);
     if (key == KEY_CODE_WAIT)
         wait_a_step(p);
     else if (p->help && b && b->action != DO_HELP)

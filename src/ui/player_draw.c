@@ -51,14 +51,14 @@ static void draw_header(const struct player *p, struct area row)
         area_text(row, 1, 0, row.cols - width - 3, text, s);
 }
 
-static void draw_footer(const struct player *p, struct area row, const struct binding *table)
+static void draw_footer(const struct player *p, struct area row)
 {
     if (p->prompt == PLAYER_GO_TO)
         line_draw(&p->line, row, "run to line: ");
     else if (p->message[0])
         area_text(row, 1, 0, row.cols, p->message, STYLE(COLOR_ALERT));
     else
-        bindings_draw(table, NULL, row, 1, row.cols);
+        bindings_draw(player_keys(p), NULL, row, 1, row.cols);
 }
 
 static void draw_right(const struct player *p, struct area a)
@@ -123,7 +123,6 @@ static void draw_list(struct player *p, struct grid *g, struct area view)
 static void draw_all(struct player *p, struct grid *g)
 {
     struct area view = app_view_area(g), footer = area_part(grid_area(g), 0, g->rows - 1, g->cols, 1);
-    const struct binding *table = p->script ? player_bindings : player_choice_bindings;
     if (!p->script)
         draw_list(p, g, view);
     else
@@ -132,9 +131,9 @@ static void draw_all(struct player *p, struct grid *g)
         draw_scenario(p, view);
     if (p->help) {
         area_fill(view, STYLE(COLOR_DEFAULT), ' ');
-        bindings_help(&p->help_list, view, "Keys", table);
+        bindings_help(&p->help_list, view, "Keys", player_keys_below(p));
     }
-    draw_footer(p, footer, table);
+    draw_footer(p, footer);
 }
 
 void player_draw(struct player *p, struct grid *g)

@@ -10,7 +10,7 @@
 #include "ui/map_parts.h"
 #include "ui/player_parts.h"
 
-enum { GROUPS_MAX = 8, BESIDE_COLS = 56 };
+enum { GROUPS_MAX = 8, BESIDE_COLS = 50 };
 
 /* Where the next line goes. */
 struct pen {
@@ -119,9 +119,9 @@ static void put_groups(struct pen *n, const struct group *v, size_t count)
                  v[i].count > 1 && v[i].first->place[0] ? " ..." : "");
         put(n, STYLE((uint8_t)fault_color(f->verdict.path)), "%zu x %c %s", v[i].count,
             fault_access(f), place);
-        put(n, STYLE(COLOR_DEFAULT), "  predicted %s%s", also, path);
+        put(n, STYLE(COLOR_DEFAULT), "predicted %s%s", also, path);
         put(n, STYLE(f->observed.agreement == DISAGREES ? COLOR_ALERT : COLOR_DEFAULT),
-            "  observed  %s%s", observed_text(&f->observed, seen, sizeof seen),
+            "observed  %s%s", observed_text(&f->observed, seen, sizeof seen),
             f->observed.agreement == DISAGREES ? "  (disagrees)" : "");
     }
 }
@@ -165,6 +165,29 @@ static void draw_evidence(struct pen *n, const struct player_fault *f)
     n->row = n->a.rows;
 }
 
+static void put_failures(struct pen *n, const struct player_step *s)
+{
+    for (size_t i = 0; i < s->check_count; i++) {
+        const struct player_check *c = &s->checks[i];
+        if (c->verdict == PLAYER_FAILED)
+            put(n, STYLE(COLOR_ALERT), "line %u: expected %s; found %s", c->line, c->expected,
+                c->found);
+    }
+}
+
+/* What was skipped, once for each reason. */
+static void put_skipped(struct pen *n, const struct player_step *s)
+{
+    for (size_t i = 0; i < s->check_count; i++) {
+        const struct player_check *c = &s->checks[i];
+        bool said = c->verdict != PLAYER_SKIPPED;
+        for (size_t k = 0; k < i; k++)
+            said |= s->checks[k].verdict == PLAYER_SKIPPED && !strcmp(s->checks[k].found, c->found);
+        if (!said)
+            put(n, STYLE(COLOR_DIM), "skipped: %s", c->found);
+    }
+}
+
 static void put_faults(struct pen *n, const struct player_step *s)
 {
     struct group v[GROUPS_MAX];
@@ -172,20 +195,9 @@ static void put_faults(struct pen *n, const struct player_step *s)
     if (!s->followed && s->ran && s->minor + s->major)
         put(n, STYLE(COLOR_DIM), "which way they went is not known: %s", s->why);
     put_groups(n, v, count);
+    put_skipped(n, s);
     if (count)
         draw_evidence(n, v[0].first);
-}
-
-static void put_checks(struct pen *n, const struct player_step *s)
-{
-    for (size_t i = 0; i < s->check_count; i++) {
-        const struct player_check *c = &s->checks[i];
-        if (c->verdict == PLAYER_FAILED)
-            put(n, STYLE(COLOR_ALERT), "line %u: expected %s; found %s", c->line, c->expected,
-                c->found);
-        else if (c->verdict == PLAYER_SKIPPED)
-            put(n, STYLE(COLOR_DIM), "line %u is skipped: %s", c->line, c->found);
-    }
 }
 
 static void put_marks(struct pen *n, const struct played *shown)
@@ -201,19 +213,27 @@ static void put_step(struct pen *n, const struct player *p, const struct played 
     if (!s->note)
         put_result(n, s, p->script->lines[s->line - 1].text);
     put_marks(n, shown);
-    put_checks(n, s);
+    put_failures(n, s);
     put_faults(n, s);
+}
+
+/* A mistake in the script comes in lines, with a caret below the place: they stay lines. */
+static void put_said(struct pen *n, const char *said)
+{
+    if (!strchr(said, '\n'))
+        put(n, STYLE(COLOR_ALERT), "%s", said);
+    else
+        for (const char *at = said; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+            area_printf(n->a, 0, n->row++, STYLE(COLOR_ALERT), "%.*s", (int)strcspn(at, "\n"), at);
+    gap(n);
 }
 
 void player_draw_explanation(const struct player *p, struct area a)
 {
     struct pen n = {a, 0};
     const struct played *shown = player_shown(p);
-    if (p->said[0]) {
-        for (const char *at = p->said; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
-            area_printf(a, 0, n.row++, STYLE(COLOR_ALERT), "%.*s", (int)strcspn(at, "\n"), at);
-        gap(&n);
-    }
+    if (p->said[0])
+        put_said(&n, p->said);
     if (!shown)
         put(&n, (struct style){COLOR_DEFAULT, COLOR_DEFAULT, CELL_BOLD}, "%s", p->script->title);
     put(&n, STYLE(COLOR_TITLE), "%s", current_note(p));

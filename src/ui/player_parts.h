@@ -87,7 +87,9 @@ extern const unsigned player_paces[]; /* milliseconds for a step, ended by 0 */
 const struct played *player_shown(const struct player *p);
 const struct played *player_before(const struct player *p);
 
-extern const struct binding player_bindings[], player_choice_bindings[];
+/* The keys of what is on the screen; and below the help, those that it explains. */
+const struct binding *player_keys(const struct player *p);
+const struct binding *player_keys_below(const struct player *p);
 
 /* player_draw.c: the whole frame. */
 void player_draw(struct player *p, struct grid *g);

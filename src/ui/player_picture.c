@@ -3,11 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "ui/fault_text.h"
 #include "ui/map_parts.h"
 #include "ui/player_parts.h"
 
-enum { LABEL_COLS = 14, CELLS_MAX = 64, WORDS_COLS = 24 };
+enum { LABEL_COLS = 14, CELLS_MAX = 64 };
 
 /* A mapping on the screen. */
 struct strip {
@@ -15,7 +16,6 @@ struct strip {
     const struct player_step *step;
     const struct player_process *process;
     const struct player_mapping *mapping;
-    const struct player_process *before; /* the same process a step earlier, or NULL */
     unsigned cells;
     uint64_t per_cell; /* pages of the mapping's own size in each */
 };
@@ -92,21 +92,15 @@ static bool draw_marks(const struct strip *s, struct area a, unsigned row)
     return any;
 }
 
-static unsigned draw_words(const struct strip *s, struct area a, unsigned row, bool beside)
+/* "16 pages: 12 anon exclusive, 4 not present" */
+static void words(const struct strip *s, char text[MAP_MIX_MAX])
 {
-    char text[MAP_MIX_MAX], more[64] = "";
     struct tally t;
     tally_bytes(&s->process->moment, s->mapping->start, s->mapping->bytes, &t);
     map_mix(&t, text);
-    if (s->per_cell > 1)
-        snprintf(more, sizeof more, " (%llu a cell)", (unsigned long long)s->per_cell);
     size_t len = strlen(text);
-    snprintf(text + len, sizeof text - len, "%s", more);
-    unsigned col = beside ? LABEL_COLS + s->cells + 1 : LABEL_COLS;
-    if (col >= a.cols)
-        return 0;
-    return map_wrapped(area_part(a, col, row, a.cols - col, 2), 0, beside ? 1 : 2, text,
-                       STYLE(COLOR_DIM));
+    if (s->per_cell > 1)
+        snprintf(text + len, MAP_MIX_MAX - len, " (%llu a cell)", (unsigned long long)s->per_cell);
 }
 
 static void fit_cells(struct strip *s, unsigned cols)
@@ -120,21 +114,23 @@ static void fit_cells(struct strip *s, unsigned cols)
 
 static unsigned draw_strip(struct strip *s, struct area a, unsigned row, bool first)
 {
+    char text[MAP_MIX_MAX];
+    unsigned used = 1, half = LABEL_COLS / 2;
     fit_cells(s, a.cols);
-    bool beside = LABEL_COLS + s->cells + WORDS_COLS < a.cols;
+    words(s, text);
+    bool beside = LABEL_COLS + s->cells + 1 + text_columns(text) <= a.cols;
     if (first)
-        area_text(a, 0, row, LABEL_COLS / 2, s->process->name,
+        area_text(a, 0, row, half, s->process->name,
                   (struct style){COLOR_TITLE, COLOR_DEFAULT, CELL_BOLD});
-    area_text(a, LABEL_COLS / 2, row, LABEL_COLS - LABEL_COLS / 2 - 1, s->mapping->name,
-              STYLE(COLOR_DEFAULT));
+    area_text(a, half, row, LABEL_COLS - half - 1, s->mapping->name, STYLE(COLOR_DEFAULT));
     draw_cells(s, a, row);
-    unsigned used = 1;
     if (beside)
-        draw_words(s, a, row, true);
+        area_text(a, LABEL_COLS + s->cells + 1, row, a.cols, text, STYLE(COLOR_DIM));
     if (row + used < a.rows && draw_marks(s, a, row + used))
         used++;
-    if (!beside && row + used < a.rows)
-        used += draw_words(s, a, row + used, false);
+    struct area below = area_part(a, LABEL_COLS, row + used, a.cols, a.rows - row - used);
+    if (!beside && below.rows)
+        used += map_wrapped(below, 0, below.rows < 2 ? below.rows : 2, text, STYLE(COLOR_DIM));
     return used;
 }
 

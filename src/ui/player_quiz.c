@@ -174,11 +174,11 @@ void quiz_draw(const struct quiz *q, struct area a)
     struct style title = {COLOR_TITLE, COLOR_DEFAULT, CELL_BOLD};
     switch (q->question) {
     case QUIZ_RESULT:
-        area_text(a, 1, 0, a.cols, "How will it end?  (a letter; Esc: no answer)", title);
+        area_text(a, 1, 0, a.cols, "How will it end?  (Esc: no answer)", title);
         draw_choices(a, 1, RESULTS, result_name);
         break;
     case QUIZ_FAULTS:
-        area_text(a, 1, 0, a.cols, "How many page faults will it take, minor and major?", title);
+        area_text(a, 1, 0, a.cols, "How many page faults will it take?", title);
         line_draw(&q->typed, area_part(a, 1, 1, a.cols, 1), "a number, then Enter: ");
         break;
     case QUIZ_PATH:

@@ -5,7 +5,7 @@
 
 #include "ui/player_parts.h"
 
-enum { NUMBER_COLS = 6, VERDICT_COLS = 5, LINES_MAX = 4096 };
+enum { NUMBER_COLS = 5, VERDICT_COLS = 5, LINES_MAX = 4096 };
 
 /* What a line has come to by now: verdicts and 1, or 0. */
 static void gather(const struct player *p, uint8_t marks[LINES_MAX])
@@ -42,20 +42,24 @@ static void draw_verdict(struct area a, unsigned row, uint8_t mark)
         area_text(a, a.cols - VERDICT_COLS + 1, row, VERDICT_COLS, words[mark], s);
 }
 
+/* '>' where the step shown is, '?' where the quiz asks about. */
+static char pointer(const struct player *p, unsigned number)
+{
+    const struct played *shown = player_shown(p);
+    if (p->quiz.question != QUIZ_NOTHING && number == p->source->next(p->source->ctx))
+        return '?';
+    return shown && number == shown->step.line ? '>' : ' ';
+}
+
 static void draw_line(const struct player *p, struct area a, unsigned row, unsigned number,
                       uint8_t mark)
 {
-    const struct played *shown = player_shown(p);
-    bool here = shown && number == shown->step.line;
     unsigned room = a.cols > NUMBER_COLS + VERDICT_COLS ? a.cols - NUMBER_COLS - VERDICT_COLS : 0;
-    const char *text = p->script->lines[number - 1].text;
-    struct style s = line_style(p, number, shown);
-    area_printf(a, 0, row, here ? s : STYLE(COLOR_DIM), "%c%4u ", here ? '>' : ' ', number);
-    unsigned used = area_text(a, NUMBER_COLS, row, room, text, s);
-    if (used < room || !room)
-        draw_verdict(a, row, mark);
-    else
-        draw_verdict(a, row, mark);
+    struct style s = line_style(p, number, player_shown(p));
+    char at = pointer(p, number);
+    area_printf(a, 0, row, at == ' ' ? STYLE(COLOR_DIM) : s, "%c%3u ", at, number);
+    area_text(a, NUMBER_COLS, row, room, p->script->lines[number - 1].text, s);
+    draw_verdict(a, row, mark);
 }
 
 /* The step in the middle third, unless the viewer scrolled. */
@@ -67,6 +71,8 @@ static void follow(struct player *p, unsigned rows)
     list_text_fit(l, p->script->count, rows);
     if (p->scrolled)
         return;
+    if (p->quiz.question != QUIZ_NOTHING)
+        last = p->source->next(p->source->ctx);
     if (line <= l->top + 1 || last > l->top + rows)
         l->top = line > rows / 3 ? line - rows / 3 - 1 : 0;
     list_text_fit(l, p->script->count, rows);

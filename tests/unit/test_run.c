@@ -140,6 +140,7 @@ static void statements(void **state)
          "map b 0 rw private anon\nexpect errno EINVAL\n"
          "brk +64K\nbrk -64K\nmalloc p 1M\nwrite p\nexpect minor >= 255\nfree p\n"
          "grow-stack 64K\nexpect minor 16\ngrow-stack 64K\nexpect minor 0\n"
+         "resource stack 1M\ngrow-stack 2M\nexpect signal SIGSEGV SEGV_MAPERR\n"
          "map c 16K rw private anon locked\nwrite c\nexpect minor 0\nunlock c\n"
          "map d 4K rwx private anon\nexec d[0]\nexpect minor 1\n"
          "map e 16K rw private anon\nsysread e\nexpect minor 4\n");

@@ -44,7 +44,8 @@ static const struct region anon16 = {.start = 0x7f0000000000, .end = 0x7f0000010
 static void sample_anon(uint64_t page, uint64_t n, uint64_t start_ns, uint64_t end_ns)
 {
     struct region r = anon16;
-    struct page_run run = {(base >> 12) + page, n, {77, 0, PAGE_A_ENTRY | PAGE_A_EXCLUSIVE, PAGE_ANON, 0}};
+    struct page_run run = {(base >> 12) + page, n,
+                           {77, 0, PAGE_A_ENTRY | PAGE_A_EXCLUSIVE, PAGE_ANON, 0}};
     sample_of(ME, &r, 1, &run, n ? 1 : 0, start_ns, end_ns);
 }
 
@@ -158,6 +159,70 @@ static void test_program_begun(void **state)
     WRITE(base + huge, PATH_BAD_AREA);
 }
 
+/* --- mappings that the kernel told of --- */
+
+static void told(struct region r, const char *name, uint64_t size, enum mapping_told how)
+{
+    struct event e = {.t_ns = ++now_ns, .pid = ME, .tid = ME, .type = EVENT_NAME};
+    for (size_t at = 0; at < strlen(name); at += EVENT_NAME_MAX) {
+        memset(e.name.text, 0, sizeof e.name.text);
+        memcpy(e.name.text, name + at, strnlen(name + at, EVENT_NAME_MAX));
+        spaces_fold(s, &e, NULL);
+    }
+    e.type = EVENT_MAPPING;
+    memset(&e.mapping, 0, sizeof e.mapping);
+    e.mapping.start = r.start;
+    e.mapping.end = r.end;
+    e.mapping.offset = r.offset;
+    e.mapping.inode = r.inode;
+    e.mapping.perms = r.perms;
+    e.mapping.kind = r.kind;
+    e.mapping.size = size;
+    e.mapping.told = (uint8_t)how;
+    spaces_fold(s, &e, NULL);
+}
+
+#define LONG_NAME "/a/name/that/does/not/fit/into/one/event/because/it/is/longer/than/that/libx.so"
+
+/* A program of which the kernel told: nothing is unknown, and no name is cut. */
+static void test_program_told(void **state)
+{
+    (void)state;
+    struct region text = {.start = base, .end = base + 16 * PAGE, .inode = 7,
+                          .perms = REGION_R | REGION_X, .kind = REGION_FILE};
+    struct region stack = {.start = base + huge, .end = base + huge + 33 * PAGE,
+                           .perms = REGION_R | REGION_W, .kind = REGION_STACK};
+    simple(EVENT_EXEC, ME);
+    told(text, LONG_NAME, 16 * PAGE, MAPPED_AT_EXEC);
+    told(stack, "[stack]", UINT64_MAX, MAPPED_AT_EXEC);
+    FAULT(ME, base + 64 * PAGE, ACCESS_READ, KNOWN_NO, PATH_UNKNOWN, 0, false);
+    told((struct region){0}, "", 0, MAPPED_ALL);
+    struct fault_entry f = fault_of(ME, base, ACCESS_READ, KNOWN_NO);
+    expect(__LINE__, &f, PATH_READ_FAULT, 0, true);
+    assert_string_equal(f.region, "libx.so");
+    assert_string_equal(spaces_regions(s, ME)->v[0].name, LONG_NAME);
+    READ(base + 2 * huge, PATH_BAD_AREA);
+    WRITE(base + huge, PATH_ANONYMOUS);
+    /* the kernel wrote the arguments: that page is there without a fault */
+    assert_int_equal(state_of(ME, base + huge + 32 * PAGE), PAGE_UNKNOWN);
+}
+
+/* What a call mapped is told by the same thread just before it returns; another's is not taken. */
+static void test_mapped_file_told(void **state)
+{
+    (void)state;
+    struct region r = {.start = base, .end = base + 16 * PAGE, .inode = 7,
+                       .perms = REGION_R | REGION_W, .kind = REGION_SHMEM};
+    told(r, "/memfd:x (deleted)", 4 * PAGE, MAPPED_BY_CALL);
+    CALL(ME, CALL_MMAP, base, 0, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 3, 0);
+    READ(base, PATH_READ_FAULT);
+    assert_int_equal(state_of(ME, base), PAGE_SHMEM);
+    assert_string_equal(spaces_regions(s, ME)->v[0].name, "/memfd:x (deleted)");
+    FAULT(ME, base + 4 * PAGE, ACCESS_READ, KNOWN_NO, PATH_SIGBUS, 0, false);
+    CALL(ME, CALL_MMAP, base + huge, 0, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 3, 0);
+    FAULT(ME, base + huge, ACCESS_READ, KNOWN_NO, PATH_READ_FAULT, 0, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +235,8 @@ int main(void)
         TEST(test_fork_during_a_sample),
         TEST(test_too_many_events_during_a_sample),
         TEST(test_program_begun),
+        TEST(test_program_told),
+        TEST(test_mapped_file_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -393,6 +394,48 @@ static void brings_nothing_along(void **state)
     stage_destroy(s);
 }
 
+/* The uids of a process as the kernel tells them. */
+static void uids_of(pid_t pid, unsigned out[4])
+{
+    char path[64], line[256];
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    int n = 0;
+    while (n != 4 && fgets(line, sizeof line, f))
+        n = sscanf(line, "Uid: %u %u %u %u", &out[0], &out[1], &out[2], &out[3]);
+    fclose(f);
+    assert_int_equal(n, 4);
+}
+
+static void is_who_and_what_was_asked(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    setenv("SUDO_UID", "65534", 1);
+    setenv("SUDO_GID", "65534", 1);
+    for (unsigned keep = 0; keep < 2; keep++) {
+        struct stage_options o = {.limit_ns = 10 * SECOND, .keep_root = keep, .thp = keep};
+        struct stage *s;
+        struct err e = {0};
+        unsigned uids[4];
+        if (stage_start(&o, &s, &e))
+            fail_msg("%s", e.text);
+        uids_of(stage_pid(s), uids);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(uids[i], keep ? 0 : 65534);
+        struct stage_result r = RUN(s, STAGE_CALL, SYS_prctl, PR_GET_THP_DISABLE);
+        assert_int_equal(r.value, keep ? 0 : 1);
+        r = RUN(s, STAGE_CALL, SYS_setuid, 0);
+        assert_int_equal(r.error, keep ? 0 : EPERM);
+        check_counts(s);
+        stage_destroy(s);
+    }
+    unsetenv("SUDO_UID");
+    unsetenv("SUDO_GID");
+}
+
 int main(int argc, char **argv)
 {
     stage_main_if_asked(argc, argv);
@@ -411,6 +454,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(faults_are_answered),
         cmocka_unit_test(ends_with_its_driver),
         cmocka_unit_test(brings_nothing_along),
+        cmocka_unit_test(is_who_and_what_was_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

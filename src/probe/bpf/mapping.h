@@ -129,8 +129,8 @@ static long climb_step(uint32_t i, struct climb *c)
     return 1;
 }
 
-/* The parts of the path of a file, each with its NUL, the last one first. Their bytes; 0 if there is
- * no room for it. */
+/* The parts of the path of a file, each with its NUL, the last one first. Their bytes; 0 if there
+ * is no room for it. */
 static __always_inline uint32_t path_parts(const struct path *path)
 {
     struct climb c = {.d = BPF_CORE_READ(path, dentry)};
@@ -152,7 +152,8 @@ static __always_inline uint8_t special_of(const struct vm_area_struct *vma)
     return vma->vm_flags & (PFNMAP | IO) ? WIRE_VVAR : WIRE_PLAIN;
 }
 
-static __always_inline void put_text(uint64_t position, const struct path_room *room, uint32_t bytes)
+static __always_inline void put_text(uint64_t position, const struct path_room *room,
+                                     uint32_t bytes)
 {
     for (uint32_t i = 0; i < WIRE_NAME_SLOTS && i * 32 < bytes; i++) {
         struct wire_name *w = (void *)slot_at(position + i);
@@ -194,13 +195,15 @@ static __always_inline void report_mapping(uint64_t task, const struct vm_area_s
     of->v[0] = file ? (uint64_t)file->f_inode->i_size : 0;
     of->v[1] = file ? file->f_inode->i_sb->s_magic : 0;
     of->v[2] = file ? file->f_inode->i_mode : 0;
-    of->v[3] = bytes | (file && !BPF_CORE_READ(file, f_path.dentry, d_hash.pprev) ? WIRE_DELETED : 0);
+    bool deleted = file && !BPF_CORE_READ(file, f_path.dentry, d_hash.pprev);
+    of->v[3] = bytes | (deleted ? WIRE_DELETED : 0);
     put_text(position + WIRE_MAPPING_SLOTS, room, bytes);
     finish(w, position);
 }
 
 /* What has just been mapped at this address. */
-static __always_inline void report_mapping_at(uint64_t id, struct task_struct *task, uint64_t address)
+static __always_inline void report_mapping_at(uint64_t id, struct task_struct *task,
+                                              uint64_t address)
 {
     struct bpf_iter_task_vma it;
     if (!bpf_iter_task_vma_new)

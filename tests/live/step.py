@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Step mode: each event once and in order, the program as if it ran alone, nothing left behind.
+unprivileged: yes"""
+import collections
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import target  # noqa: E402
+from lib.tap import Tap, need_program  # noqa: E402
+
+KNOWN = os.path.join(target.HELPERS, "step_known")
+SECONDS = 60
+
+
+def run(command):
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=SECONDS, check=False)
+
+
+def step(command, *options):
+    """How the stepped command ended, and the records."""
+    with tempfile.TemporaryDirectory() as where:
+        name = os.path.join(where, "out")
+        done = run([target.VMSCOPE, "step", "-f", "jsonl", "-o", name, *options, "--", *command])
+        if not os.path.exists(name):
+            raise RuntimeError(done.stderr.decode(errors="replace"))
+        with open(name, encoding="utf-8") as f:
+            return done, [json.loads(line) for line in f]
+
+
+def touches(text):
+    """What each thread says it touched, in its order."""
+    said = collections.defaultdict(list)
+    for line in text.splitlines():
+        if line.startswith("touch "):
+            _, pid, tid, address = line.split()
+            said[int(pid), int(tid)].append(int(address, 16))
+    return said
+
+
+def results(text):
+    return [line for line in text.splitlines() if line.startswith("result ")]
+
+
+def check_touches(said, records):
+    wrong = []
+    seen = collections.defaultdict(list)
+    for r in records:
+        if r["type"] == "fault":
+            seen[r["pid"], r["tid"]].append(int(r["addr"], 16) & ~0xfff)
+    for who, pages in said.items():
+        known = set(pages)
+        got = [a for a in seen[who] if a in known]
+        if got != pages:
+            wrong.append(f"thread {who}: {len(pages)} touched, {len(got)} seen"
+                         f"{'' if sorted(got) != sorted(pages) else ', in another order'}")
+    return wrong
+
+
+def check_order(records):
+    last, wrong = collections.defaultdict(int), []
+    for r in records:
+        if r["type"] != "summary":
+            if r["t_ns"] < last[r["tid"]]:
+                wrong.append(f"goes back in time: {r}")
+            last[r["tid"]] = r["t_ns"]
+    return wrong
+
+
+def events_of_known(state):
+    state["bare"] = run([KNOWN])
+    state["done"], state["records"] = step([KNOWN])
+    said = touches(state["done"].stdout.decode())
+    wrong = check_touches(said, state["records"]) + check_order(state["records"])
+    if len(said) != 6:  # the program, four threads, a child that becomes another program
+        wrong.append(f"{len(said)} threads said what they touched")
+    summary = state["records"][-1]
+    if summary["lost"]:
+        wrong.append(f"lost {summary['lost']}")
+    return wrong
+
+
+def calls_of_known(state):
+    """Each mmap of the touched pages is there, before the faults."""
+    if not any(r["type"] == "call" for r in state["records"]):
+        return ["no calls at all"]
+    wrong = []
+    mapped = {}
+    for i, r in enumerate(state["records"]):
+        if r["type"] == "call" and r["name"] == "mmap" and isinstance(r["result"], str):
+            mapped.setdefault((r["pid"], int(r["result"], 16)), []).append(i)
+    for (pid, tid), pages in touches(state["done"].stdout.decode()).items():
+        calls = [i for (p, start), where in mapped.items() for i in where
+                 if p == pid and start <= pages[0] < start + (1 << 21)]
+        faults = [i for i, r in enumerate(state["records"]) if r["type"] == "fault"
+                  and r["tid"] == tid and int(r["addr"], 16) & ~0xfff == pages[0]]
+        if not calls or not faults or min(calls) > min(faults):
+            wrong.append(f"no mmap before the touches of thread {tid}")
+    names = [r["name"] for r in state["records"] if r["type"] == "call"]
+    if names.count("execve") != 2:
+        wrong.append(f"{names.count('execve')} execve")
+    return wrong
+
+
+def sure_paths(state):
+    """The target stands still while its mappings are read, so a first touch is known for sure."""
+    said = touches(state["done"].stdout.decode())
+    return [f"{r}" for r in state["records"] if r["type"] == "fault"
+            and int(r["addr"], 16) & ~0xfff in said.get((r["pid"], r["tid"]), ())
+            and (r["path"], r["sure"]) != ("do_anonymous_page", True)][:5]
+
+
+def as_alone(state):
+    bare, done = state["bare"], state["done"]
+    wrong = []
+    if bare.returncode != done.returncode:
+        wrong.append(f"ended with {done.returncode}, alone with {bare.returncode}")
+    if results(bare.stdout.decode()) != results(done.stdout.decode()):
+        wrong += results(bare.stdout.decode()) + results(done.stdout.decode())
+    return wrong
+
+
+def same(command):
+    def test():
+        bare, (done, records) = run(command), step(command)
+        wrong = []
+        if bare.returncode != done.returncode:
+            wrong.append(f"ended with {done.returncode}, alone with {bare.returncode}")
+        if (bare.stdout, bare.stderr) != (done.stdout, done.stderr):
+            wrong.append(f"{done.stdout!r} {done.stderr!r}, alone {bare.stdout!r} {bare.stderr!r}")
+        if records[-1]["type"] != "summary" or not records[-1]["faults"]:
+            wrong.append(f"no faults: {records[-1]}")
+        return wrong
+    return test
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(word) for word in f.read().split()]
+
+
+def tracer_of(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as f:
+        return int(next(line for line in f if line.startswith("TracerPid:")).split()[1])
+
+
+def comm(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as f:
+            return f.read().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def killed(number, wanted, command_options=()):
+    """vmscope is killed in the middle: the program goes on untraced to its own end."""
+    def test():
+        with tempfile.TemporaryDirectory() as where:
+            os.chmod(where, 0o777)
+            flag, done, out = (os.path.join(where, n) for n in ("flag", "done", "out"))
+            vmscope = subprocess.Popen([target.VMSCOPE, "step", "-f", "csv", "-o", out,
+                                        *command_options, "--", KNOWN, "forever", flag, done],
+                                       stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            try:
+                target.wait_for(lambda: os.path.exists(out) and os.path.getsize(out) > wanted,
+                                "events")
+                pid = next(c for c in children_of(vmscope.pid) if comm(c) == "step_known")
+            finally:
+                vmscope.send_signal(number)
+                vmscope.wait()
+                vmscope.stderr.close()
+            try:
+                target.wait_for(lambda: tracer_of(pid) == 0, "the tracer to let go")
+                with open(flag, "w", encoding="ascii"):
+                    pass
+                target.wait_for(lambda: os.path.exists(done), "the program to go on", 20)
+            except (TimeoutError, FileNotFoundError) as e:
+                return [f"killed after {wanted} bytes: {e}"]
+            finally:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        return []
+    return test
+
+
+def killed_often():
+    wrong = []
+    for _ in range(12):
+        wrong += killed(signal.SIGKILL, random.randrange(20, 200000))()
+    return wrong
+
+
+def main():
+    need_program(target.VMSCOPE)
+    need_program(KNOWN)
+    tap, state = Tap(), {}
+    tap.run("each fault of threads, a child and a new program once, in order",
+            lambda: events_of_known(state))
+    tap.run("calls too, in their places", lambda: calls_of_known(state))
+    tap.run("first touches are known for sure", lambda: sure_paths(state))
+    tap.run("signals, timers, job control and the status are as alone", lambda: as_alone(state))
+    tap.run("sh -c", same(["sh", "-c", "echo a; (exit 3) & wait $!; echo $?; exit 5"]))
+    tap.run("python3", same([target.python(), "-c", "import json, threading; t = threading.Thread("
+                             "target=print, args=(1,)); t.start(); t.join(); print(json)"]))
+    tap.run("gcc -v", same(["gcc", "-v"]))
+    tap.run("death by a signal", same(["sh", "-c", "kill -SEGV $$"]))
+    tap.run("killed at any moment, it leaves the program to itself", killed_often)
+    tap.run("ended by SIGTERM, too", killed(signal.SIGTERM, 20000))
+    return tap.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
