@@ -13,7 +13,7 @@ man5dir = $(DESTDIR)$(PREFIX)/share/man/man5
 scenariodir = $(DESTDIR)$(PREFIX)/share/vmscope/scenarios
 bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-# libproc2 is loaded when it is needed (src/probe/proclist.c): its headers only.
+# libproc2 and libpfm4 are loaded when they are needed (src/probe/proclist.c, pfm.c): headers only.
 PKGS := ncursesw libelf
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)

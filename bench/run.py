@@ -98,6 +98,29 @@ def bench_full(b):
         note("page-types (tools/mm of the kernel; no Debian package) is not installed: left out")
 
 
+def family_of(pid):
+    with open("/proc/%s/task/%s/children" % (pid, pid), encoding="ascii") as f:
+        return [pid] + f.read().split()
+
+
+def bench_family(b):
+    for shape, name in (((64, "1G"), "share 1 GiB"), ((64, "1G", 4096), "share it but for 16 MiB each")):
+        print("family: a full picture of a process and 64 workers that " + name)
+        with Target("workers", *shape) as t:
+            ours, floor = pace(b.rounds(9), [b.vmscope, "snap", "--family", "--stats", "-o",
+                                             "/dev/null", "-p", t.pid],
+                               [tool("floor"), "-e", "family", *family_of(t.pid)])
+        reads = [f.words["sum_ns"] - f.words["sort_ns"] for f in floor]
+        b.wall("vmscope snap --family, exec to exit", ours)
+        b.inside("reading, inside vmscope", ours, "wall_ns")
+        b.row("bare reads of the kernel, each frame once", median(reads) / MS)
+        b.row("  ratio of the two", median([a.words["wall_ns"] / r for a, r in zip(ours, reads)]),
+              1.5, unit="x")
+        b.row("  ratio of the whole process to the bare reads",
+              median([a.wall / r for a, r in zip(ours, reads)]), 1.5, unit="x")
+        b.row("vmscope's own memory, peak", ours.of("rss") / 1024, unit="MiB", digits=1)
+
+
 def bench_residency(b):
     print("residency: which pages are there, against cat /proc/PID/smaps")
     for order in ((), ("random",)):
@@ -285,7 +308,7 @@ def bench_harmless(b):
 
 
 BENCHES = [("small", bench_small), ("first", bench_first), ("full", bench_full),
-           ("residency", bench_residency), ("thp", bench_thp), ("sparse", bench_sparse),
+           ("family", bench_family), ("residency", bench_residency), ("thp", bench_thp), ("sparse", bench_sparse),
            ("reserve", bench_reserve), ("maps", bench_maps), ("redraw", bench_redraw),
            ("idle", bench_idle), ("harmless", bench_harmless)]
 

@@ -5,7 +5,7 @@ set -eu
 
 packages() {
     case $1 in
-    build) echo gcc libc6-dev make pkg-config libncurses-dev libelf-dev libdw-dev libproc2-dev ;;
+    build) echo gcc libc6-dev make pkg-config libncurses-dev libelf-dev libdw-dev libproc2-dev libpfm4-dev ;;
     optional-build) echo libbpf-dev clang ;; # the bpf engine
     demo) ;;
     check) echo clang libclang-rt-14-dev libcmocka-dev libjansson-dev python3 tmux \

@@ -15,6 +15,7 @@
 #include "cli/sites.h"
 #include "cli/source.h"
 #include "model/model.h"
+#include "probe/counters.h"
 #include "probe/spawn.h"
 #include "probe/stat.h"
 #include "probe/step.h"
@@ -36,6 +37,7 @@ struct faults {
     struct buf out;
     int fd, write_error;
     struct fault_counts before;
+    struct counters_group *counters; /* NULL: not asked for */
     const struct site **found; /* of entry n of the log: found[n % FAULT_LOG_KEEP] */
     bool told;                 /* why there is no evidence */
 };
@@ -226,11 +228,11 @@ static int follow_target(struct faults *f)
 
 static struct fault_counts read_counts(const struct procdir *d)
 {
-    struct fault_counts c = {UINT64_MAX, UINT64_MAX};
+    struct fault_counts c = {.minor = UINT64_MAX, .major = UINT64_MAX};
     struct buf text = {0};
     struct stat_line line;
     if (!procdir_read(d, "stat", &text) && !stat_parse(text.data, text.len, &line))
-        c = (struct fault_counts){line.min_flt, line.maj_flt};
+        c = (struct fault_counts){.minor = line.min_flt, .major = line.maj_flt};
     buf_deinit(&text);
     return c;
 }
@@ -245,16 +247,19 @@ static bool command_ended(const struct faults *f)
 /* What the kernel counted meanwhile, if that can still be asked. */
 static struct fault_counts counts_since(struct faults *f)
 {
-    struct fault_counts c = {UINT64_MAX, UINT64_MAX};
+    struct fault_counts c = {.minor = UINT64_MAX, .major = UINT64_MAX};
     struct rusage usage;
     int status;
     if (!f->started)
         c = read_counts(&f->dir);
-    else if (command_ended(f) && !spawn_wait(&f->child, &status) && !getrusage(RUSAGE_CHILDREN, &usage))
-        c = (struct fault_counts){(uint64_t)usage.ru_minflt, (uint64_t)usage.ru_majflt};
+    else if (command_ended(f) && !spawn_wait(&f->child, &status) &&
+             !getrusage(RUSAGE_CHILDREN, &usage))
+        c = (struct fault_counts){.minor = (uint64_t)usage.ru_minflt,
+                                  .major = (uint64_t)usage.ru_majflt};
     if (c.minor == UINT64_MAX || f->before.minor == UINT64_MAX)
-        return (struct fault_counts){UINT64_MAX, UINT64_MAX};
-    return (struct fault_counts){c.minor - f->before.minor, c.major - f->before.major};
+        return (struct fault_counts){.minor = UINT64_MAX, .major = UINT64_MAX};
+    return (struct fault_counts){.minor = c.minor - f->before.minor,
+                                 .major = c.major - f->before.major};
 }
 
 static int fold_first(void *ctx, struct record *r)
@@ -286,6 +291,8 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     if (rc)
         return rc;
     f->before = read_counts(&f->dir);
+    if (f->options->counters)
+        f->counters = counters_open(pid, f->options->counters);
     if (!model_now(f->model))
         return err_set(e, -ESRCH, "process %d ended before it could be followed", pid);
     mappings_sizes(f->mappings, model_spaces(f->model), pid, model_now(f->model)->regions);
@@ -309,6 +316,11 @@ static int engine_failed(const struct faults *f, struct err *e)
 static void summarize(struct faults *f)
 {
     struct fault_counts counts = counts_since(f);
+    struct perf_counts perf;
+    if (f->counters) {
+        counters_read(f->counters, &perf);
+        counts.perf = &perf;
+    }
     const struct fault_log *log = model_faults(f->model);
     const struct engine_state *engine = model_engine(f->model);
     if (f->options->format == FORMAT_JSONL)
@@ -433,6 +445,7 @@ int command_faults(const struct options *o)
         spawn_deinit(&f.child);
     procdir_close(&f.dir);
     sites_destroy(f.sites);
+    counters_close(f.counters);
     mappings_destroy(f.mappings);
     free(f.found);
     queue_unref(f.queue);

@@ -28,6 +28,8 @@ const char options_help[] =
     "      --engine ENGINE    how to follow faults: auto, bpf, perf or poll (on a screen:\n"
     "                         follow them at all)\n"
     "      --no-follow        leave children out\n"
+    "      --counters[=LIST]  count TLB misses and page walks, or events of libpfm4 by name,\n"
+    "                         and what the scheduler did\n"
     "      --evidence         the kernel's own call chains beside the predicted paths (as root)\n"
     "      --disagreements    faults: only those where it shows another path\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
@@ -55,7 +57,8 @@ const char options_help[] =
 enum {
     OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
     OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
-    OPT_NO_FOLLOW, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_FAMILY, OPT_REPEAT, OPT_LIMIT, OPT_JUNIT, OPT_FORMAT_ONLY
+    OPT_NO_FOLLOW, OPT_COUNTERS, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_FAMILY, OPT_REPEAT,
+    OPT_LIMIT, OPT_JUNIT, OPT_FORMAT_ONLY
 };
 
 static const struct option long_options[] = {
@@ -79,6 +82,7 @@ static const struct option long_options[] = {
     {"keys", required_argument, NULL, OPT_KEYS},
     {"engine", required_argument, NULL, OPT_ENGINE},
     {"no-follow", no_argument, NULL, OPT_NO_FOLLOW},
+    {"counters", optional_argument, NULL, OPT_COUNTERS},
     {"repeat", required_argument, NULL, OPT_REPEAT},
     {"limit", required_argument, NULL, OPT_LIMIT},
     {"junit", required_argument, NULL, OPT_JUNIT},
@@ -270,6 +274,9 @@ static int parse_option(int opt, const char *arg, struct options *o, struct err 
         return parse_numbers(opt, arg, o, e);
     case OPT_COLOR:
         return parse_color(arg, o, e);
+    case OPT_COUNTERS:
+        o->counters = arg ? arg : "";
+        return 0;
     case OPT_ENGINE:
         return parse_engine(arg, o, e);
     case OPT_PROC_ROOT:
@@ -370,6 +377,9 @@ static int check(struct options *o, struct err *e)
         o->command != COMMAND_STEP && o->command != COMMAND_PICK && o->command != COMMAND_PLAY)
         return err_set(e, -EINVAL,
                        "--screen goes with run, attach, step, play and the process list");
+    if (o->counters && o->command != COMMAND_FAULTS && o->command != COMMAND_RUN &&
+        o->command != COMMAND_ATTACH && o->command != COMMAND_PICK)
+        return err_set(e, -EINVAL, "--counters goes with faults, run, attach and the process list");
     if (o->format_only && o->command != COMMAND_CHECK)
         return err_set(e, -EINVAL, "--format-only goes with check");
     return 0;

@@ -36,6 +36,7 @@ struct options {
     unsigned long count;     /* -n; 0: no limit */
     unsigned cpu_permille;   /* --cpu-limit */
     const char *engine;      /* --engine; NULL: not given */
+    const char *counters;    /* --counters: "" the usual ones; NULL: not given */
     bool no_follow;          /* leave children out */
     bool family;             /* the descendants too */
     bool evidence;           /* --evidence: kernel call chains beside predicted paths */

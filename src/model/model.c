@@ -18,8 +18,10 @@ struct model {
     struct symbols *symbols;
     struct engine_state engine;
     struct page_detail *detail;
+    struct perf_counts *counts;
     struct family *family, *family_before; /* or NULL */
     struct thp_settings *thp;
+    struct file_caches *caches;
     struct physmem *machine;
     struct frame_detail frame;
     bool has_frame;
@@ -58,9 +60,11 @@ void model_destroy(struct model *m)
     fault_log_deinit(&m->log);
     symbols_destroy(m->symbols);
     free(m->detail);
+    free(m->counts);
     family_unref(m->family);
     family_unref(m->family_before);
     free(m->thp);
+    free(m->caches);
     physmem_destroy(m->machine);
     free(m);
 }
@@ -272,6 +276,12 @@ static int fold_one(struct model *m, struct record *r)
         return fold_family(m, r);
     if (r->type == RECORD_STACK)
         return fold_stack(m, r);
+    if (r->type == RECORD_CACHES) {
+        free(m->caches);
+        m->caches = r->caches;
+        r->caches = NULL;
+        return 0;
+    }
     if (r->type == RECORD_THP) {
         free(m->thp);
         m->thp = r->thp;
@@ -291,6 +301,11 @@ static int fold_one(struct model *m, struct record *r)
         return fold_sample(m, r);
     case RECORD_EVENTS:
         fold_events(m, r);
+        return 0;
+    case RECORD_COUNTS:
+        free(m->counts);
+        m->counts = r->counts;
+        r->counts = NULL;
         return 0;
     case RECORD_SYMBOL:
         return symbols_put(m->symbols, r->site);
@@ -321,6 +336,11 @@ const struct moment *model_before(const struct model *m)
     return m->has_before ? &m->before : NULL;
 }
 
+const struct file_caches *model_caches(const struct model *m)
+{
+    return m->caches;
+}
+
 const struct thp_settings *model_thp(const struct model *m)
 {
     return m->thp;
@@ -344,6 +364,11 @@ const struct page_detail *model_detail(const struct model *m)
 const struct fault_log *model_faults(const struct model *m)
 {
     return m->spaces ? &m->log : NULL;
+}
+
+const struct perf_counts *model_counts(const struct model *m)
+{
+    return m->counts;
 }
 
 const struct symbols *model_symbols(const struct model *m)

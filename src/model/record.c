@@ -33,6 +33,9 @@ void record_destroy(struct record *r)
     case RECORD_THP:
         free(r->thp);
         break;
+    case RECORD_CACHES:
+        free(r->caches);
+        break;
     case RECORD_PHYSMEM:
         free(r->machine);
         break;
@@ -53,6 +56,9 @@ void record_destroy(struct record *r)
         break;
     case RECORD_FAMILY:
         family_picture_destroy(r->family);
+        break;
+    case RECORD_COUNTS:
+        free(r->counts);
         break;
     case RECORD_SYMBOL:
         free(r->site);

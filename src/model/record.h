@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "model/backing.h"
 #include "model/can.h"
 #include "model/event.h"
 #include "model/physmem.h"
@@ -88,9 +89,30 @@ struct page_detail {
     bool has_entry, has_flags, has_count;
     char entry_why[CAN_REASON_MAX], flags_why[CAN_REASON_MAX], count_why[CAN_REASON_MAX];
     struct page page;
+    struct file_cache cache; /* of this page of the file, with has_cache */
+    bool has_file, has_cache;
+    char cache_why[CAN_REASON_MAX];
     char section[PAGE_DETAIL_TEXT_MAX]; /* ELF section under it, "" if none; escaped */
     char symbol[PAGE_DETAIL_TEXT_MAX];  /* first symbol in or over it with offset, ""; escaped */
     char object_why[CAN_REASON_MAX];    /* why section and symbol are empty, "" when known */
+};
+
+enum { PERF_COUNTS_MAX = 16 };
+
+/* One counter since it was opened. */
+struct perf_count {
+    char name[48];            /* "context switches", "dTLB-load-misses"; escaped */
+    bool known;
+    bool is_time;             /* nanoseconds */
+    bool scaled;              /* extrapolated: it had to share the processor's counters */
+    uint64_t value;
+    char why[CAN_REASON_MAX]; /* why it is not known */
+};
+
+struct perf_counts {
+    unsigned count;
+    bool partial; /* some threads are left out: at least so many */
+    struct perf_count v[PERF_COUNTS_MAX];
 };
 
 /* What lies at an instruction of a program, in words. */
@@ -108,6 +130,7 @@ enum record_type {
     RECORD_PAGES,   /* the pages of one range */
     RECORD_SAMPLE,  /* end of a sample: what came since the last one is now shown */
     RECORD_THP,     /* the machine's settings for huge pages */
+    RECORD_CACHES,  /* what of the mapped files is in memory */
     RECORD_PHYSMEM, /* zones, meminfo and the kernel's own memory */
     RECORD_FRAMES,  /* what blocks of physical frames are used for */
     RECORD_FRAME,   /* the answer to a question about one frame */
@@ -116,6 +139,7 @@ enum record_type {
     RECORD_STACK,   /* a call chain of the kernel, before the first event that names it */
     RECORD_ENGINE,  /* the state of the engine that follows them */
     RECORD_FAMILY,  /* a process and all its descendants, each with its mappings and pages */
+    RECORD_COUNTS,  /* counters by perf events, so far */
     RECORD_SYMBOL,  /* the answer to a question about an instruction */
     RECORD_GONE     /* the target has ended or can no longer be watched */
 };
@@ -143,6 +167,7 @@ struct record {
             size_t count;
         } frames;
         struct frame_detail frame;
+        struct file_caches *caches;    /* owned */
         struct page_detail *detail;    /* owned */
         struct {
             struct event *v;           /* owned */
@@ -155,6 +180,7 @@ struct record {
         struct engine_state *engine;   /* owned */
         struct family_picture *family; /* owned; model/family.h */
         struct site_answer *site;      /* owned */
+        struct perf_counts *counts;    /* owned */
         struct {
             int error;                 /* 0: it ended; otherwise negative errno */
             char text[CAN_REASON_MAX]; /* one sentence */

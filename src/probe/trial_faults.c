@@ -14,6 +14,7 @@
 
 #include "base/io.h"
 #include "probe/engine.h"
+#include "probe/pfm.h"
 #include "probe/trial.h"
 
 /* On this thread, on any CPU. A descriptor or negative errno. */
@@ -100,6 +101,19 @@ static void try_pmu(const struct trial *t, const struct trial_entry *self, struc
     } else {
         no_perf(t, c, fd, "sudo sysctl kernel.perf_event_paranoid=2, or run it as root");
     }
+}
+
+static void try_events(const struct trial *t, const struct trial_entry *self, struct capability *c)
+{
+    struct perf_event_attr attr = {.type = 0};
+    struct err e = {0};
+    (void)t;
+    (void)self;
+    int rc = pfm_encode("dTLB-load-misses", &attr, &e);
+    if (!rc)
+        trial_yes(c);
+    else
+        trial_no(c, rc == -ENOSYS ? "sudo apt-get install libpfm4" : "", "%s", e.text);
 }
 
 static void try_tracefs(const struct trial *t, const struct trial_entry *self, struct capability *c)
@@ -236,6 +250,7 @@ const struct trial_entry trials_faults[] = {
     {"tracefs", "tracepoints (tracefs)", CAPABILITY_FAULTS, try_tracefs,
      "events/kmem/mm_page_alloc/id"},
     {"pmu", "hardware counters", CAPABILITY_FAULTS, try_pmu, NULL},
+    {"events", "their events by name (libpfm4)", CAPABILITY_FAULTS, try_events, NULL},
     {"step", "stopping at every fault (ptrace)", CAPABILITY_FAULTS, try_ptrace,
      "sys/kernel/yama/ptrace_scope"},
     {0},

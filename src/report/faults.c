@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "model/counts.h"
 
 static const char *access_name(const struct event *e)
 {
@@ -270,6 +271,22 @@ static void jsonl_evidence(struct json *j, const struct fault_log *l,
     put_or_null(j, "evidence_why", engine->evidence_why);
 }
 
+static void jsonl_counts(struct json *j, const struct perf_counts *c)
+{
+    json_open_array(json_key(j, "counters"));
+    for (unsigned i = 0; i < c->count; i++) {
+        const struct perf_count *p = &c->v[i];
+        json_open_object(j);
+        json_put_string(json_key(j, "name"), p->name);
+        put_count(j, p->is_time ? "ns" : "count", p->known ? p->value : UINT64_MAX);
+        json_put_bool(json_key(j, "at_least"), c->partial);
+        json_put_bool(json_key(j, "extrapolated"), p->scaled);
+        put_or_null(j, "why", p->why);
+        json_close_object(j);
+    }
+    json_close_array(j);
+}
+
 void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *engine,
                           const struct fault_counts *counts, struct buf *out)
 {
@@ -285,6 +302,8 @@ void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *
     jsonl_evidence(&j, l, engine);
     put_count(&j, "minor", counts->minor);
     put_count(&j, "major", counts->major);
+    if (counts->perf)
+        jsonl_counts(&j, counts->perf);
     put_or_null(&j, "blind", engine->blind);
     put_or_null(&j, "why", engine->why);
     json_close_object(&j);
@@ -314,6 +333,15 @@ static void table_evidence(const struct fault_log *l, const struct engine_state 
     buf_printf(out, "%10" PRIu64 "  disagreements\n", l->agreed[DISAGREES]);
 }
 
+static void table_counts(const struct perf_counts *c, struct buf *out)
+{
+    char text[1024];
+    unsigned next = 0;
+    buf_printf(out, "counted: %s\n", counts_known(c, text, sizeof text));
+    while (counts_unknown(c, &next, text, sizeof text))
+        buf_printf(out, "not counted: %s\n", text);
+}
+
 void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,
                           const struct fault_counts *counts, struct buf *out)
 {
@@ -338,4 +366,6 @@ void faults_table_summary(const struct fault_log *l, const struct engine_state *
     if (l && l->unsure)
         buf_printf(out, "%10" PRIu64 "  of them not sure: something was not known\n", l->unsure);
     table_evidence(l, engine, out);
+    if (counts->perf)
+        table_counts(counts->perf, out);
 }

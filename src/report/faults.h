@@ -16,6 +16,7 @@ struct fault_site {
 /* Counters of the kernel for the time of watching; UINT64_MAX where not known. */
 struct fault_counts {
     uint64_t minor, major;
+    const struct perf_counts *perf; /* NULL: not asked for */
 };
 
 /* Each appends to *out; failures of memory stay in out->error. */

@@ -20,6 +20,7 @@ struct sampler_options {
     bool flags;            /* a complete sample has VmFlags too, where that costs next to nothing */
     bool once;             /* only one complete sample will be taken: nothing is remembered */
     unsigned cpu_permille; /* live: share of one core to use at the most */
+    const char *counters;  /* live: counters by perf events (counters_open); NULL: none */
     uint32_t pause_ns;     /* live: rest after each long hold of the target's mmap_lock */
 };
 
@@ -56,6 +57,9 @@ void sampler_ask_flags(struct sampler *s);
 /* From the next sample on: the orders of large folios, the machine's settings for huge pages
  * (RECORD_THP) with each sample, and VmFlags once. Dearer: frame flags of whole folios are read. */
 void sampler_ask_huge(struct sampler *s);
+
+/* With the next sample: what of the mapped files is in memory (RECORD_CACHES), once. */
+void sampler_ask_caches(struct sampler *s);
 
 /* Asks everything about the page at address and sends a RECORD_DETAIL. */
 int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void *ctx);

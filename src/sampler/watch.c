@@ -7,18 +7,19 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "probe/counters.h"
 #include "sampler/family.h"
 #include "sampler/thread.h"
 
 struct watch {
     struct sampler_options options;
-    char *proc_root; /* owned copy, or NULL */
+    char *proc_root, *counters; /* owned copies, or NULL */
     uint64_t refresh_ns;
     struct queue *queue;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a wish, or the end */
     bool stop, ended;
-    bool look_set, ask_set, flags_set, huge_set, family_set, renew_set;
+    bool look_set, ask_set, flags_set, huge_set, caches_set, family_set, renew_set;
     uint64_t look_start, look_end, ask_address;
     atomic_uint refs; /* the owner and the thread: the last one frees */
 };
@@ -31,6 +32,7 @@ static void watch_unref(struct watch *w)
     pthread_cond_destroy(&w->changed);
     queue_unref(w->queue);
     free(w->proc_root);
+    free(w->counters);
     free(w);
 }
 
@@ -58,11 +60,16 @@ void watch_ask_page(struct watch *w, uint64_t address)
     pthread_mutex_unlock(&w->lock);
 }
 
-void watch_ask_flags(struct watch *w)
+static void wish(struct watch *w, bool *what)
 {
     pthread_mutex_lock(&w->lock);
-    w->flags_set = true;
+    *what = true;
     pthread_mutex_unlock(&w->lock);
+}
+
+void watch_ask_flags(struct watch *w)
+{
+    wish(w, &w->flags_set);
 }
 
 void watch_ask_family(struct watch *w)
@@ -75,9 +82,12 @@ void watch_ask_family(struct watch *w)
 
 void watch_ask_huge(struct watch *w)
 {
-    pthread_mutex_lock(&w->lock);
-    w->huge_set = true;
-    pthread_mutex_unlock(&w->lock);
+    wish(w, &w->huge_set);
+}
+
+void watch_ask_caches(struct watch *w)
+{
+    wish(w, &w->caches_set);
 }
 
 void watch_renew(struct watch *w)
@@ -97,9 +107,12 @@ static bool take_wishes(struct watch *w, struct sampler *s, uint64_t *address)
         sampler_ask_flags(s);
     if (w->huge_set)
         sampler_ask_huge(s);
+    if (w->caches_set)
+        sampler_ask_caches(s);
     bool ask = w->ask_set;
     *address = w->ask_address;
     w->look_set = w->ask_set = w->flags_set = w->huge_set = false;
+    w->caches_set = false;
     return ask;
 }
 
@@ -167,7 +180,22 @@ static void take_family(struct watch *w, struct relatives *r)
     r->due_ns = io_now_ns() + (pause > wall ? pause - wall : 0);
 }
 
-static void watch_each(struct watch *w, struct sampler *s, struct relatives *family)
+static void send_counts(struct watch *w, const struct counters_group *g)
+{
+    struct record *r = g ? record_create(RECORD_COUNTS, w->options.pid, io_now_ns()) : NULL;
+    if (!r)
+        return;
+    r->counts = malloc(sizeof *r->counts);
+    if (!r->counts) {
+        record_destroy(r);
+        return;
+    }
+    counters_read(g, r->counts);
+    enqueue(w, r);
+}
+
+static void watch_each(struct watch *w, struct sampler *s, struct relatives *family,
+                       const struct counters_group *counters)
 {
     struct err e = {0};
     uint64_t next = io_now_ns();
@@ -181,6 +209,7 @@ static void watch_each(struct watch *w, struct sampler *s, struct relatives *fam
         }
         if (sampler_gone(s))
             return;
+        send_counts(w, counters);
         take_family(w, family);
         uint64_t now = io_now_ns();
         next += w->refresh_ns;
@@ -191,8 +220,11 @@ static void watch_each(struct watch *w, struct sampler *s, struct relatives *fam
 
 static void watch_loop(struct watch *w, struct sampler *s)
 {
+    const char *list = w->options.counters;
+    struct counters_group *counters = list ? counters_open(w->options.pid, list) : NULL;
     struct relatives family = {0};
-    watch_each(w, s, &family);
+    watch_each(w, s, &family, counters);
+    counters_close(counters);
     family_sampler_destroy(family.sampler);
 }
 
@@ -225,6 +257,8 @@ int watch_start(const struct sampler_options *options, uint64_t refresh_ns, stru
     atomic_init(&w->refs, 2);
     w->proc_root = options->proc_root ? strdup(options->proc_root) : NULL;
     w->options.proc_root = w->proc_root;
+    w->counters = options->counters ? strdup(options->counters) : NULL;
+    w->options.counters = w->counters;
     pthread_mutex_init(&w->lock, NULL);
     thread_cond_init(&w->changed);
     w->queue = queue_ref(queue);

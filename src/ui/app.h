@@ -14,8 +14,9 @@
 #include "ui/view.h"
 
 enum {
-    APP_MAP, APP_REGIONS, APP_PAGE, APP_FAULTS, APP_EXPLAIN, APP_PICKER, APP_HELP, APP_HUGE,
-    APP_PHYSICAL, APP_KERNEL, APP_FAMILY, APP_SHARING, APP_VIEWS
+    APP_MAP, APP_REGIONS, APP_PAGE, APP_FAULTS, APP_EXPLAIN, APP_FAMILY, APP_SHARING, APP_HUGE,
+    APP_BACKING, /* so far by their numbers, 1 to 9 */
+    APP_PHYSICAL, APP_KERNEL, APP_PICKER, APP_HELP, APP_VIEWS
 };
 enum { APP_COLS_MIN = 20, APP_ROWS_MIN = 5 };
 enum app_prompt { PROMPT_NONE, PROMPT_SEARCH, PROMPT_FILTER };
@@ -29,6 +30,7 @@ struct app {
     struct ui_state ui;
     struct model *model;
     struct asked_site asked[ASKED_SITES_MAX];
+    struct perf_counts counts; /* those shown: the model's own go on while frozen */
     void *views[APP_VIEWS];
     size_t view, back; /* the view shown, and the one shown before it */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/counts.h"
 #include "ui/fault_text.h"
 #include "ui/faults_parts.h"
 #include "ui/rates.h"
@@ -52,6 +53,20 @@ static unsigned draw_evidence(const struct fault_log *l, const struct engine_sta
     return 1;
 }
 
+/* The panel of counters by perf events, above the list. */
+static unsigned draw_counts(const struct ui_state *ui, struct area a, unsigned row)
+{
+    char text[1024];
+    unsigned next = 0, used = 0, most = a.rows / 4;
+    if (!ui->counts)
+        return 0;
+    if (*counts_known(ui->counts, text, sizeof text))
+        used += draw_wrapped(a, row, most, text, STYLE(COLOR_DEFAULT));
+    while (used < most && counts_unknown(ui->counts, &next, text, sizeof text))
+        used += draw_wrapped(a, row + used, most - used, text, STYLE(COLOR_DIM));
+    return used;
+}
+
 unsigned faults_draw_head(const struct ui_state *ui, struct area a)
 {
     const struct engine_state *engine = ui->engine;
@@ -86,7 +101,7 @@ unsigned faults_draw_head(const struct ui_state *ui, struct area a)
         snprintf(text, sizeof text, "%s does not see: %s", engine->name, engine->blind);
         row += draw_wrapped(a, row, a.rows >= 16 ? 2 : 1, text, STYLE(COLOR_DIM));
     }
-    return row;
+    return row + draw_counts(ui, a, row);
 }
 
 void faults_draw_none(const struct ui_state *ui, struct area a)

@@ -375,7 +375,7 @@ static void test_picker(void **state)
 static void test_help(void **state)
 {
     (void)state;
-    char *text = frame(100, 200, "?");
+    char *text = frame(100, 400, "?");
     assert_shows(text, "sort: by the next column");
     assert_shows(text, "next mapping");
     assert_shows(text, "merged by KSM");

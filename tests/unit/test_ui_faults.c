@@ -23,6 +23,7 @@ struct feed {
     uint64_t samples, made; /* so far */
     unsigned first, later;  /* faults with the first sample, and with each of the others */
     struct engine_state engine;
+    bool counters;
     bool symbols;           /* instructions lie in a program, and are known when asked for */
     unsigned asked, refused; /* questions so far, and those still to be refused */
 };
@@ -113,6 +114,16 @@ static void push_sample(struct feed *f)
     push(f, r);
 }
 
+static void push_counts(struct feed *f)
+{
+    struct record *r = record_create(RECORD_COUNTS, PID, 2);
+    r->counts = calloc(1, sizeof *r->counts);
+    r->counts->count = 2;
+    r->counts->v[0] = (struct perf_count){.name = "migrations", .known = true, .value = 77};
+    r->counts->v[1] = (struct perf_count){.name = "dTLB-load-misses", .why = "no PMU here"};
+    push(f, r);
+}
+
 static void step(void *ctx)
 {
     struct feed *f = ctx;
@@ -126,6 +137,8 @@ static void step(void *ctx)
         }
         push_sample(f);
         push_events(f, f->first);
+        if (f->counters)
+            push_counts(f);
     } else {
         push_events(f, f->later);
         push_sample(f);
@@ -306,6 +319,17 @@ static void test_rates(void **state)
     check((struct feed){0}, "", "faults: none", "minor");
 }
 
+static void test_counters(void **state)
+{
+    (void)state;
+    struct feed f = ten;
+    check(f, "4", NULL, "migrations");
+    f.counters = true;
+    check(f, "4", "migrations 77", NULL);
+    check(f, "4", "dTLB-load-misses: ? no PMU here", NULL);
+    check(f, "4 <Wait>", "migrations 77", NULL);
+}
+
 static void test_honesty(void **state)
 {
     (void)state;
@@ -385,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list),     cmocka_unit_test(test_selection),
         cmocka_unit_test(test_filter),   cmocka_unit_test(test_symbols),
+        cmocka_unit_test(test_counters),
         cmocka_unit_test(test_tops),
         cmocka_unit_test(test_rates),    cmocka_unit_test(test_honesty),
         cmocka_unit_test(test_explain),  cmocka_unit_test(test_to_map),
