@@ -146,6 +146,21 @@ STAGE_CODE static void watch_faults(struct self *s)
     stage_result_is(s, rc);
 }
 
+STAGE_CODE static void allocate(struct self *s)
+{
+    s->reply.value = (int64_t)(uintptr_t)malloc(s->request.args[0]);
+    s->reply.error = s->reply.value ? 0 : 12; /* ENOMEM */
+}
+
+STAGE_CODE static void wait_for_child(struct self *s)
+{
+    volatile int *status = (volatile int *)(void *)s->scratch;
+    *status = 0;
+    stage_result_is(s, CALL4(SYS_wait4, s->request.args[0], status, 0, 0));
+    if (!s->reply.error)
+        s->reply.value = *status;
+}
+
 STAGE_CODE void stage_act(struct self *s)
 {
     const uint64_t *a = s->request.args;
@@ -171,8 +186,7 @@ STAGE_CODE void stage_act(struct self *s)
         move_break(s);
         break;
     case STAGE_MALLOC:
-        s->reply.value = (int64_t)(uintptr_t)malloc(a[0]);
-        s->reply.error = s->reply.value ? 0 : 12; /* ENOMEM */
+        allocate(s);
         break;
     case STAGE_FREE:
         free((void *)(uintptr_t)a[0]);
@@ -199,10 +213,7 @@ STAGE_CODE void stage_act(struct self *s)
         set_limit(s);
         break;
     case STAGE_WAIT:
-        *(volatile int *)s->scratch = 0;
-        stage_result_is(s, CALL4(SYS_wait4, a[0], s->scratch, 0, 0));
-        if (!s->reply.error)
-            s->reply.value = *(volatile int *)s->scratch;
+        wait_for_child(s);
         break;
     case STAGE_EXIT:
         CALL1(SYS_exit_group, a[0]);
