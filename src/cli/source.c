@@ -51,6 +51,13 @@ static void live_ask_flags(void *ctx)
         watch_ask_flags(s->watch);
 }
 
+static void live_ask_caches(void *ctx)
+{
+    struct live_source *s = ctx;
+    if (s->watch)
+        watch_ask_caches(s->watch);
+}
+
 static void live_ask_huge(void *ctx)
 {
     struct live_source *s = ctx;
@@ -118,7 +125,7 @@ void live_source_deinit(struct live_source *s)
 static int live_follow(struct live_source *s, pid_t pid, struct err *e)
 {
     const struct engine_options options = {.pid = pid, .follow = !s->options->no_follow,
-                                           .family = s->options->family, .kernel = true,
+                                           .family = s->options->family, .kernel = true, .heat = s->options->heat,
                                            .evidence = s->options->evidence};
     if (!s->options->engine && !s->options->evidence)
         return 0;
@@ -154,7 +161,8 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
     *s = (struct live_source){.options = o};
     s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = live_take, .look = live_look,
                                .ask_page = live_ask_page, .ask_flags = live_ask_flags,
-                               .ask_huge = live_ask_huge, .ask_family = live_ask_family,
+                               .ask_huge = live_ask_huge, .ask_caches = live_ask_caches,
+                               .ask_family = live_ask_family,
                                .look_machine = live_look_machine,
                                .ask_frame = live_ask_frame,
                                .ask_symbol = live_ask_symbol, .list = list_processes,
@@ -283,6 +291,13 @@ static void step_ask_flags(void *ctx)
         sampler_ask_flags(s->sampler);
 }
 
+static void step_ask_caches(void *ctx)
+{
+    struct step_source *s = ctx;
+    if (s->sampler)
+        sampler_ask_caches(s->sampler);
+}
+
 static void step_ask_huge(void *ctx)
 {
     struct step_source *s = ctx;
@@ -312,7 +327,8 @@ int step_source_init(struct step_source *s, const struct options *o, struct err 
     *s = (struct step_source){.options = o};
     s->ui = (struct ui_source){.ctx = s, .fd = -1, .take = step_take, .step = step_step,
                                .look = step_look, .ask_page = step_ask_page, .ask_flags = step_ask_flags,
-                               .ask_huge = step_ask_huge, .ask_family = step_ask_family,
+                               .ask_huge = step_ask_huge, .ask_caches = step_ask_caches,
+                               .ask_family = step_ask_family,
                                .look_machine = step_look_machine, .ask_frame = step_ask_frame,
                                .list = list_processes, .attach = step_attach};
     return o->pid ? step_attach(s, o->pid, e) : 0;

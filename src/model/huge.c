@@ -323,7 +323,7 @@ bool huge_is_dull(const struct huge_sum *s)
     return huge_blocks(s) == s->blocks[BLOCK_CLOSED] && !huge_large(s) && !huge_pool(s) && !s->pmd && !s->zero;
 }
 
-static void sum_add(struct huge_sum *to, const struct huge_sum *from)
+void huge_add(struct huge_sum *to, const struct huge_sum *from)
 {
     to->no_pmd |= from->no_pmd;
     to->pmd += from->pmd;
@@ -347,6 +347,6 @@ void huge_of_all(const struct moment *m, const struct thp_settings *thp, struct 
     for (size_t i = 0; i < m->regions->count; i++) {
         struct huge_sum sum;
         huge_of_region(m, &m->regions->v[i], thp, &sum);
-        sum_add(out, &sum);
+        huge_add(out, &sum);
     }
 }

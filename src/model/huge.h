@@ -68,6 +68,9 @@ void huge_sentences(const struct huge_sum *s, unsigned page_shift, const char *i
                     struct buf *out);
 void thp_sentences(const struct thp_settings *thp, unsigned page_shift, struct buf *out);
 
+/* Adds the numbers of another sum; the size of a block stays. */
+void huge_add(struct huge_sum *to, const struct huge_sum *from);
+
 /* Of one region, and of all of a moment. Blocks are counted in anonymous and shared memory and in
  * files, not in the hugetlb pool and special mappings. */
 void huge_of_region(const struct moment *m, const struct region *r, const struct thp_settings *thp,

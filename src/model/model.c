@@ -21,6 +21,7 @@ struct model {
     struct perf_counts *counts;
     struct family *family, *family_before; /* or NULL */
     struct thp_settings *thp;
+    struct file_caches *caches;
     struct physmem *machine;
     struct frame_detail frame;
     bool has_frame;
@@ -63,6 +64,7 @@ void model_destroy(struct model *m)
     family_unref(m->family);
     family_unref(m->family_before);
     free(m->thp);
+    free(m->caches);
     physmem_destroy(m->machine);
     free(m);
 }
@@ -274,6 +276,12 @@ static int fold_one(struct model *m, struct record *r)
         return fold_family(m, r);
     if (r->type == RECORD_STACK)
         return fold_stack(m, r);
+    if (r->type == RECORD_CACHES) {
+        free(m->caches);
+        m->caches = r->caches;
+        r->caches = NULL;
+        return 0;
+    }
     if (r->type == RECORD_THP) {
         free(m->thp);
         m->thp = r->thp;
@@ -326,6 +334,11 @@ const struct moment *model_now(const struct model *m)
 const struct moment *model_before(const struct model *m)
 {
     return m->has_before ? &m->before : NULL;
+}
+
+const struct file_caches *model_caches(const struct model *m)
+{
+    return m->caches;
 }
 
 const struct thp_settings *model_thp(const struct model *m)

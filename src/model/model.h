@@ -41,6 +41,9 @@ const struct moment *model_before(const struct model *m);
 /* The machine's settings for huge pages, or NULL while nobody asked for them. */
 const struct thp_settings *model_thp(const struct model *m);
 
+/* What of the mapped files is in memory, as asked last, or NULL while nobody asked. */
+const struct file_caches *model_caches(const struct model *m);
+
 /* The physical side, or NULL while nobody asked for it; and the last answer about one frame, or
  * NULL. Valid until the next fold. */
 const struct physmem *model_physmem(const struct model *m);

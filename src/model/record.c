@@ -33,6 +33,9 @@ void record_destroy(struct record *r)
     case RECORD_THP:
         free(r->thp);
         break;
+    case RECORD_CACHES:
+        free(r->caches);
+        break;
     case RECORD_PHYSMEM:
         free(r->machine);
         break;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "model/backing.h"
 #include "model/can.h"
 #include "model/event.h"
 #include "model/physmem.h"
@@ -88,6 +89,9 @@ struct page_detail {
     bool has_entry, has_flags, has_count;
     char entry_why[CAN_REASON_MAX], flags_why[CAN_REASON_MAX], count_why[CAN_REASON_MAX];
     struct page page;
+    struct file_cache cache; /* of this page of the file, with has_cache */
+    bool has_file, has_cache;
+    char cache_why[CAN_REASON_MAX];
     char section[PAGE_DETAIL_TEXT_MAX]; /* ELF section under it, "" if none; escaped */
     char symbol[PAGE_DETAIL_TEXT_MAX];  /* first symbol in or over it with offset, ""; escaped */
     char object_why[CAN_REASON_MAX];    /* why section and symbol are empty, "" when known */
@@ -126,6 +130,7 @@ enum record_type {
     RECORD_PAGES,   /* the pages of one range */
     RECORD_SAMPLE,  /* end of a sample: what came since the last one is now shown */
     RECORD_THP,     /* the machine's settings for huge pages */
+    RECORD_CACHES,  /* what of the mapped files is in memory */
     RECORD_PHYSMEM, /* zones, meminfo and the kernel's own memory */
     RECORD_FRAMES,  /* what blocks of physical frames are used for */
     RECORD_FRAME,   /* the answer to a question about one frame */
@@ -162,6 +167,7 @@ struct record {
             size_t count;
         } frames;
         struct frame_detail frame;
+        struct file_caches *caches;    /* owned */
         struct page_detail *detail;    /* owned */
         struct {
             struct event *v;           /* owned */

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "probe/abi.h"
+#include "probe/file_cache.h"
 
 static void why(char out[CAN_REASON_MAX], const struct can *c, const char *else_text)
 {
@@ -61,6 +63,23 @@ static void read_page(struct page_reader *r, const struct region_table *regions,
     run_vec_deinit(&runs);
 }
 
+/* Whether the page of the file is in the page cache: then the first access needs no disk. */
+static void read_cache(const struct procdir *dir, const struct region *r, uint64_t size,
+                       struct page_detail *d)
+{
+    d->has_file = r->kind == REGION_FILE || r->kind == REGION_SHMEM;
+    if (!d->has_file)
+        return;
+    int fd = file_cache_open(dir->fd, r);
+    int rc = fd < 0 ? fd : file_cache_ask(fd, r, d->address, d->address + size, &d->cache);
+    if (fd >= 0)
+        close(fd);
+    d->has_cache = !rc;
+    if (rc)
+        snprintf(d->cache_why, sizeof d->cache_why, "%s%s", strerror(-rc),
+                 rc == -EPERM || rc == -EACCES ? "; run with sudo" : "");
+}
+
 void detail_read(struct page_reader *r, const struct procdir *dir, struct symbol_cache *symbols,
                  const struct region_table *regions, const struct target_info *info,
                  uint64_t address, struct page_detail *out)
@@ -80,6 +99,7 @@ void detail_read(struct page_reader *r, const struct procdir *dir, struct symbol
         return;
     }
     read_page(r, regions, info, out);
+    read_cache(dir, region, size, out);
     struct symbol_answer answer = {0};
     symbol_find(symbols, dir->fd, region, out->address, size, &answer);
     memcpy(out->section, answer.section, sizeof out->section);

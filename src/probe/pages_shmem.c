@@ -3,13 +3,9 @@
  * through map_files, which changes nothing for the target. */
 #include "probe/pages_raw.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "probe/abi.h"
+#include "probe/file_cache.h"
 
 struct search {
     struct page_reader *r;
@@ -21,12 +17,10 @@ struct search {
 /* Pages of [page, page + n) of the address space that the file has in swap; negative errno. */
 static int64_t swapped(const struct search *s, uint64_t page, uint64_t n)
 {
-    struct cachestat_range range = {
-        .off = (page << s->shift) - s->region->start + s->region->offset, .len = n << s->shift};
-    struct cachestat stat;
-    if (syscall(CACHESTAT_SYSCALL, s->fd, &range, &stat, 0) < 0)
-        return -errno;
-    return (int64_t)stat.nr_evicted;
+    struct file_cache cache;
+    uint64_t start = page << s->shift;
+    int rc = file_cache_ask(s->fd, s->region, start, start + (n << s->shift), &cache);
+    return rc ? rc : (int64_t)cache.evicted;
 }
 
 static int find(struct search *s, uint64_t page, uint64_t n)
@@ -51,17 +45,9 @@ static int find(struct search *s, uint64_t page, uint64_t n)
     return rc ? rc : find(s, page + n / 2, n - n / 2);
 }
 
-static int open_region(const struct page_reader *r, const struct region *region)
-{
-    char name[64];
-    snprintf(name, sizeof name, "map_files/%llx-%llx", (unsigned long long)region->start,
-             (unsigned long long)region->end);
-    return openat(r->process_fd, name, O_RDONLY | O_CLOEXEC);
-}
-
 bool page_reader_shmem_swap(struct page_reader *r, const struct region *region, uint64_t *bytes)
 {
-    struct search s = {.r = r, .region = region, .fd = open_region(r, region),
+    struct search s = {.r = r, .region = region, .fd = file_cache_open(r->process_fd, region),
                        .shift = r->geometry.page_shift};
     if (s.fd < 0)
         return false;
@@ -76,7 +62,7 @@ int pages_shmem_swap(struct page_reader *r, const struct region *region, uint64_
                      uint64_t end)
 {
     unsigned shift = r->geometry.page_shift;
-    struct search s = {.r = r, .region = region, .fd = open_region(r, region), .shift = shift};
+    struct search s = {.r = r, .region = region, .fd = file_cache_open(r->process_fd, region), .shift = shift};
     if (s.fd < 0)
         return 0;
     int rc = find(&s, start >> shift, (end - start) >> shift);

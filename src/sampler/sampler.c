@@ -10,10 +10,8 @@
 
 #include "base/io.h"
 #include "base/text.h"
-#include "probe/detail.h"
 #include "probe/maps.h"
 #include "probe/sysinfo.h"
-#include "probe/thp.h"
 #include "sampler/sampler_state.h"
 #include "sampler/split.h"
 
@@ -272,22 +270,10 @@ int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, struct r
     return changed ? send_runs(s, page, stop - page, runs, sink, ctx) : 0;
 }
 
-/* A stand-in for /proc may have the settings beside it. */
-static int send_thp(struct sampler *s, sampler_sink *sink, void *ctx)
-{
-    struct record *r = sampler_record(s, RECORD_THP);
-    if (!r || !(r->thp = malloc(sizeof *r->thp))) {
-        record_destroy(r);
-        return -ENOMEM;
-    }
-    thp_read(s->options.proc_root, s->target.geometry.page_shift, r->thp);
-    return sink(ctx, r);
-}
-
 int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, bool complete,
                         uint64_t sweep_ns, sampler_sink *sink, void *ctx)
 {
-    int rc = s->options.want & PAGES_ORDERS ? send_thp(s, sink, ctx) : 0;
+    int rc = sampler_send_asked(s, sink, ctx);
     struct record *r = rc ? NULL : sampler_record(s, RECORD_SAMPLE);
     if (!r)
         return rc ? rc : -ENOMEM;
@@ -565,32 +551,6 @@ int sampler_full(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e
     if (rc)
         err_set(e, rc, "cannot read process %d: %s", s->dir.pid, strerror(-rc));
     return rc;
-}
-
-int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void *ctx)
-{
-    struct record *r = sampler_record(s, RECORD_DETAIL);
-    if (!s->symbols)
-        s->symbols = symbol_cache_create();
-    if (!r || !s->symbols || !(r->detail = calloc(1, sizeof *r->detail))) {
-        record_destroy(r);
-        return -ENOMEM;
-    }
-    detail_read(&s->reader, &s->dir, s->symbols, s->regions, &s->target, address, r->detail);
-    r->detail->t_ns = r->t_ns;
-    return sink(ctx, r);
-}
-
-void sampler_ask_flags(struct sampler *s)
-{
-    s->flags_asked = true;
-}
-
-void sampler_ask_huge(struct sampler *s)
-{
-    if (!(s->options.want & PAGES_ORDERS))
-        s->flags_asked = true;
-    s->options.want |= PAGES_ORDERS;
 }
 
 void sampler_look(struct sampler *s, uint64_t start, uint64_t end)

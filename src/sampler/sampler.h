@@ -58,6 +58,9 @@ void sampler_ask_flags(struct sampler *s);
  * (RECORD_THP) with each sample, and VmFlags once. Dearer: frame flags of whole folios are read. */
 void sampler_ask_huge(struct sampler *s);
 
+/* With the next sample: what of the mapped files is in memory (RECORD_CACHES), once. */
+void sampler_ask_caches(struct sampler *s);
+
 /* Asks everything about the page at address and sends a RECORD_DETAIL. */
 int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void *ctx);
 

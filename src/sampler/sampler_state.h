@@ -33,7 +33,7 @@ struct sampler {
     struct buf text, maps;         /* scratch; the last maps or smaps */
     struct region_table *regions;  /* parsed from `maps` */
     struct region_table *flagged;  /* live: from the last smaps, for VmFlags; or NULL */
-    bool flags_asked;
+    bool flags_asked, caches_asked;
     struct pagetree *shadow;       /* what was sent of the pages */
     struct run_vec runs, old, merged;
 
@@ -76,6 +76,8 @@ int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, struct r
                        sampler_sink *sink, void *ctx);
 int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, bool complete,
                         uint64_t sweep_ns, sampler_sink *sink, void *ctx);
+/* Before a sample: what somebody asked for. */
+int sampler_send_asked(struct sampler *s, sampler_sink *sink, void *ctx);
 /* Tells that the target has ended, or was lost with this error. */
 int sampler_send_gone(struct sampler *s, int error, sampler_sink *sink, void *ctx);
 /* Opens everything again if it is stale. */

@@ -19,7 +19,7 @@ struct watch {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a wish, or the end */
     bool stop, ended;
-    bool look_set, ask_set, flags_set, huge_set, family_set, renew_set;
+    bool look_set, ask_set, flags_set, huge_set, caches_set, family_set, renew_set;
     uint64_t look_start, look_end, ask_address;
     atomic_uint refs; /* the owner and the thread: the last one frees */
 };
@@ -60,11 +60,16 @@ void watch_ask_page(struct watch *w, uint64_t address)
     pthread_mutex_unlock(&w->lock);
 }
 
-void watch_ask_flags(struct watch *w)
+static void wish(struct watch *w, bool *what)
 {
     pthread_mutex_lock(&w->lock);
-    w->flags_set = true;
+    *what = true;
     pthread_mutex_unlock(&w->lock);
+}
+
+void watch_ask_flags(struct watch *w)
+{
+    wish(w, &w->flags_set);
 }
 
 void watch_ask_family(struct watch *w)
@@ -77,9 +82,12 @@ void watch_ask_family(struct watch *w)
 
 void watch_ask_huge(struct watch *w)
 {
-    pthread_mutex_lock(&w->lock);
-    w->huge_set = true;
-    pthread_mutex_unlock(&w->lock);
+    wish(w, &w->huge_set);
+}
+
+void watch_ask_caches(struct watch *w)
+{
+    wish(w, &w->caches_set);
 }
 
 void watch_renew(struct watch *w)
@@ -99,9 +107,12 @@ static bool take_wishes(struct watch *w, struct sampler *s, uint64_t *address)
         sampler_ask_flags(s);
     if (w->huge_set)
         sampler_ask_huge(s);
+    if (w->caches_set)
+        sampler_ask_caches(s);
     bool ask = w->ask_set;
     *address = w->ask_address;
     w->look_set = w->ask_set = w->flags_set = w->huge_set = false;
+    w->caches_set = false;
     return ask;
 }
 

@@ -27,6 +27,7 @@ void watch_ask_flags(struct watch *w);
 /* The process has begun another program: it is looked at anew, at once. */
 void watch_renew(struct watch *w);
 void watch_ask_huge(struct watch *w);
+void watch_ask_caches(struct watch *w);
 /* From now on the descendants too (RECORD_FAMILY), every refresh, or less often if that would use
  * more than half of the CPU limit. */
 void watch_ask_family(struct watch *w);

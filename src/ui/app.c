@@ -13,16 +13,16 @@
 enum { FOLD_BATCH = 64 };
 
 const struct view_ops *const app_views[APP_VIEWS] = {
-    [APP_MAP] = &view_map,       [APP_REGIONS] = &view_regions, [APP_PAGE] = &view_page,
-    [APP_FAULTS] = &view_faults, [APP_EXPLAIN] = &view_explain, [APP_PICKER] = &view_picker,
-    [APP_HELP] = &view_help,     [APP_HUGE] = &view_huge,
-    [APP_PHYSICAL] = &view_physical, [APP_KERNEL] = &view_kernel,
-    [APP_FAMILY] = &view_family, [APP_SHARING] = &view_sharing,
+    [APP_MAP] = &view_map,           [APP_REGIONS] = &view_regions, [APP_PAGE] = &view_page,
+    [APP_FAULTS] = &view_faults,     [APP_EXPLAIN] = &view_explain, [APP_FAMILY] = &view_family,
+    [APP_SHARING] = &view_sharing,   [APP_HUGE] = &view_huge,       [APP_BACKING] = &view_backing,
+    [APP_PHYSICAL] = &view_physical, [APP_KERNEL] = &view_kernel,   [APP_PICKER] = &view_picker,
+    [APP_HELP] = &view_help,
 };
 
 enum action {
     DO_NEXT_VIEW, DO_PREVIOUS_VIEW, DO_VIEW, DO_FREEZE, DO_NEXT, DO_PREVIOUS, DO_SEARCH, DO_AGAIN,
-    DO_FILTER, DO_CLEAR, DO_FAMILY, DO_HELP, DO_MOUSE, DO_REPAINT, DO_QUIT
+    DO_FILTER, DO_CLEAR, DO_FAMILY, DO_PHYSICAL, DO_KERNEL, DO_PICK, DO_HELP, DO_MOUSE, DO_REPAINT, DO_QUIT
 };
 
 /* The footer shows them in this order, so the first two are there on every screen. */
@@ -41,6 +41,9 @@ const struct binding app_bindings[] = {
     {{'n'}, "n", "next mapping", false, DO_NEXT},
     {{'N'}, "N", "previous mapping", false, DO_PREVIOUS},
     {{'T'}, "T", "family tree: the process and its descendants", false, DO_FAMILY},
+    {{'P'}, "P", "physical memory of the whole machine", false, DO_PHYSICAL},
+    {{'K'}, "K", "the kernel's own memory", false, DO_KERNEL},
+    {{'A'}, "A", "another process: choose one to watch", false, DO_PICK},
     {{'M'}, "M", "mouse on or off", false, DO_MOUSE},
     {{KEY_CTRL('l')}, "^L", "redraw", false, DO_REPAINT},
     {.label = NULL},
@@ -167,6 +170,7 @@ static void show_moment(struct app *a)
     a->ui.before = a->held ? (a->held_a_before ? &a->held_before : NULL) : model_before(a->model);
     a->ui.detail = model_detail(a->model);
     a->ui.thp = model_thp(a->model);
+    a->ui.caches = model_caches(a->model);
     a->ui.machine = model_physmem(a->model);
     a->ui.frame = model_frame(a->model);
     a->ui.gone = model_gone(a->model);
@@ -330,6 +334,15 @@ static void obey(struct app *a, int action, int key)
         break;
     case DO_FAMILY:
         show_view(a, APP_FAMILY);
+        break;
+    case DO_PHYSICAL:
+        show_view(a, APP_PHYSICAL);
+        break;
+    case DO_KERNEL:
+        show_view(a, APP_KERNEL);
+        break;
+    case DO_PICK:
+        show_view(a, APP_PICKER);
         break;
     case DO_HELP:
         show_view(a, APP_HELP);

@@ -162,7 +162,10 @@ static void put_all(struct page_of_help *p)
     put_bindings(p, "Keys everywhere", app_bindings);
     for (size_t i = 0; i < APP_VIEWS; i++) {
         char title[64];
-        snprintf(title, sizeof title, "Keys in view %zu, %s", i + 1, app_views[i]->name);
+        if (i <= APP_BACKING)
+            snprintf(title, sizeof title, "Keys in view %zu, %s", i + 1, app_views[i]->name);
+        else
+            snprintf(title, sizeof title, "Keys in the view %s", app_views[i]->name);
         put_bindings(p, title, app_views[i]->bindings);
     }
     put_marks(p);

@@ -8,32 +8,20 @@
 
 #include "base/text.h"
 #include "model/huge.h"
-#include "ui/list.h"
 #include "ui/search.h"
+#include "ui/subset.h"
 
 enum { MARK_COLS = 2, RANGE_COLS = 13, SIZE_COLS = 7, BLOCKS_COLS = 12, PANEL_ROWS = 9 };
 
-struct row {
-    size_t region;
-    struct huge_sum sum;
-};
-
 struct huge_view {
-    struct moment of; /* the moment that the rows belong to; zeroed: none */
     struct thp_settings thp;
-    struct row *rows; /* owned */
-    size_t cap;
     struct huge_sum all;
-    struct list shown;
-    char filter[256];
-    bool asked, stale;
+    struct subset list;
+    bool asked;
 };
-
-enum action { OPEN_MAP = LIST_ACTION_N };
 
 static const struct binding bindings[] = {
-    {{KEY_CODE_ENTER}, "Enter", "show on the map", true, OPEN_MAP},
-    LIST_BINDINGS(false, "one row up", "one row down", "first row", "last row"),
+    SUBSET_BINDINGS,
     {.label = NULL},
 };
 
@@ -47,61 +35,29 @@ static void destroy(void *view)
     struct huge_view *v = view;
     if (!v)
         return;
-    moment_deinit(&v->of);
-    free(v->rows);
+    subset_deinit(&v->list);
     free(v);
 }
 
-static void make_rows(struct huge_view *v, const struct moment *m)
+static bool keep(void *ctx, const struct moment *m, const struct region *r)
 {
-    v->shown.count = 0;
-    for (size_t i = 0; i < m->regions->count; i++) {
-        struct row *row = &v->rows[v->shown.count];
-        row->region = i;
-        huge_of_region(m, &m->regions->v[i], &v->thp, &row->sum);
-        if (!huge_is_dull(&row->sum) && search_matches(&m->regions->v[i], v->filter))
-            v->shown.count++;
-    }
-    huge_of_all(m, &v->thp, &v->all);
+    struct huge_view *v = ctx;
+    struct huge_sum sum;
+    huge_of_region(m, r, &v->thp, &sum);
+    huge_add(&v->all, &sum);
+    return !huge_is_dull(&sum);
 }
 
-/* Brings the rows up to the moment shown. False when there was no memory for it. */
-static bool refresh(struct huge_view *v, const struct ui_state *ui)
+static void refresh(struct huge_view *v, const struct ui_state *ui)
 {
-    const struct moment *m = ui->now;
-    const struct thp_settings *thp = ui->thp ? ui->thp : &(struct thp_settings){0};
-    bool same = v->of.regions == m->regions && v->of.tree == m->tree && !v->stale &&
-                !memcmp(&v->thp, thp, sizeof v->thp);
-    if (same)
-        return true;
-    void *rows = v->rows;
-    int rc = array_reserve(&rows, &v->cap, m->regions->count + 1, sizeof *v->rows);
-    v->rows = rows;
-    if (rc)
-        return false;
-    moment_deinit(&v->of);
-    moment_copy(&v->of, m);
+    static const struct thp_settings unknown;
+    const struct thp_settings *thp = ui->thp ? ui->thp : &unknown;
+    v->list.stale |= memcmp(&v->thp, thp, sizeof v->thp) != 0;
+    if (!subset_is_old(&v->list, ui))
+        return;
     v->thp = *thp;
-    make_rows(v, m);
-    v->stale = false;
-    return true;
-}
-
-/* The row of the cursor's region, or of the first behind it. */
-static void select_cursor(struct huge_view *v, const struct ui_state *ui)
-{
-    size_t region = region_table_find(ui->now->regions, ui->cursor);
-    size_t row = 0;
-    while (row + 1 < v->shown.count && v->rows[row].region < region)
-        row++;
-    v->shown.row = row;
-}
-
-static void follow_row(const struct huge_view *v, struct ui_state *ui)
-{
-    const struct region *r = &ui->now->regions->v[v->rows[v->shown.row].region];
-    if (ui->cursor < r->start || ui->cursor >= r->end)
-        ui->cursor = r->start;
+    v->all = (struct huge_sum){0};
+    subset_refresh(&v->list, ui, keep, v);
 }
 
 /* --- drawing --- */
@@ -161,44 +117,23 @@ static void draw_titles(const struct huge_view *v, struct area a)
     area_text(a, col + BLOCKS_COLS, 0, 4, "NAME", STYLE(COLOR_TITLE));
 }
 
-static void draw_row(const struct huge_view *v, const struct moment *m, struct area a,
-                     unsigned line, size_t index, bool selected)
+static void draw_row(const struct huge_view *v, struct area a, unsigned line, size_t row)
 {
-    const struct region *r = &m->regions->v[v->rows[index].region];
+    const struct region *r = subset_region(&v->list, row);
+    bool selected = row == v->list.shown.row;
     struct style s = STYLE(selected ? COLOR_CURSOR : COLOR_DEFAULT);
+    struct huge_sum sum;
     char name[1024];
+    huge_of_region(&v->list.of, r, &v->thp, &sum);
     if (selected)
         area_fill(area_part(a, 0, line, a.cols, 1), s, ' ');
     area_text(a, 0, line, 1, selected ? ">" : " ", s);
     area_printf(a, MARK_COLS, line, s, "%" PRIx64, r->start);
-    unsigned col = put_sizes(v, a, line, r->end - r->start, &v->rows[index].sum, s);
+    unsigned col = put_sizes(v, a, line, r->end - r->start, &sum, s);
     const char *shown = search_region_name(r);
     text_escape(name, sizeof name, shown, strlen(shown));
     if (col < a.cols)
         area_text(a, col, line, a.cols - col, name, s);
-}
-
-/* Lines of a text, broken to fit; answers the first line that is free. */
-static unsigned draw_lines(struct area a, unsigned line, const struct buf *text)
-{
-    const char *p = text->len ? text->data : "";
-    while (*p && line < a.rows) {
-        const char *end = strchr(p, '\n');
-        char one[400];
-        size_t n = end ? (size_t)(end - p) : strlen(p);
-        n = n < sizeof one ? n : sizeof one - 1;
-        memcpy(one, p, n);
-        one[n] = '\0';
-        size_t fits = text_line(one, a.cols - 1);
-        one[fits] = '\0';
-        area_text(a, 1, line++, a.cols - 1, one, STYLE(COLOR_DEFAULT));
-        p += fits;
-        while (*p == ' ')
-            p++;
-        if (*p == '\n')
-            p++;
-    }
-    return line;
 }
 
 static void draw_panel(const struct huge_view *v, const struct ui_state *ui, struct area a)
@@ -206,16 +141,17 @@ static void draw_panel(const struct huge_view *v, const struct ui_state *ui, str
     const struct moment *m = ui->now;
     unsigned shift = m->target.geometry.page_shift;
     struct buf text = {0};
-    const struct row *row = v->shown.count ? &v->rows[v->shown.row] : NULL;
     area_fill(area_part(a, 0, 0, a.cols, 1), STYLE(COLOR_DIM), ui->look.ascii ? '-' : 0x2500);
-    if (row) {
-        const struct region *r = &m->regions->v[row->region];
+    if (v->list.shown.count) {
+        const struct region *r = subset_region(&v->list, v->list.shown.row);
+        struct huge_sum sum;
+        huge_of_region(m, r, &v->thp, &sum);
         area_printf(a, 2, 0, STYLE(COLOR_TITLE), " %" PRIx64 "-%" PRIx64 " ", r->start, r->end);
-        huge_sentences(&row->sum, shift, "", &text);
+        huge_sentences(&sum, shift, "", &text);
         if (!text.len && !text.error)
             buf_puts(&text, "all of it is huge\n");
     }
-    unsigned line = draw_lines(a, 1, &text);
+    unsigned line = subset_text(a, 1, &text);
     buf_clear(&text);
     if (!m->target.kpageflags.yes)
         buf_printf(&text, "sizes of folios are not known: %s\n", m->target.kpageflags.why);
@@ -223,7 +159,7 @@ static void draw_panel(const struct huge_view *v, const struct ui_state *ui, str
         thp_sentences(ui->thp, shift, &text);
     else
         buf_puts(&text, "the machine's settings are being read\n");
-    draw_lines(a, line, &text);
+    subset_text(a, line, &text);
     buf_deinit(&text);
 }
 
@@ -234,62 +170,52 @@ static void ask(struct huge_view *v, struct ui_state *ui)
     v->asked = true;
 }
 
+static void draw_total(const struct huge_view *v, const struct moment *m, struct area a,
+                       unsigned line)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < m->regions->count; i++)
+        size += m->regions->v[i].end - m->regions->v[i].start;
+    area_text(a, MARK_COLS, line, RANGE_COLS, "total", STYLE(COLOR_TITLE));
+    put_sizes(v, a, line, size, &v->all, STYLE(COLOR_TITLE));
+}
+
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
     struct huge_view *v = view;
+    struct list *l = &v->list.shown;
     ask(v, ui);
-    if (!ui->now || !refresh(v, ui))
+    if (!ui->now)
         return;
+    refresh(v, ui);
     unsigned panel = a.rows > 2 * PANEL_ROWS ? PANEL_ROWS : a.rows / 2;
     unsigned rows = a.rows > panel + 2 ? a.rows - panel - 2 : 0;
-    select_cursor(v, ui);
-    list_fit(&v->shown, v->shown.count, rows);
+    subset_select(&v->list, ui);
+    list_fit(l, l->count, rows);
     draw_titles(v, a);
-    for (unsigned i = 0; i < rows && v->shown.top + i < v->shown.count; i++)
-        draw_row(v, ui->now, a, i + 1, v->shown.top + i, v->shown.top + i == v->shown.row);
-    if (!v->shown.count && rows)
-        area_text(a, 1, 1, a.cols - 1, v->filter[0] ? "no mapping matches the filter"
-                                                    : "no mapping is large enough for a huge page",
+    for (unsigned i = 0; i < rows && l->top + i < l->count; i++)
+        draw_row(v, a, i + 1, l->top + i);
+    if (!l->count && rows)
+        area_text(a, 1, 1, a.cols - 1, v->list.filter[0] ? "no mapping matches the filter"
+                                       : "no mapping is large enough for a huge page",
                   STYLE(COLOR_DIM));
-    uint64_t size = 0;
-    for (size_t i = 0; i < ui->now->regions->count; i++)
-        size += ui->now->regions->v[i].end - ui->now->regions->v[i].start;
-    area_text(a, MARK_COLS, rows + 1, RANGE_COLS, "total", STYLE(COLOR_TITLE));
-    put_sizes(v, a, rows + 1, size, &v->all, STYLE(COLOR_TITLE));
+    draw_total(v, ui->now, a, rows + 1);
     draw_panel(v, ui, area_part(a, 0, rows + 2, a.cols, panel));
 }
 
-/* --- keys --- */
-
 static unsigned act(void *view, struct ui_state *ui, int action)
 {
-    struct huge_view *v = view;
-    if (!ui->now || !refresh(v, ui) || !v->shown.count)
-        return UI_HANDLED;
-    select_cursor(v, ui);
-    if (action != OPEN_MAP)
-        list_move(&v->shown, action);
-    follow_row(v, ui);
-    return action == OPEN_MAP ? UI_SHOW_MAP : UI_REDRAW;
+    return subset_act(&((struct huge_view *)view)->list, ui, action);
 }
 
 static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 {
-    struct huge_view *v = view;
-    int action = list_wheel(m);
-    if (action >= 0)
-        return act(view, ui, action);
-    if (!ui->now || !refresh(v, ui) || !m->row || !list_point(&v->shown, m->row - 1))
-        return UI_HANDLED;
-    follow_row(v, ui);
-    return m->what == MOUSE_DOUBLE ? UI_REDRAW | UI_SHOW_MAP : UI_REDRAW;
+    return subset_mouse(&((struct huge_view *)view)->list, ui, m, 1);
 }
 
 static void filter(void *view, const char *what)
 {
-    struct huge_view *v = view;
-    snprintf(v->filter, sizeof v->filter, "%s", what);
-    v->stale = true;
+    subset_filter(&((struct huge_view *)view)->list, what);
 }
 
 static const char *status(void *view, const struct ui_state *ui, char *out, size_t cap)

@@ -202,6 +202,27 @@ static void put_folio(struct pen *pen, const struct moment *m, const struct page
              p->attrs & PAGE_A_PMD ? ", mapped by one entry of a higher level" : "");
 }
 
+/* A page that is in the page cache costs no disk, mapped or not. */
+static void put_cache(struct pen *pen, const struct page_detail *d, const struct page *p)
+{
+    bool mapped = p->state == PAGE_FILE || p->state == PAGE_SHMEM;
+    if (!d->has_file)
+        return;
+    if (!d->has_cache) {
+        put_unknown(pen, "cache", d->cache_why);
+        return;
+    }
+    putf(pen, "cache", "the page of the file is %s%s%s%s",
+         d->cache.cached    ? "in memory"
+         : d->cache.evicted ? "not in memory any more"
+                            : "not in memory",
+         d->cache.dirty ? ", newer than the disk" : "",
+         d->cache.writeback ? ", being written back" : "",
+         p->state != PAGE_ABSENT || mapped ? ""
+         : d->cache.cached ? ": the first access is a minor fault"
+                           : ": the first access reads it, a major fault");
+}
+
 static void put_object(struct pen *pen, const struct page_detail *d)
 {
     if (d->section[0])
@@ -287,6 +308,8 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         put_count(&pen, d);
         put_folio(&pen, m, p);
     }
+    if (d && r)
+        put_cache(&pen, d, p);
     if (d && r)
         put_object(&pen, d);
     if (!d)

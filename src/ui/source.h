@@ -32,6 +32,8 @@ struct ui_source {
 
     /* From now on: orders of large folios, and the settings for huge pages. May be NULL. */
     void (*ask_huge)(void *ctx);
+    /* With the next sample: what of the mapped files is in memory. May be NULL. */
+    void (*ask_caches)(void *ctx);
 
     /* From now on the descendants too: RECORD_FAMILY. May be NULL. */
     void (*ask_family)(void *ctx);

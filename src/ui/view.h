@@ -62,6 +62,7 @@ struct ui_state {
     const struct moment *before; /* the one before it, or NULL */
     const struct page_detail *detail; /* of the page under the cursor, or NULL */
     const struct thp_settings *thp;   /* the machine's, or NULL while nobody asked */
+    const struct file_caches *caches;  /* of mapped files, or NULL while nobody asked */
     struct family *family, *family_before; /* likewise, or NULL while nobody asked */
     pid_t relatives[UI_RELATIVES_MAX]; /* that the view of sharing compares; 0: none more */
     const struct physmem *machine;     /* the physical side, or NULL while nobody asked */
@@ -127,7 +128,8 @@ struct view_ops {
 };
 
 extern const struct view_ops view_map, view_regions, view_page, view_faults, view_explain,
-    view_picker, view_help, view_huge, view_physical, view_kernel, view_family, view_sharing;
+    view_picker, view_help, view_huge, view_backing, view_physical, view_kernel, view_family,
+    view_sharing;
 
 /* Searches forward (or backward) from ui->cursor for an address ("7f3a40000000", "0x..." ), a
  * permission pattern of four characters ("rwxp", '?' matches any), or a part of a region's name;
