@@ -42,7 +42,7 @@ struct options {
     bool evidence;           /* --evidence: kernel call chains beside predicted paths */
     bool disagreements;      /* --disagreements: only faults whose evidence disagrees */
     const char *proc_root;   /* NULL: /proc */
-    bool pages, residency, stats, huge;
+    bool pages, residency, stats, huge, heat;
     unsigned long repeat;    /* check: how often; 0: not given */
     double limit;            /* check: seconds for a scenario */
     const char *junit;       /* check: a file, or NULL */

@@ -125,7 +125,7 @@ void live_source_deinit(struct live_source *s)
 static int live_follow(struct live_source *s, pid_t pid, struct err *e)
 {
     const struct engine_options options = {.pid = pid, .follow = !s->options->no_follow,
-                                           .family = s->options->family, .kernel = true,
+                                           .family = s->options->family, .kernel = true, .heat = s->options->heat,
                                            .evidence = s->options->evidence};
     if (!s->options->engine && !s->options->evidence)
         return 0;
