@@ -138,6 +138,7 @@ static int parse_format(const char *text, struct options *o, struct err *e)
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(text, names[i])) {
             o->format = (enum format)i;
+            o->has_format = true;
             return 0;
         }
     return usage(e, "unknown format", text, "use table, json, csv, jsonl or folded");
