@@ -46,33 +46,21 @@ static int advance(struct play *p, struct player_step *step, struct err *e)
     return 0;
 }
 
-static int play_restart(void *ctx, struct err *e)
+static int begin_run(struct play *p, struct err *e)
 {
-    struct play *p = ctx;
     const struct run_options options = {.limit_ns = 10 * second, .total_limit_ns = 86400 * second};
     struct err why = {0};
-    int rc = end_run(p, e);
-    if (rc)
-        return rc;
     p->watch = observe_create(p->options->engine);
     if (!p->watch)
         return err_set(e, -ENOMEM, "out of memory");
-    rc = run_begin(p->script, &options, observe_observer(p->watch), &p->run, &why);
+    int rc = run_begin(p->script, &options, observe_observer(p->watch), &p->run, &why);
     if (rc)
         return err_set(e, rc, "this scenario cannot run here: %s", why.text);
     return advance(p, NULL, e);
 }
 
-static unsigned play_next(void *ctx)
+static int step_run(struct play *p, struct player_step *out, struct err *e)
 {
-    const struct play *p = ctx;
-    size_t at = p->run ? run_next(p->run) : p->script->count;
-    return at < p->script->count ? p->script->v[at].at.line : 0;
-}
-
-static int play_step(void *ctx, struct player_step *out, struct err *e)
-{
-    struct play *p = ctx;
     struct outcome done = {0};
     const struct statement *st = &p->script->v[run_next(p->run)];
     int rc = run_step(p->run, &done, e);
@@ -87,11 +75,46 @@ static int play_step(void *ctx, struct player_step *out, struct err *e)
     return rc ? rc : play_add_processes(p, out, e);
 }
 
+int play_run(struct play *p, enum play_job job, struct player_step *step, struct err *e)
+{
+    if (job == PLAY_STEP)
+        return step_run(p, step, e);
+    int rc = end_run(p, e);
+    return rc || job != PLAY_BEGIN ? rc : begin_run(p, e);
+}
+
+unsigned play_next_line(const struct play *p)
+{
+    size_t at = p->run ? run_next(p->run) : SIZE_MAX;
+    return p->run && at < p->script->count ? p->script->v[at].at.line : 0;
+}
+
+static void play_begin(void *ctx, enum player_job job)
+{
+    play_worker_begin(ctx, job == PLAYER_STEP ? PLAY_STEP : PLAY_BEGIN);
+}
+
+static bool play_take(void *ctx, struct player_step *out, int *rc, struct err *e)
+{
+    return play_worker_take(ctx, out, rc, e);
+}
+
+static unsigned play_next(void *ctx)
+{
+    return play_worker_next(ctx);
+}
+
+static int play_fd(void *ctx)
+{
+    const struct play *p = ctx;
+    return p->worker.fd;
+}
+
 /* --- the script --- */
 
 static int forget_script(struct play *p, struct err *e)
 {
-    int rc = end_run(p, e);
+    int rc = play_worker_do(p, PLAY_END, e);
     play_script_deinit(p);
     script_destroy(p->script);
     p->script = NULL;
@@ -171,8 +194,8 @@ static int play_edit(void *ctx, unsigned line, struct err *e)
 
 static struct player_source source_of(struct play *p)
 {
-    return (struct player_source){.ctx = p, .script = play_script, .next = play_next,
-                                  .step = play_step, .restart = play_restart,
+    return (struct player_source){.ctx = p, .script = play_script, .fd = play_fd,
+                                  .next = play_next, .begin = play_begin, .take = play_take,
                                   .reload = play_reload, .edit = play_edit, .list = play_list,
                                   .open = play_open};
 }
@@ -210,24 +233,36 @@ static int on_screen(struct play *p, struct player_source *source, int *ended_by
     return rc < 0 ? command_fail(&e, EXIT_FAILED) : EXIT_OK;
 }
 
-int command_play(const struct options *o)
+static int play(struct play *p)
 {
-    struct play p = {.options = o};
+    struct player_source source = source_of(p);
     struct buf message = {0};
-    struct player_source source = source_of(&p);
-    int status = EXIT_OK, ended_by = 0;
-    if (o->argv && open_named(&p, o->argv[0], &message)) {
+    struct err e = {0};
+    int ended_by = 0, status = EXIT_OK;
+    if (p->options->argv && open_named(p, p->options->argv[0], &message)) {
         fprintf(stderr, "%s\n", message.data ? message.data : "vmscope: out of memory");
         status = EXIT_USAGE;
+    } else {
+        status = p->options->cols ? headless(p, &source) : on_screen(p, &source, &ended_by);
     }
-    if (!status)
-        status = o->cols ? headless(&p, &source) : on_screen(&p, &source, &ended_by);
-    struct err e = {0};
-    if (forget_script(&p, &e) && !status)
-        status = command_fail(&e, EXIT_FAILED);
-    free(p.path);
     buf_deinit(&message);
+    if (forget_script(p, &e) && !status)
+        status = command_fail(&e, EXIT_FAILED);
+    if (play_worker_deinit(p, &e) && !status)
+        status = command_fail(&e, EXIT_FAILED);
+    free(p->path);
     if (ended_by)
         spawn_end_like(ended_by);
     return status;
+}
+
+int command_play(const struct options *o)
+{
+    struct play p = {.options = o};
+    struct err e;
+    int rc = play_worker_init(&p);
+    if (!rc)
+        return play(&p);
+    err_set(&e, rc, "cannot start a thread: %s", strerror(-rc));
+    return command_fail(&e, EXIT_FAILED);
 }

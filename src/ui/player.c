@@ -1,5 +1,6 @@
 /* The player: what has been played, where the viewer is in it, and what each key means. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,16 +106,26 @@ static void forget(struct player *p)
     for (size_t i = 0; i < p->count; i++)
         player_step_deinit(&p->v[i].step);
     p->count = p->at = 0;
+    p->queued = 0;
+    p->go_to = 0;
     p->over = p->playing = p->scrolled = false;
     p->said[0] = '\0';
     p->quiz = (struct quiz){.on = p->quiz.on};
     p->flash_end_ns = 0;
 }
 
+static void begin(struct player *p, enum player_job job)
+{
+    p->job = job;
+    p->source->begin(p->source->ctx, job);
+}
+
 static void run_is_over(struct player *p, const struct err *e)
 {
     p->over = true;
     p->playing = false;
+    p->queued = 0;
+    p->go_to = 0;
     snprintf(p->said, sizeof p->said, "%s", e->text);
 }
 
@@ -128,31 +139,28 @@ static void say_end(struct player *p)
         snprintf(p->message, sizeof p->message, "the end; r plays it again");
 }
 
-/* Does the next step. False when there was none, or it could not be done. */
-static bool do_step(struct player *p)
+/* A step is done. It is shown, unless the viewer went back meanwhile. */
+static void keep_step(struct player *p, const struct player_step *step)
 {
-    struct err e = {0};
     void *v = p->v;
     int rc = array_reserve(&v, &p->cap, p->count + 1, sizeof *p->v);
     p->v = v;
     if (rc) {
-        err_set(&e, rc, "out of memory");
-        run_is_over(p, &e);
-        return false;
+        struct player_step lost = *step;
+        player_step_deinit(&lost);
+        run_is_over(p, &(struct err){rc, "out of memory"});
+        return;
     }
-    struct played *next = &p->v[p->count];
-    *next = (struct played){0};
-    rc = p->source->step(p->source->ctx, &next->step, &e);
-    if (rc) {
-        player_step_deinit(&next->step);
-        run_is_over(p, &e);
-        return false;
-    }
-    next->mark_count = quiz_mark_step(&p->quiz, &next->step, next->marks);
-    p->at = ++p->count;
+    struct played *last = &p->v[p->count];
+    *last = (struct played){.step = *step};
+    last->mark_count = quiz_mark_step(&p->quiz, &last->step, last->marks);
+    bool follows = p->at == p->count;
+    p->count++;
+    if (!follows)
+        return;
+    p->at = p->count;
     p->scrolled = false;
     p->flash_end_ns = p->clock_ns ? p->clock_ns + FLASH_MS * ns_per_ms : 0;
-    return true;
 }
 
 static const struct player_line *next_line(const struct player *p)
@@ -168,6 +176,10 @@ static void forward(struct player *p)
         p->scrolled = false;
         return;
     }
+    if (p->job != PLAYER_NO_JOB) {
+        p->queued++;
+        return;
+    }
     const struct player_line *next = p->over ? NULL : next_line(p);
     if (p->over)
         p->playing = false;
@@ -176,7 +188,22 @@ static void forward(struct player *p)
     else if (p->quiz.on && next->kind != PLAYER_NOTE)
         quiz_begin(&p->quiz, next);
     else
-        do_step(p);
+        begin(p, PLAYER_STEP);
+}
+
+/* What was asked for before this was done. */
+static void go_on(struct player *p)
+{
+    unsigned next = p->over ? 0 : p->source->next(p->source->ctx);
+    if (p->go_to && next && next < p->go_to) {
+        begin(p, PLAYER_STEP);
+        return;
+    }
+    p->go_to = 0;
+    if (p->queued && p->quiz.question == QUIZ_NOTHING) {
+        p->queued--;
+        forward(p);
+    }
 }
 
 static void back(struct player *p, size_t to)
@@ -189,19 +216,15 @@ static void back(struct player *p, size_t to)
 /* Up to where a line comes next, for the first time at or behind it. */
 static void go_to(struct player *p, uint64_t line)
 {
-    unsigned next;
     p->at = p->count;
-    while (!p->over && (next = p->source->next(p->source->ctx)) && next < line)
-        if (!do_step(p))
-            return;
+    p->go_to = line;
+    go_on(p);
 }
 
 static void restart(struct player *p)
 {
-    struct err e = {0};
     forget(p);
-    if (p->source->restart(p->source->ctx, &e))
-        run_is_over(p, &e);
+    begin(p, PLAYER_RESTART);
 }
 
 /* `message` has lines: what fits is kept. */
@@ -330,8 +353,20 @@ static void obey_moving(struct player *p, int action)
     }
 }
 
+/* These need the run, or end it. */
+static bool must_wait(const struct player *p, int action)
+{
+    bool needs = action == DO_RESTART || action == DO_EDIT || action == DO_RELOAD ||
+                 action == DO_CHOOSE || action == DO_GO_TO;
+    return needs && p->job != PLAYER_NO_JOB;
+}
+
 static void obey(struct player *p, int action)
 {
+    if (must_wait(p, action)) {
+        snprintf(p->message, sizeof p->message, "not before this step is done");
+        return;
+    }
     switch (action) {
     case DO_HELP:
         p->help = !p->help;
@@ -395,7 +430,7 @@ const struct binding *player_keys(const struct player *p)
 /* Headless, <Wait> is the time of one step by itself. */
 static void wait_a_step(struct player *p)
 {
-    if (p->playing && p->quiz.question == QUIZ_NOTHING)
+    if (p->playing && p->quiz.question == QUIZ_NOTHING && p->job == PLAYER_NO_JOB)
         forward(p);
 }
 
@@ -412,7 +447,7 @@ static bool player_key(void *ctx, int key)
         key_prompt(p, key);
     else if (p->quiz.question != QUIZ_NOTHING) {
         if (quiz_key(&p->quiz, key))
-            do_step(p);
+            begin(p, PLAYER_STEP);
     } else if (b)
         obey(p, b->action);
     return true;
@@ -447,10 +482,10 @@ static bool player_tick(void *ctx, uint64_t now_ns)
     p->clock_ns = now_ns;
     if (drawn)
         p->flash_end_ns = 0;
-    if (!p->playing || now_ns < p->due_ns || p->quiz.question != QUIZ_NOTHING)
+    if (!p->playing || now_ns < p->due_ns || p->quiz.question != QUIZ_NOTHING ||
+        p->job != PLAYER_NO_JOB)
         return drawn;
     forward(p);
-    p->playing = p->playing && may_go_on(p);
     p->due_ns = now_ns + player_paces[p->pace] * ns_per_ms;
     return true;
 }
@@ -460,7 +495,8 @@ static uint64_t player_next_tick(void *ctx, uint64_t latest_ns)
     const struct player *p = ctx;
     if (p->flash_end_ns && p->flash_end_ns < latest_ns)
         latest_ns = p->flash_end_ns;
-    return p->playing && p->due_ns < latest_ns ? p->due_ns : latest_ns;
+    bool waits = p->playing && p->quiz.question == QUIZ_NOTHING && p->job == PLAYER_NO_JOB;
+    return waits && p->due_ns < latest_ns ? p->due_ns : latest_ns;
 }
 
 /* --- what a loop drives --- */
@@ -490,15 +526,32 @@ static void player_deinit(void *ctx)
 
 static int player_fd(void *ctx)
 {
-    (void)ctx;
-    return -1;
+    const struct player *p = ctx;
+    return p->source->fd(p->source->ctx);
 }
 
+/* Takes what is done. */
 static bool player_fold(void *ctx, uint64_t deadline_ns)
 {
-    (void)ctx;
     (void)deadline_ns;
-    return false;
+    struct player *p = ctx;
+    struct player_step step;
+    struct err e = {0};
+    int rc;
+    if (p->job == PLAYER_NO_JOB || !p->source->take(p->source->ctx, &step, &rc, &e))
+        return false;
+    bool stepped = p->job == PLAYER_STEP;
+    p->job = PLAYER_NO_JOB;
+    if (rc) {
+        player_step_deinit(&step);
+        run_is_over(p, &e);
+        return true;
+    }
+    if (stepped)
+        keep_step(p, &step);
+    p->playing = p->playing && may_go_on(p);
+    go_on(p);
+    return true;
 }
 
 static void player_draw_frame(void *ctx, struct grid *g)
@@ -521,7 +574,12 @@ static void player_away(void *ctx)
 
 static void player_settle(void *ctx)
 {
-    (void)ctx;
+    struct player *p = ctx;
+    while (p->job != PLAYER_NO_JOB) {
+        struct pollfd done = {.fd = player_fd(p), .events = POLLIN};
+        poll(&done, 1, -1);
+        player_fold(p, 0);
+    }
 }
 
 static const struct screen_ops ops = {

@@ -95,18 +95,27 @@ struct player_list {
 };
 void player_list_deinit(struct player_list *l);
 
+enum player_job {
+    PLAYER_NO_JOB,
+    PLAYER_RESTART, /* begins the run anew */
+    PLAYER_STEP     /* does what comes next */
+};
+
 struct player_source {
     void *ctx;
     /* What is played, or NULL before `open`. Borrowed until `open` or `reload`. */
     const struct player_script *(*script)(void *ctx);
-    /* The line of the note or action that comes next; 0: none, the end. */
+    /* The line of the note or action that comes next, when nothing is being done; 0: none, the
+     * end. */
     unsigned (*next)(void *ctx);
-    /* Does it. 0, or a negative errno with *e set: the run is over. */
-    int (*step)(void *ctx, struct player_step *out, struct err *e);
-    /* Begins anew. 0, or a negative errno with *e set: it cannot run here. */
-    int (*restart)(void *ctx, struct err *e);
-    /* Reads the file again and begins anew. On failure the script and its run stay as they are;
-     * *message is what is wrong, in lines. */
+    /* Begins a job; only one at a time. It is over when `fd` is readable, and then `take` is true
+     * once: *rc is 0, or a negative errno with *e set, and the run cannot go on; *out is the step's
+     * (now the caller's). */
+    void (*begin)(void *ctx, enum player_job job);
+    int (*fd)(void *ctx);
+    bool (*take)(void *ctx, struct player_step *out, int *rc, struct err *e);
+    /* Reads the file again and ends the run. On failure the script and its run stay as they are;
+     * *message is what is wrong, in lines. Not while something is being done; nor are those below. */
     int (*reload)(void *ctx, struct buf *message);
     /* The viewer's editor on the file, at a line. The terminal is free. */
     int (*edit)(void *ctx, unsigned line, struct err *e);

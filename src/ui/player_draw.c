@@ -15,6 +15,8 @@ static const char *state_text(const struct player *p, char out[64])
 {
     if (p->at < p->count)
         snprintf(out, 64, "[past: step %zu is now]", p->count);
+    else if (p->job != PLAYER_NO_JOB)
+        snprintf(out, 64, "[running]");
     else if (p->playing)
         snprintf(out, 64, "[auto, %.2g s]", player_paces[p->pace] / 1000.0);
     else if (p->over)
@@ -106,8 +108,9 @@ static void draw_choices(struct player *p, struct area a)
                           here ? CELL_REVERSE : 0};
         if (here)
             area_fill(area_part(rows, 0, i, rows.cols, 1), s, ' ');
-        area_text(rows, 1, i, NAME_COLS - 2, c->name, s);
-        area_text(rows, NAME_COLS, i, rows.cols, c->title, s);
+        area_printf(rows, 0, i, s, "%c", here ? '>' : ' ');
+        area_text(rows, 2, i, NAME_COLS - 2, c->name, s);
+        area_text(rows, NAME_COLS + 1, i, rows.cols, c->title, s);
     }
 }
 

@@ -58,7 +58,10 @@ struct player {
     struct played *v;   /* owned: all steps so far */
     size_t count, cap;
     size_t at;          /* how many are shown as done; less than count: the past */
-    bool over;          /* the run cannot go on; message says why */
+    bool over;          /* the run cannot go on; said says why */
+    enum player_job job; /* being done */
+    unsigned queued;    /* steps that were asked for meanwhile */
+    uint64_t go_to;     /* goes on until this line comes next; 0: no */
     char said[400];     /* why it cannot, or a mistake in the script: until the next run */
     struct quiz quiz;
 

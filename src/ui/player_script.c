@@ -5,7 +5,7 @@
 
 #include "ui/player_parts.h"
 
-enum { NUMBER_COLS = 5, VERDICT_COLS = 5, LINES_MAX = 4096 };
+enum { NUMBER_COLS = 5, VERDICT_COLS = 6, LINES_MAX = 4096 };
 
 /* What a line has come to by now: verdicts and 1, or 0. */
 static void gather(const struct player *p, uint8_t marks[LINES_MAX])

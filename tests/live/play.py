@@ -349,9 +349,15 @@ def test_format_only():
 
 # --- a terminal ---
 
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        return [int(p) for p in f.read().split()]
+def stages_of(pid):
+    """The processes that it has started, by any of its threads: the stages among them."""
+    found = []
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{tid}/children", encoding="ascii") as f:
+            found += [int(p) for p in f.read().split()]
+    if not found:
+        raise AssertionError("there are no stages")
+    return found
 
 
 def alive(pid):
@@ -416,8 +422,7 @@ def on_terminal(test):
 
 
 def quit_by_key(t):
-    stages = children(t.pid())
-    wrong = [] if stages else ["the stages are no children"]
+    stages, wrong = stages_of(t.pid()), []
     t.tmux("send-keys", "q")
     wait_for(lambda: t.read("after"), "the end", 20)
     if t.read("ended") != "status 0\n":
@@ -428,14 +433,14 @@ def quit_by_key(t):
 
 
 def killed(t):
-    stages = children(t.pid())
+    stages = stages_of(t.pid())
     os.kill(t.pid(), signal.SIGKILL)
     wait_for(lambda: not any(alive(p) for p in stages), "the end of the stages", 20)
     return []
 
 
 def terminated(t):
-    stages = children(t.pid())
+    stages = stages_of(t.pid())
     os.kill(t.pid(), signal.SIGTERM)
     wait_for(lambda: t.read("after"), "the end", 20)
     wrong = [] if t.read("ended") == f"status {128 + signal.SIGTERM}\n" else [t.read("ended")]
