@@ -6,6 +6,7 @@ bound that is missed says "over" and is no failure: the exit status is 0 unless 
 not be run. doc/BENCH.md says how to read it."""
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -96,6 +97,29 @@ def bench_full(b):
     compare_full(b, ("workers", 8, "1G"), None)
     if not shutil.which("page-types"):
         note("page-types (tools/mm of the kernel; no Debian package) is not installed: left out")
+
+
+def family_of(pid):
+    with open("/proc/%s/task/%s/children" % (pid, pid), encoding="ascii") as f:
+        return [pid] + f.read().split()
+
+
+def bench_family(b):
+    for shape, name in (((64, "1G"), "share 1 GiB"), ((64, "1G", 4096), "share it but for 16 MiB each")):
+        print("family: a full picture of a process and 64 workers that " + name)
+        with Target("workers", *shape) as t:
+            ours, floor = pace(b.rounds(9), [b.vmscope, "snap", "--family", "--stats", "-o",
+                                             "/dev/null", "-p", t.pid],
+                               [tool("floor"), "-e", "family", *family_of(t.pid)])
+        reads = [f.words["sum_ns"] - f.words["sort_ns"] for f in floor]
+        b.wall("vmscope snap --family, exec to exit", ours)
+        b.inside("reading, inside vmscope", ours, "wall_ns")
+        b.row("bare reads of the kernel, each frame once", median(reads) / MS)
+        b.row("  ratio of the two", median([a.words["wall_ns"] / r for a, r in zip(ours, reads)]),
+              1.5, unit="x")
+        b.row("  ratio of the whole process to the bare reads",
+              median([a.wall / r for a, r in zip(ours, reads)]), 1.5, unit="x")
+        b.row("vmscope's own memory, peak", ours.of("rss") / 1024, unit="MiB", digits=1)
 
 
 def bench_residency(b):
@@ -284,10 +308,99 @@ def bench_harmless(b):
                 sum(r[k] for r in runs) for k in ("over_1ms", "calls") for runs in (bare, seen)))
 
 
+def elapsed(command):
+    """What bench/faults says of each repetition, in ns; the first one warms up."""
+    out = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, text=True, check=True,
+                         timeout=300).stdout
+    return [int(n) for n in out.split()][1:]
+
+
+def summary_of(command):
+    """(elapsed times, summary) of `vmscope faults -f jsonl`, whose lines go to a pipe."""
+    end, pipe = os.pipe()
+    with subprocess.Popen(["tail", "-n", "1"], stdin=end, stdout=subprocess.PIPE) as last:
+        os.close(end)
+        with subprocess.Popen([str(c) for c in command[:2]] + ["-o", "/dev/fd/%d" % pipe] +
+                              [str(c) for c in command[2:]], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, pass_fds=[pipe]) as p:
+            os.close(pipe)
+            # What the command prints goes to stderr when lines go to stdout, else to stdout.
+            out, err = p.communicate(timeout=300)
+        line = last.communicate()[0]
+    times = [int(n) for n in (out or err).split() if n.isdigit()][1:]
+    return times, json.loads(line)
+
+
+def follow(b, what, shape, bounds):
+    """The same work bare and followed by each engine, in turn."""
+    rounds, reps = (2, 2) if b.quick else (5, 3)
+    work = [tool("faults"), "-r", reps, *shape]
+    bare, seen, said = [], {e: [] for e in bounds}, {}
+    for _ in range(rounds):
+        for engine in bounds:
+            bare.append(median(elapsed(work)))
+            options = ["--engine", "bpf", "--heat"] if engine == "heat" else ["--engine", engine]
+            times, said[engine] = summary_of([b.vmscope, "faults", "-f", "jsonl", *options, "--",
+                                              *work])
+            seen[engine].append(median(times) / bare[-1])
+    print("%s (bare %.1f ms)" % (what, median(bare) / MS))
+    for engine, bound in bounds.items():
+        s = said[engine]
+        b.row("followed by %s, of bare (best %.3f)" % (engine, min(seen[engine])),
+              median(seen[engine]), bound, unit="x", digits=3)
+        note("%s: %d faults told, %d lost, %d only counted" % (
+            engine, s["faults"], s["lost"], s.get("heat_faults", 0)))
+    return median(bare)
+
+
+def peers_of_faults(b, shape):
+    """What others cost on the same work."""
+    perf = shutil.which("perf")
+    if not perf:
+        return
+    work = [tool("faults"), "-r", "2", *shape]
+    for name, options in (("perf record -e page-faults -c 1 -d",
+                           ["record", "-q", "-e", "page-faults", "-c", "1", "-d", "-o", "/dev/null"]),
+                          ("perf trace -F all",
+                           ["trace", "-F", "all", "--no-syscalls", "-o", "/dev/null"])):
+        try:
+            with_it = median(elapsed([perf, *options, "--", *work]))
+            b.row(name + ", of bare", with_it / median(elapsed(work)), unit="x", digits=2)
+        except (subprocess.SubprocessError, ValueError) as e:
+            note("%s cannot be run here: %s" % (name, str(e)[:60]))
+
+
+def bench_faults(b):
+    n = 200000 if b.quick else 1000000
+    print("faults: 1,000,000 first touches of 4K pages, in one burst")
+    follow(b, "a burst of touches", ["touch", n], {"bpf": 1.10, "heat": 1.03, "perf": 1.5})
+    peers_of_faults(b, ["touch", n // 10])
+    follow(b, "mmap, 16 touches, munmap", ["mmap", n // 16], {"bpf": 1.10})
+    follow(b, "mmap and munmap of one untouched page", ["calls", n // 4], {"bpf": None})
+
+
+def bench_step(b):
+    n = 20000 if b.quick else 100000
+    print("step: %d faults, each a stop, without a screen" % n)
+    work = [tool("faults"), "touch", n]
+    runs = 2 if b.quick else 3
+    bare = median([int(subprocess.run([str(w) for w in work], stdout=subprocess.PIPE, text=True,
+                                      check=True).stdout) for _ in range(runs)])
+    stops = []
+    for _ in range(runs):
+        p = subprocess.run([b.vmscope, "step", "-f", "jsonl", "-o", "/dev/null", "--",
+                            *[str(w) for w in work]], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, check=True, timeout=300)
+        told = [int(w) for w in (p.stdout or p.stderr).split() if w.isdigit()]
+        stops.append((told[0] - bare) / n / 1e3)
+    b.row("a stop, above the bare fault", median(stops), 40, unit="us", digits=1)
+
+
 BENCHES = [("small", bench_small), ("first", bench_first), ("full", bench_full),
-           ("residency", bench_residency), ("thp", bench_thp), ("sparse", bench_sparse),
-           ("reserve", bench_reserve), ("maps", bench_maps), ("redraw", bench_redraw),
-           ("idle", bench_idle), ("harmless", bench_harmless)]
+           ("family", bench_family), ("residency", bench_residency), ("thp", bench_thp),
+           ("sparse", bench_sparse), ("reserve", bench_reserve), ("maps", bench_maps), ("redraw", bench_redraw),
+           ("idle", bench_idle), ("faults", bench_faults),
+           ("step", bench_step), ("harmless", bench_harmless)]
 
 
 def warm_up():

@@ -7,7 +7,8 @@
  *   reserve SIZE TOUCHED [contiguous]  MAP_NORESERVE, touched in 64 blocks spread over it, or in 1
  *   maps N                        N mappings that do not merge, one page of each touched
  *   small                         nothing of its own
- *   workers N SIZE                SIZE of 4K pages, shared with N forked children
+ *   workers N SIZE [OWN]          SIZE of 4K pages, shared with N forked children; each writes OWN
+ *                                 of them, spread over all
  *   loop SIZE [PIECE]             keeps SIZE mapped and touched, and for ever unmaps its oldest
  *                                 PIECE and maps and touches a new one. SIGUSR1 prints one line of
  *                                 figures since the last such line and starts counting again. */
@@ -124,19 +125,35 @@ static void maps(uint64_t n)
     }
 }
 
-static void workers(uint64_t n, uint64_t size)
+static void work(char *p, uint64_t size, uint64_t own, int done)
 {
-    touch(map_small_pages(size, 0), size, BENCH_PAGE);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (own)
+        touch(p, size, size / own);
+    close(done);
+    for (;;)
+        pause();
+}
+
+/* Ready when all have written: then nobody has the pipe's end any more. */
+static void workers(uint64_t n, uint64_t size, uint64_t own)
+{
+    char *p = map_small_pages(size, 0), byte;
+    int done[2];
+    touch(p, size, BENCH_PAGE);
+    if (pipe(done))
+        bench_die("pipe");
     for (uint64_t i = 0; i < n; i++) {
         pid_t pid = fork();
         if (pid < 0)
             bench_die("fork");
-        if (!pid) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            for (;;)
-                pause();
-        }
+        if (!pid)
+            work(p, size, own, done[1]);
     }
+    close(done[1]);
+    while (read(done[0], &byte, 1) > 0)
+        ;
+    close(done[0]);
 }
 
 /* Latencies in a histogram of 32 steps for each power of two: 3% wide, no allocation later. */
@@ -263,7 +280,7 @@ int main(int argc, char **argv)
     else if (!strcmp(shape, "maps") && a)
         maps(a);
     else if (!strcmp(shape, "workers") && a && b)
-        workers(a, b);
+        workers(a, b, argc > 4 ? bench_size(argv[4]) : 0);
     else if (!strcmp(shape, "loop") && a)
         loop(a, b ? b : 64u << 20);
     else if (strcmp(shape, "small") != 0)

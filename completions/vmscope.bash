@@ -26,7 +26,7 @@ _vmscope()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command words
     local commands='run attach step snap faults check play doctor'
-    local options='--engine --no-follow --counters --evidence --disagreements --pid --user --output --format --delay --count --color --ascii --no-mouse
+    local options='--engine --no-follow --counters --heat --evidence --disagreements --pid --user --output --format --delay --count --color --ascii --no-mouse
         --proc-root --screen --keys --cpu-limit --help --version'
     command=$(_vmscope_command)
     COMPREPLY=()

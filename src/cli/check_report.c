@@ -182,6 +182,9 @@ void check_report_end(struct check_report *r, struct check_item *item)
         snprintf(text, sizeof text, "vmscope was ended by SIG%s",
                  sigabbrev_np(WTERMSIG(item->status)) ? sigabbrev_np(WTERMSIG(item->status)) : "?");
         add_line(item, CHECK_BROKEN, "the scenario to be run", text);
+    } else if (WEXITSTATUS(item->status) > EXIT_FAILED) {
+        snprintf(text, sizeof text, "vmscope ended with status %d", WEXITSTATUS(item->status));
+        add_line(item, CHECK_BROKEN, "the scenario to be run", text);
     } else if (!item->lines.len) {
         add_line(item, item->status ? CHECK_BROKEN : CHECK_PASS, "the scenario to be run",
                  item->status ? "it was not" : "it was");

@@ -20,6 +20,8 @@
 #include "probe/uffd.h"
 #include "sampler/sampler.h"
 
+enum { FAULTS_MAX = 1 << 16 }; /* of one statement that are kept */
+
 struct observe {
     struct observer observer;
     const char *name; /* of the engine that is wanted */
@@ -28,6 +30,9 @@ struct observe {
     const struct engine_ops *ops;
     struct engine *engine;
     uint32_t stacks;  /* told of */
+    uint64_t dropped; /* faults that were too many to keep, since the last delivery */
+    uint64_t lost;    /* events, until the last delivery */
+    const char *blind; /* faults that the engine never sees, or NULL */
     char why[400];
     struct fault_entry *faults;
     size_t count, cap;
@@ -148,6 +153,9 @@ static void keep_fault(void *ctx, const struct fault_entry *entry)
     void *v = o->faults;
     if (entry->event.type != EVENT_FAULT)
         return;
+    o->dropped += o->count >= FAULTS_MAX;
+    if (o->count >= FAULTS_MAX)
+        return;
     int rc = array_reserve(&v, &o->cap, o->count + 1, sizeof *o->faults);
     o->faults = v;
     if (rc)
@@ -208,15 +216,21 @@ static int drain(struct observe *o)
         o->ops->stats(o->engine, &after);
     } while (after.events != before.events);
     model_settle(o->model);
-    if (after.lost)
-        return -EOVERFLOW;
     return o->error;
 }
 
 static int observe_faults(void *ctx, const struct fault_entry **v, size_t *count)
 {
     struct observe *o = ctx;
+    struct engine_stats stats = {0};
     int rc = drain(o);
+    if (o->engine)
+        o->ops->stats(o->engine, &stats);
+    o->observer.blind = stats.lost > o->lost ? "what it has lost"
+                        : o->dropped         ? "so many faults of one statement"
+                                             : o->blind;
+    o->dropped = 0;
+    o->lost = stats.lost;
     *v = o->faults;
     *count = rc ? 0 : o->count;
     o->count = 0;
@@ -256,7 +270,7 @@ static int observe_follow(void *ctx, pid_t pid, struct err *e)
             rc = engine_open(rungs[i], &options, &o->ops, &o->engine, o->why, sizeof o->why, NULL);
     o->observer.faults = rc ? NULL : observe_faults;
     if (!rc && o->ops == &engine_perf && geteuid())
-        o->observer.blind = "faults in kernel mode";
+        o->blind = "faults in kernel mode";
     if (rc)
         return 0;
     model_on_event(o->model, NULL, keep_fault, o);

@@ -30,6 +30,7 @@ const char options_help[] =
     "      --no-follow        leave children out\n"
     "      --counters[=LIST]  count TLB misses and page walks, or events of libpfm4 by name,\n"
     "                         and what the scheduler did\n"
+    "      --heat             count faults by page instead of reporting each (bpf engine)\n"
     "      --evidence         the kernel's own call chains beside the predicted paths (as root)\n"
     "      --disagreements    faults: only those where it shows another path\n"
     "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
@@ -52,10 +53,10 @@ const char options_help[] =
     "      --keys KEYS        such as 'jj<Enter>/libc<Enter><Wait>'\n"
     "      --help, --version\n"
     "\n"
-    "Watching changes nothing in the target and never stops it. See vmscope(1).\n";
+    "Watching changes nothing in the target and never stops it; step does. See vmscope(1).\n";
 
 enum {
-    OPT_PAGES = 256, OPT_HUGE, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
+    OPT_PAGES = 256, OPT_HUGE, OPT_HEAT, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
     OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
     OPT_NO_FOLLOW, OPT_COUNTERS, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_FAMILY, OPT_REPEAT,
     OPT_LIMIT, OPT_JUNIT, OPT_FORMAT_ONLY
@@ -70,6 +71,7 @@ static const struct option long_options[] = {
     {"count", required_argument, NULL, 'n'},
     {"pages", no_argument, NULL, OPT_PAGES},
     {"family", no_argument, NULL, OPT_FAMILY},
+    {"heat", no_argument, NULL, OPT_HEAT},
     {"huge", no_argument, NULL, OPT_HUGE},
     {"residency", no_argument, NULL, OPT_RESIDENCY},
     {"stats", no_argument, NULL, OPT_STATS},
@@ -136,6 +138,7 @@ static int parse_format(const char *text, struct options *o, struct err *e)
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(text, names[i])) {
             o->format = (enum format)i;
+            o->has_format = true;
             return 0;
         }
     return usage(e, "unknown format", text, "use table, json, csv, jsonl or folded");
@@ -183,6 +186,9 @@ static int parse_flag(int opt, struct options *o)
         return 0;
     case OPT_FAMILY:
         o->family = o->ui.family = true;
+        return 0;
+    case OPT_HEAT:
+        o->heat = true;
         return 0;
     case OPT_HUGE:
         o->huge = true;

@@ -32,6 +32,7 @@ struct options {
     const char *user;        /* -u */
     const char *output;      /* -o; NULL: standard output */
     enum format format;
+    bool has_format;         /* -f was given */
     double refresh;          /* -d, seconds; 0: not given */
     unsigned long count;     /* -n; 0: no limit */
     unsigned cpu_permille;   /* --cpu-limit */
@@ -42,7 +43,7 @@ struct options {
     bool evidence;           /* --evidence: kernel call chains beside predicted paths */
     bool disagreements;      /* --disagreements: only faults whose evidence disagrees */
     const char *proc_root;   /* NULL: /proc */
-    bool pages, residency, stats, huge;
+    bool pages, residency, stats, huge, heat;
     unsigned long repeat;    /* check: how often; 0: not given */
     double limit;            /* check: seconds for a scenario */
     const char *junit;       /* check: a file, or NULL */

@@ -10,6 +10,7 @@ enum event_type {
     EVENT_FAULT, /* a page fault, reported before the kernel has dealt with it */
     EVENT_CALL,  /* an mm system call, reported when it returned */
     EVENT_FORK,  /* a new process or thread */
+    EVENT_FORKING, /* a thread begins to make a new process; told by a later EVENT_FORK, or not */
     EVENT_EXEC,  /* a new program: the address space is another one */
     EVENT_EXIT,  /* a thread has ended; the process too if tid == pid */
     EVENT_SAMPLE, /* what the kernel did for the fault that this thread is in, with its call chain */
@@ -62,6 +63,7 @@ struct event {
             uint8_t access;     /* enum fault_access */
             uint8_t protection; /* enum known_bool: a page was present, the access not allowed */
             uint8_t mode;       /* enum fault_mode */
+            uint8_t in_exec;    /* enum known_bool: by execve, which may write to the new program */
         } fault;
         struct {
             uint64_t args[CALL_ARGS];

@@ -123,7 +123,7 @@ size_t family_find(const struct family *f, pid_t pid);
 enum family_relation {
     RELATION_NONE,    /* neither has a page there */
     RELATION_SAME,    /* the same frame */
-    RELATION_OWN,     /* both have a page, in different frames */
+    RELATION_OWN,     /* both have a page, in different frames (or one of them exclusively) */
     RELATION_ONLY_A, RELATION_ONLY_B,
     RELATION_UNKNOWN, /* both have one, and frame numbers are not known */
     RELATION_N

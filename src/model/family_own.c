@@ -25,7 +25,7 @@ static enum family_relation relate(const struct page *a, const struct page *b)
     if (!in_a || !in_b)
         return in_a ? RELATION_ONLY_A : in_b ? RELATION_ONLY_B : RELATION_NONE;
     if (a->frame == PAGE_FRAME_UNKNOWN || b->frame == PAGE_FRAME_UNKNOWN)
-        return RELATION_UNKNOWN;
+        return (a->attrs | b->attrs) & PAGE_A_EXCLUSIVE ? RELATION_OWN : RELATION_UNKNOWN;
     return a->frame == b->frame ? RELATION_SAME : RELATION_OWN;
 }
 
@@ -58,7 +58,9 @@ int family_compare(const struct moment *a, const struct moment *b, uint64_t star
     uint64_t differ[RELATION_N] = {0};
     struct comparison c = {a, b, differ, {0}};
     bool framed = a->target.pfn.yes && b->target.pfn.yes;
-    int rc = pagetree_diff(a->tree, b->tree, start, n, compare_range, &c);
+    /* Without frame numbers two entries can be alike and yet of different frames. */
+    int rc = framed ? pagetree_diff(a->tree, b->tree, start, n, compare_range, &c)
+                    : compare_range(&c, start, n);
     if (rc)
         return rc;
     pagetree_tally(a->tree, start, n, &all);

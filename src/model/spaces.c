@@ -276,9 +276,14 @@ int space_returned(struct spaces *s, struct space *sp, const struct event *e)
 static void fold_change(struct spaces *s, struct space *sp, const struct event *e)
 {
     int rc = 0;
+    if (sp->forking_tid == e->tid && (e->type == EVENT_CALL || e->type == EVENT_FORK))
+        sp->forking_tid = 0;
     switch (e->type) {
     case EVENT_CALL:
         rc = sp->lost ? 0 : space_returned(s, sp, e);
+        break;
+    case EVENT_FORKING:
+        sp->forking_tid = e->tid;
         break;
     case EVENT_FORK:
         if (e->fork.child_pid != e->pid)

@@ -332,8 +332,10 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         in.thp_possible = huge_fits(s, sp, p, e->fault.address, &huge_doubt);
     path_predict(&in, &out->verdict);
     uint8_t path = out->verdict.path;
-    if (path == PATH_BAD_AREA && e->fault.mode == MODE_KERNEL && !s->exact)
+    if ((path == PATH_BAD_AREA || path == PATH_BAD_ACCESS) && e->fault.in_exec == NOT_KNOWN)
         path_doubt(&out->verdict, "execve may be writing into the new program already");
+    if (path == PATH_WP && sp->forking_tid && sp->forking_tid != e->tid)
+        path_doubt(&out->verdict, "another thread is forking: the child may have the page already");
     if (page_doubt && path == PATH_WP)
         path_doubt(&out->verdict, page_doubt);
     if (size_doubt && path != PATH_BAD_ACCESS)
@@ -355,6 +357,12 @@ void space_fault(struct spaces *s, struct space *sp, const struct event *e,
         p.is = PLACE_NONE;
         name_region(&p, out);
         nothing_known(&out->verdict, "memory ran short; the next sample tells again");
+        return;
+    }
+    if (e->fault.in_exec == KNOWN_YES && e->fault.access == ACCESS_WRITE) {
+        p.is = PLACE_NONE;
+        name_region(&p, out);
+        nothing_known(&out->verdict, "execve writes into a program that has not begun yet");
         return;
     }
     find_place(s, sp, e->fault.address, &p);

@@ -63,6 +63,7 @@ struct space {
     uint64_t brk;         /* where the heap begins or ends, while it is empty; 0 not known */
     uint32_t last_fork;   /* number of its last fork, and the child */
     pid_t last_child;
+    pid_t forking_tid;    /* the thread that is just forking; 0: none */
 };
 
 /* The pages of a process that has ended lately: its end is told before it gives them up. */

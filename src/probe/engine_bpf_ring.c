@@ -34,7 +34,8 @@ static void read_fault(struct event *e, const struct wire *w)
     e->fault.ip = w->b;
     e->fault.access = (uint8_t)arch_fault_access(w->flags);
     e->fault.protection = (uint8_t)arch_fault_protection(w->flags);
-    e->fault.mode = w->detail;
+    e->fault.mode = w->detail % WIRE_IN_EXEC;
+    e->fault.in_exec = w->detail & WIRE_IN_EXEC ? KNOWN_YES : KNOWN_NO;
 }
 
 /* Two processors may read the clock and then take their slots in opposite order, and in a burst a

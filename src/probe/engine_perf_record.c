@@ -91,6 +91,7 @@ static void read_fault(const struct perf_layout *layout, uint16_t misc, struct f
     e->fault.access = ACCESS_UNKNOWN;
     e->fault.protection = NOT_KNOWN;
     e->fault.mode = (uint8_t)mode_of(misc);
+    e->fault.in_exec = e->fault.mode == MODE_USER ? KNOWN_NO : NOT_KNOWN;
     if (e->fault.mode == MODE_KERNEL) {
         bool told = layout->user_ip && take64(f) != PERF_SAMPLE_REGS_ABI_NONE;
         e->fault.ip = told ? take64(f) : 0;

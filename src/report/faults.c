@@ -299,6 +299,8 @@ void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *
     json_put_u64(json_key(&j, "calls"), l ? l->calls : 0);
     json_put_u64(json_key(&j, "unsure"), l ? l->unsure : 0);
     json_put_u64(json_key(&j, "lost"), engine->lost);
+    if (engine->heat_faults)
+        json_put_u64(json_key(&j, "heat_faults"), engine->heat_faults);
     jsonl_evidence(&j, l, engine);
     put_count(&j, "minor", counts->minor);
     put_count(&j, "major", counts->major);

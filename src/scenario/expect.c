@@ -285,12 +285,23 @@ static int judge(struct judging *j, struct err *e)
     }
 }
 
+/* The statement itself stands for what is expected until its judge says it better. */
+static void wants_statement(struct judging *j)
+{
+    struct buf text = {0};
+    statement_format(j->st, &text);
+    const char *words = text.data && !strncmp(text.data, "expect ", 7) ? text.data + 7 : text.data;
+    expect_wants(j, "%s", words ? words : "");
+    buf_deinit(&text);
+}
+
 int expect_judge(struct run *r, const struct statement *st, struct outcome *out, struct err *e)
 {
     struct judging j = {r, st, &st->expect, out};
     out->is_expect = true;
     out->verdict = VERDICT_FAIL;
-    out->expected[0] = out->found[0] = '\0';
+    out->found[0] = '\0';
+    wants_statement(&j);
     if (!expectations_of(r))
         return err_set(e, -ENOMEM, "out of memory");
     return judge(&j, e);

@@ -113,7 +113,7 @@ static int create_memfd(struct named_file *f, struct err *e)
 {
     unsigned huge = f->kind == FILE_HUGETLBFS ? MFD_HUGETLB : 0;
     if (f->kind == FILE_SECRET)
-        f->fd = (int)syscall(SYS_memfd_secret, FD_CLOEXEC);
+        f->fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
     else
         f->fd = memfd_create(f->name, MFD_CLOEXEC | MFD_ALLOW_SEALING | huge);
     return f->fd < 0 && f->kind == FILE_SECRET

@@ -6,7 +6,6 @@
  * with nothing; with room above it to grow, and below it if it grows down. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,7 +14,7 @@
 
 #include "base/buf.h"
 #include "base/io.h"
-#include "base/text.h"
+#include "probe/maps.h"
 #include "scenario/run_actions.h"
 
 #ifndef MAP_DROPPABLE
@@ -276,28 +275,28 @@ int act_remap(struct act *a, struct err *e)
 
 /* ---- names for what is there ---- */
 
-/* The first mapping of a name. One line of maps:
- * "7ffc0a1b2000-7ffc0a1d3000 rw-p 00000000 00:00 0                          [stack]". */
+/* The first mapping of a name in maps. */
 static int find_region(pid_t pid, const char *name, struct named_mapping *out)
 {
     char path[32];
     struct buf b = {0};
+    struct region_table *t = NULL;
     snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
     int rc = io_read_at(AT_FDCWD, path, &b);
-    const char *line = b.data, *end = b.data + b.len;
-    for (bool found = false; !rc && !found;) {
-        const char *next = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
-        size_t len = strlen(name), had = next ? (size_t)(next - line) : 0;
-        found = had > len && next[-(ptrdiff_t)len - 1] == ' ' && !memcmp(next - len, name, len);
-        if (!next)
-            rc = -ENOENT;
-        else if (!found)
-            line = next + 1;
-    }
-    if (!rc &&
-        (!text_hex(&line, end, &out->start) || *line++ != '-' || !text_hex(&line, end, &out->end)))
-        rc = -EINVAL;
+    if (!rc)
+        rc = maps_parse(b.data, b.len, NULL, &t);
     buf_deinit(&b);
+    if (rc)
+        return rc;
+    rc = -ENOENT;
+    for (size_t i = 0; i < t->count && rc; i++) {
+        if (strcmp(t->v[i].name, name))
+            continue;
+        out->start = t->v[i].start;
+        out->end = t->v[i].end;
+        rc = 0;
+    }
+    region_table_unref(t);
     return rc;
 }
 

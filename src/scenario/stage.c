@@ -340,8 +340,8 @@ static int exchange(struct stage *s, const struct stage_op *op, int fd, struct s
     if (rc == -ETIMEDOUT) {
         kill_stage(s);
         return err_set(e, rc,
-                       "it did not end within %.3g seconds and was killed: give more with "
-                       "--limit, or look for what it waits for",
+                       "the statement did not end within %.3g seconds, and its process was "
+                       "killed: what does it wait for?",
                        (double)s->limit_ns / 1e9);
     }
     int status;

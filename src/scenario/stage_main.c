@@ -12,290 +12,24 @@
 #if defined(__x86_64__)
 
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "scenario/stage_wire.h"
-#include "scenario/stage_x86_64.h"
+#include "scenario/stage_self.h"
 
-#define STAGE_CODE __attribute__((section("stage_text"), noinline))
 extern const char __start_stage_text[] __attribute__((visibility("hidden")));
 extern const char __stop_stage_text[] __attribute__((visibility("hidden")));
-
-enum {
-    AREA_BYTES = 128 << 10, /* also its alignment */
-    SIGNAL_STACK = 32 << 10,
-    SCRATCH = 16 << 10,
-    MMAP_32_OLD = 2,
-    CALL_32_MMAP = 90, /* numbers of the 32-bit table */
-    CALL_32_MMAP2 = 192,
-    HIGH_FD = 200, /* our descriptors stand from here on, so that those of a script begin at 3 */
-    PAGE = 4096,
-};
-
-/* What a stage knows, at the beginning of its area; the stacks are at its end. */
-struct self {
-    int socket, zero_fd;
-    struct stage_hello hello;
-    uint64_t stack_low; /* of the stack that we left, nothing below this was touched */
-    struct self *parent, *child;
-    volatile uint32_t *low; /* arguments of a 32-bit call that stand in memory; or NULL */
-    volatile bool armed;    /* an operation runs: signals that it causes are its result */
-    void *jump[5];
-    struct stage_request request;
-    struct stage_reply reply;
-    int came, goes; /* descriptors beside the request and the reply; -1: none */
-    volatile uint64_t done;
-    struct rusage before, after;
-    struct timespec now;
-    struct iovec io[2];
-    struct msghdr message;
-    struct stage_control control;
-    char path[32];
-    union {
-        char scratch[SCRATCH];
-        struct rlimit limit;
-        struct uffdio_api api;
-        struct uffdio_register reg;
-        struct uffdio_writeprotect protect;
-    };
-};
-
-#define CALL0(n) raw_call(n, 0, 0, 0, 0, 0, 0)
-#define CALL1(n, a) raw_call(n, (uint64_t)(a), 0, 0, 0, 0, 0)
-#define CALL2(n, a, b) raw_call(n, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
-#define CALL3(n, a, b, c) raw_call(n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
-#define CALL4(n, a, b, c, d)                                                                       \
-    raw_call(n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), 0, 0)
-
-static inline __attribute__((always_inline)) uint64_t area_top(const struct self *s)
-{
-    return (uint64_t)(uintptr_t)s + AREA_BYTES;
-}
-
-/* ---- one operation ---- */
 
 STAGE_CODE static uint64_t read_clock(struct self *s)
 {
     CALL2(SYS_clock_gettime, CLOCK_MONOTONIC, &s->now);
     return (uint64_t)s->now.tv_sec * 1000000000u + (uint64_t)s->now.tv_nsec;
-}
-
-/* The next address to touch: a multiple of the step. */
-#define FOLLOWING(at, step) (((at) + (step)) & ~((uint64_t)(step)-1))
-
-STAGE_CODE static void touch_read(struct self *s)
-{
-    const uint64_t *a = s->request.args;
-    for (uint64_t at = a[0]; at < a[1]; at = FOLLOWING(at, a[2])) {
-        *(const volatile char *)(uintptr_t)at;
-        s->done++;
-    }
-}
-
-STAGE_CODE static void touch_write(struct self *s)
-{
-    const uint64_t *a = s->request.args;
-    for (uint64_t at = a[0]; at < a[1]; at = FOLLOWING(at, a[2])) {
-        *(volatile char *)(uintptr_t)at = (char)a[3];
-        s->done++;
-    }
-}
-
-/* As the frames of a function that needs so much would; like them it is given back. */
-STAGE_CODE static void grow_stack(struct self *s)
-{
-    uint64_t pages = (s->request.args[0] + PAGE - 1) / PAGE;
-    for (; s->done < pages; s->done++)
-        *(volatile char *)(uintptr_t)(s->stack_low - (s->done + 1) * PAGE) = 1;
-}
-
-/* The result of a system call. */
-STAGE_CODE static void result_is(struct self *s, long rc)
-{
-    s->reply.value = rc;
-    if (rc < 0 && rc >= -4095) {
-        s->reply.value = -1;
-        s->reply.error = (int32_t)-rc;
-    }
-}
-
-STAGE_CODE static void any_call(struct self *s)
-{
-    const uint64_t *a = s->request.args;
-    result_is(s, raw_call((long)a[0], a[1], a[2], a[3], a[4], a[5], a[6]));
-}
-
-STAGE_CODE static void map_32(struct self *s)
-{
-    const uint64_t *a = s->request.args;
-    uint32_t v[6] = {(uint32_t)a[1], (uint32_t)a[2], (uint32_t)a[3],
-                     (uint32_t)a[4], (uint32_t)a[5], (uint32_t)(a[6] / PAGE)};
-    long rc = a[0] == MMAP_32_OLD
-                  ? raw_call_32(CALL_32_MMAP, (uint32_t)(uintptr_t)s->low, 0, 0, 0, 0, 0)
-                  : raw_call_32(CALL_32_MMAP2, v[0], v[1], v[2], v[3], v[4], v[5]);
-    result_is(s, rc);
-}
-
-STAGE_CODE static void move_break(struct self *s)
-{
-    long now = CALL1(SYS_brk, 0);
-    uint64_t wanted = (uint64_t)now + s->request.args[0];
-    s->reply.value = CALL1(SYS_brk, wanted);
-    if ((uint64_t)s->reply.value != wanted)
-        s->reply.error = 12; /* ENOMEM: what the C library makes of a break that did not move */
-}
-
-STAGE_CODE static void set_limit(struct self *s)
-{
-    const uint64_t *a = s->request.args;
-    long rc = CALL4(SYS_prlimit64, 0, a[0], 0, &s->limit);
-    s->limit.rlim_cur = a[1];
-    if (s->limit.rlim_max < a[1])
-        s->limit.rlim_max = a[1];
-    result_is(s, rc < 0 ? rc : CALL4(SYS_prlimit64, 0, a[0], &s->limit, 0));
-}
-
-/* Moves bytes between another process and a buffer of ours, a piece at a time. Like one call of the
- * system's: what was moved before a failure counts, and only nothing at all is an error. */
-STAGE_CODE static long transfer(struct self *s, uint64_t at, uint64_t size)
-{
-    uint32_t what = s->request.what;
-    if (what == STAGE_MEM_READ || what == STAGE_MEM_WRITE) {
-        CALL3(SYS_lseek, s->goes, at, SEEK_SET); /* pread(2) refuses the upper half of addresses */
-        return CALL3(what == STAGE_MEM_READ ? SYS_read : SYS_write, s->goes, s->scratch, size);
-    }
-    s->io[0] = (struct iovec){s->scratch, size};
-    s->io[1] = (struct iovec){(void *)(uintptr_t)at, size};
-    return raw_call(what == STAGE_VM_READ ? SYS_process_vm_readv : SYS_process_vm_writev,
-                    s->request.args[0], (uint64_t)(uintptr_t)&s->io[0], 1,
-                    (uint64_t)(uintptr_t)&s->io[1], 1, 0);
-}
-
-STAGE_CODE static void reach_into(struct self *s)
-{
-    const uint64_t *a = s->request.args;
-    uint64_t at = a[1];
-    while (at < a[2]) {
-        uint64_t size = a[2] - at < SCRATCH ? a[2] - at : SCRATCH;
-        long n = transfer(s, at, size);
-        if (n < 0 && at == a[1])
-            result_is(s, n);
-        if (n <= 0)
-            break;
-        at += (uint64_t)n;
-        if ((uint64_t)n < size)
-            break;
-    }
-    if (!s->reply.error)
-        s->reply.value = (int64_t)(at - a[1]);
-}
-
-/* Kernels and settings that allow it only for faults in user mode are content with that. */
-STAGE_CODE static long open_uffd(void)
-{
-    long fd = CALL1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-    return fd == -1 /* EPERM */ ? CALL1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | 1) : fd;
-}
-
-STAGE_CODE static void watch_faults(struct self *s)
-{
-    const uint64_t *a = s->request.args;
-    struct uffdio_range range = {a[0], a[1] - a[0]};
-    long fd = open_uffd(), rc = fd;
-    if (fd >= 0) {
-        s->api = (struct uffdio_api){.api = UFFD_API};
-        rc = CALL3(SYS_ioctl, fd, UFFDIO_API, &s->api);
-    }
-    if (rc >= 0) {
-        s->reg = (struct uffdio_register){.range = range, .mode = a[2]};
-        rc = CALL3(SYS_ioctl, fd, UFFDIO_REGISTER, &s->reg);
-    }
-    if (rc >= 0 && a[2] & UFFDIO_REGISTER_MODE_WP) {
-        s->protect = (struct uffdio_writeprotect){range, UFFDIO_WRITEPROTECT_MODE_WP};
-        rc = CALL3(SYS_ioctl, fd, UFFDIO_WRITEPROTECT, &s->protect);
-    }
-    if (rc < 0 && fd >= 0)
-        CALL1(SYS_close, fd);
-    s->goes = rc < 0 ? -1 : (int)fd;
-    result_is(s, rc);
-}
-
-STAGE_CODE static void begin_child(void *argument);
-
-STAGE_CODE static void act(struct self *s)
-{
-    const uint64_t *a = s->request.args;
-    switch (s->request.what) {
-    case STAGE_CALL:
-        any_call(s);
-        break;
-    case STAGE_MMAP_32:
-        map_32(s);
-        break;
-    case STAGE_READ:
-        touch_read(s);
-        break;
-    case STAGE_WRITE:
-        touch_write(s);
-        break;
-    case STAGE_EXEC:
-        raw_execute_one(a[0], s->scratch);
-    case STAGE_FILL:
-        result_is(s, CALL3(SYS_read, s->zero_fd, a[0], a[1] - a[0]));
-        break;
-    case STAGE_BRK:
-        move_break(s);
-        break;
-    case STAGE_MALLOC:
-        s->reply.value = (int64_t)(uintptr_t)malloc(a[0]);
-        s->reply.error = s->reply.value ? 0 : 12; /* ENOMEM */
-        break;
-    case STAGE_FREE:
-        free((void *)(uintptr_t)a[0]);
-        break;
-    case STAGE_GROW_STACK:
-        grow_stack(s);
-        break;
-    case STAGE_TAKE:
-        s->reply.value = s->came;
-        break;
-    case STAGE_VM_READ:
-    case STAGE_VM_WRITE:
-    case STAGE_MEM_READ:
-    case STAGE_MEM_WRITE:
-        reach_into(s);
-        break;
-    case STAGE_UFFD:
-        watch_faults(s);
-        break;
-    case STAGE_FORK:
-        result_is(s, raw_fork(area_top(s->child), begin_child, s->child));
-        break;
-    case STAGE_LIMIT:
-        set_limit(s);
-        break;
-    case STAGE_WAIT:
-        *(volatile int *)s->scratch = 0;
-        result_is(s, CALL4(SYS_wait4, a[0], s->scratch, 0, 0));
-        if (!s->reply.error)
-            s->reply.value = *(volatile int *)s->scratch;
-        break;
-    case STAGE_EXIT:
-        CALL1(SYS_exit_group, a[0]);
-        break;
-    default:
-        break;
-    }
 }
 
 /* ---- what comes before and after, not counted ---- */
@@ -399,7 +133,7 @@ STAGE_CODE static bool prepare(struct self *s)
         break;
     }
     if (rc < 0)
-        result_is(s, rc);
+        stage_result_is(s, rc);
     if ((s->request.what == STAGE_VM_WRITE || s->request.what == STAGE_MEM_WRITE) && rc >= 0)
         for (size_t i = 0; i < SCRATCH; i++)
             ((volatile char *)s->scratch)[i] = (char)s->request.args[3];
@@ -438,7 +172,7 @@ STAGE_CODE static void perform(struct self *s)
     CALL2(SYS_getrusage, RUSAGE_THREAD, &s->before);
     s->armed = true;
     if (!__builtin_setjmp(s->jump))
-        act(s);
+        stage_act(s);
     s = kept;
     s->armed = false;
     CALL2(SYS_getrusage, RUSAGE_THREAD, &s->after);
@@ -563,7 +297,7 @@ STAGE_CODE static _Noreturn void serve(struct self *s)
 }
 
 /* The first code of a forked stage, on its own stack. */
-STAGE_CODE static void begin_child(void *argument)
+STAGE_CODE void stage_begin_child(void *argument)
 {
     struct self *s = argument;
     touch_code();

@@ -34,6 +34,45 @@ static void test_25_fork(void **state)
     FAULT(GRANDCHILD, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, true);
 }
 
+/* While one thread forks, another may find its page shared already. */
+static void test_fork_by_another_thread(void **state)
+{
+    (void)state;
+    uint64_t a = map_anon(base, 16);
+    const struct event begins = {.t_ns = ++now_ns, .type = EVENT_FORKING, .pid = ME, .tid = ME + 1};
+    WRITE(a, PATH_ANONYMOUS);
+    fork_to(ME, CHILD);
+    simple(EVENT_EXIT, CHILD);
+    now_ns += 200000000;
+    assert_false(spaces_fold(s, &begins, NULL));
+    FAULT(ME, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, false);
+    const struct event forked = {.t_ns = ++now_ns, .type = EVENT_FORK, .pid = ME, .tid = ME + 1,
+                                 .fork = {.child_pid = GRANDCHILD, .child_tid = GRANDCHILD}};
+    assert_false(spaces_fold(s, &forked, NULL));
+    simple(EVENT_EXEC, GRANDCHILD);
+    FAULT(ME, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, true);
+}
+
+/* What execve writes before it is heard of is in the program that begins. */
+static void test_writes_of_execve(void **state)
+{
+    (void)state;
+    uint64_t a = map_anon(base, 16);
+    struct fault_entry f;
+    struct event e = {.t_ns = ++now_ns, .type = EVENT_FAULT, .pid = ME, .tid = ME};
+    e.fault.address = a;
+    e.fault.access = ACCESS_WRITE;
+    e.fault.mode = MODE_KERNEL;
+    e.fault.in_exec = KNOWN_YES;
+    assert_true(spaces_fold(s, &e, &f));
+    assert_int_equal(f.verdict.path, PATH_UNKNOWN);
+    assert_false(f.verdict.sure);
+    assert_int_equal(state_of(ME, a), PAGE_ABSENT);
+    e.fault.access = ACCESS_READ; /* arguments, out of the old one */
+    assert_true(spaces_fold(s, &e, &f));
+    assert_int_equal(f.verdict.path, PATH_ANONYMOUS);
+}
+
 /* A child that has never been heard of may have ended long ago. */
 static void test_fork_not_followed(void **state)
 {
@@ -117,6 +156,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_25_fork),
+        TEST(test_fork_by_another_thread),
+        TEST(test_writes_of_execve),
         TEST(test_fork_not_followed),
         TEST(test_34_what_fork_copies),
         TEST(test_fork_flags),

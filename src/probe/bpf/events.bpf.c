@@ -213,7 +213,7 @@ static __always_inline uint64_t fault_time(struct wire_cpu *cpu)
 }
 
 static __always_inline void report_fault(uint64_t task, uint64_t address, uint64_t ip,
-                                         uint64_t error, enum fault_mode mode)
+                                         uint64_t error, uint8_t mode)
 {
     struct wire_cpu *cpu = this_cpu();
     uint64_t position;
@@ -227,11 +227,17 @@ static __always_inline void report_fault(uint64_t task, uint64_t address, uint64
     if (!w)
         return;
     fill(w, fault_time(cpu), task, EVENT_FAULT);
-    w->detail = (uint8_t)mode;
+    w->detail = mode;
     w->flags = (uint16_t)error;
     w->a = address;
     w->b = ip;
     finish(w, position);
+}
+
+static __always_inline bool runs_program(uint8_t what)
+{
+    uint8_t call = (what & WIRE_CALL_MASK) - 1;
+    return call == CALL_EXECVE || call == CALL_EXECVEAT;
 }
 
 SEC("tp_btf/page_fault_user")
@@ -253,9 +259,12 @@ int on_fault_kernel(uint64_t *ctx)
     if ((int64_t)ctx[0] < 0 || !is_watched(task))
         return 0;
     const struct pt_regs *regs = (void *)ctx[1];
-    const struct pt_regs *user = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+    struct task_struct *current = (void *)bpf_get_current_task_btf();
+    const struct pt_regs *user = (void *)bpf_task_pt_regs(current);
+    const struct pending *p = bpf_task_storage_get(&pendings, current, 0, 0);
     uint64_t ip = REGS_IP(user);
-    report_fault(task, ctx[0], ip ? ip : REGS_IP(regs), ctx[2], MODE_KERNEL);
+    uint8_t mode = MODE_KERNEL | (p && runs_program(p->what) ? WIRE_IN_EXEC : 0);
+    report_fault(task, ctx[0], ip ? ip : REGS_IP(regs), ctx[2], mode);
     return 0;
 }
 
@@ -326,6 +335,17 @@ static __always_inline void report_call(uint64_t task, const struct pending *p, 
     finish(w, position);
 }
 
+/* A new process with a copy of the address space, not a thread. */
+static __always_inline bool copies_memory(const struct pending *p)
+{
+    enum { WITH_VM = 0x100 }; /* CLONE_VM */
+    uint8_t call = (p->what & WIRE_CALL_MASK) - 1;
+    uint64_t flags = p->args[0];
+    if (call == CALL_CLONE3 && bpf_probe_read_user(&flags, sizeof flags, (void *)p->args[0]))
+        return true;
+    return call == CALL_FORK || ((call == CALL_CLONE || call == CALL_CLONE3) && !(flags & WITH_VM));
+}
+
 SEC("tp_btf/sys_enter")
 int on_enter(uint64_t *ctx)
 {
@@ -347,6 +367,8 @@ int on_enter(uint64_t *ctx)
     p->has_args = !(what & WIRE_CALL_MEMORY) || fetch_args(p->args);
     p->what = what;
     p->entered_ns = bpf_ktime_get_ns();
+    if (copies_memory(p))
+        report(id, EVENT_FORKING, 0, 0);
     if (never_returns(what)) {
         report_call(id, p, compat, p->entered_ns, 0);
         p->what = 0;
