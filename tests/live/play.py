@@ -304,6 +304,21 @@ def test_shipped_by_name():
     return want(play("10-copy-on-write", ""), "10-copy-on-write.vms step 0")
 
 
+def test_shipped_hold():
+    """As in check: looking at the pages after each step changes nothing, and loses nothing."""
+    if os.geteuid() != 0:
+        raise Skip("most of them need root")
+    wrong = []
+    for name in ("10-copy-on-write", "18-deadly-faults", "20-dirty-and-young"):
+        lines = play(name, "g9999<Enter>", options=BEST)
+        wrong += want(lines[:1], "held [end]")
+        checked = subprocess.run([VMSCOPE, "check", f"{ROOT}/scenarios/{name}.vms"], text=True,
+                                 capture_output=True, timeout=60, check=False)
+        held = len(re.findall(r"^ok .*$", checked.stdout, re.M))
+        wrong += want(lines[:1], f"{held} held")
+    return wrong
+
+
 def test_help():
     lines = frame(LESSON, "?")
     wrong = want(lines, "step forward", "restart", "leave help")
@@ -491,6 +506,7 @@ TESTS = [
     ("an editor that fails", test_editor_fails),
     ("the list of shipped scenarios", test_list),
     ("a shipped scenario by its name", test_shipped_by_name),
+    ("shipped scenarios hold here too", test_shipped_hold),
     ("help", test_help),
     ("small and large screens", test_small),
     ("only ASCII", test_ascii),
