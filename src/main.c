@@ -29,7 +29,6 @@ int main(int argc, char **argv)
         return command_snap(&o);
     case COMMAND_DOCTOR:
         return command_doctor(&o);
-    case COMMAND_STEP:
     case COMMAND_FAULTS:
         return command_faults(&o);
     case COMMAND_CHECK:
@@ -37,6 +36,9 @@ int main(int argc, char **argv)
     case COMMAND_PLAY:
         setlocale(LC_ALL, "");
         return command_play(&o);
+    case COMMAND_STEP:
+        setlocale(LC_ALL, "");
+        return command_step(&o);
     case COMMAND_RUN:
         setlocale(LC_ALL, "");
         return command_run(&o);

@@ -53,7 +53,7 @@ const char options_help[] =
     "      --keys KEYS        such as 'jj<Enter>/libc<Enter><Wait>'\n"
     "      --help, --version\n"
     "\n"
-    "Watching changes nothing in the target and never stops it. See vmscope(1).\n";
+    "Watching changes nothing in the target and never stops it; step does. See vmscope(1).\n";
 
 enum {
     OPT_PAGES = 256, OPT_HUGE, OPT_HEAT, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
@@ -138,6 +138,7 @@ static int parse_format(const char *text, struct options *o, struct err *e)
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(text, names[i])) {
             o->format = (enum format)i;
+            o->has_format = true;
             return 0;
         }
     return usage(e, "unknown format", text, "use table, json, csv, jsonl or folded");

@@ -32,6 +32,7 @@ struct options {
     const char *user;        /* -u */
     const char *output;      /* -o; NULL: standard output */
     enum format format;
+    bool has_format;         /* -f was given */
     double refresh;          /* -d, seconds; 0: not given */
     unsigned long count;     /* -n; 0: no limit */
     unsigned cpu_permille;   /* --cpu-limit */

@@ -10,6 +10,8 @@
 #include "base/io.h"
 #include "probe/proclist.h"
 
+enum { SETTLE_MS = 20, SYMBOL_MS = 2000 };
+
 struct sampler_options source_sampler_options(const struct options *o)
 {
     return (struct sampler_options){.proc_root = o->proc_root, .pid = o->pid, .want = PAGES_ALL,
@@ -35,6 +37,8 @@ static void live_look(void *ctx, uint64_t start, uint64_t end)
     struct live_source *s = ctx;
     if (s->watch)
         watch_look(s->watch, start, end);
+    else if (s->stepping)
+        stepping_look(s->stepping, start, end);
 }
 
 static void live_ask_page(void *ctx, uint64_t address)
@@ -42,6 +46,8 @@ static void live_ask_page(void *ctx, uint64_t address)
     struct live_source *s = ctx;
     if (s->watch)
         watch_ask_page(s->watch, address);
+    else if (s->stepping)
+        stepping_ask_page(s->stepping, address);
 }
 
 static void live_ask_flags(void *ctx)
@@ -80,7 +86,11 @@ static bool live_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
     struct err e;
     if (!s->lookup && lookup_start(s->options->proc_root, s->queue, &s->lookup, &e))
         return false;
-    return lookup_ask(s->lookup, pid, program, ip, r);
+    bool asked = lookup_ask(s->lookup, pid, program, ip, r);
+    /* Headless, the answer belongs into this frame; nothing else comes while the target stands. */
+    if (asked && s->stepping && s->options->cols)
+        poll(&(struct pollfd){.fd = queue_fd(s->queue), .events = POLLIN}, 1, SYMBOL_MS);
+    return asked;
 }
 
 static bool live_machine(struct live_source *s)
@@ -110,11 +120,13 @@ void live_source_deinit(struct live_source *s)
     if (s->queue)
         queue_close(s->queue);
     follow_stop(s->follow);
+    stepping_stop(s->stepping);
     watch_stop(s->watch);
     physmem_watch_stop(s->machine);
     lookup_stop(s->lookup);
     queue_unref(s->queue);
     s->follow = NULL;
+    s->stepping = NULL;
     s->lookup = NULL;
     s->watch = NULL;
     s->machine = NULL;
@@ -150,10 +162,63 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
         return rc;
     }
     live_source_deinit(s);
+    s->ui.stepper = NULL;
     s->queue = queue;
     s->watch = watch;
     s->ui.fd = queue_fd(queue);
     return live_follow(s, pid, e);
+}
+
+/* --- stepping --- */
+
+static void step_on(void *ctx, const struct step_goal *goal)
+{
+    struct live_source *s = ctx;
+    stepping_go(s->stepping, goal);
+}
+
+static void step_hold(void *ctx)
+{
+    struct live_source *s = ctx;
+    stepping_hold(s->stepping);
+}
+
+static void step_pace(void *ctx, unsigned ms)
+{
+    struct live_source *s = ctx;
+    stepping_pace(s->stepping, ms);
+}
+
+static int step_leave(void *ctx, struct err *e)
+{
+    struct live_source *s = ctx;
+    return live_attach(s, s->options->pid, e);
+}
+
+static bool step_settle(void *ctx)
+{
+    struct live_source *s = ctx;
+    return stepping_settle(s->stepping, SETTLE_MS);
+}
+
+static const struct ui_stepper stepper = {.go = step_on, .hold = step_hold, .pace = step_pace,
+                                          .leave = step_leave, .settle = step_settle};
+
+/* The child is held: it is the caller's to let it become the program. */
+static int live_step(struct live_source *s, struct err *e)
+{
+    struct sampler_options options = source_sampler_options(s->options);
+    s->queue = queue_create();
+    if (!s->queue)
+        return err_set(e, -ENOMEM, "out of memory, or of file descriptors");
+    int rc = stepping_start(&options, !s->options->no_follow, s->queue, &s->stepping, e);
+    if (rc) {
+        live_source_deinit(s);
+        return rc;
+    }
+    s->ui.fd = queue_fd(s->queue);
+    s->ui.stepper = &stepper;
+    return 0;
 }
 
 int live_source_init(struct live_source *s, const struct options *o, struct err *e)
@@ -167,6 +232,8 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
                                .ask_frame = live_ask_frame,
                                .ask_symbol = live_ask_symbol, .list = list_processes,
                                .attach = live_attach};
+    if (o->command == COMMAND_STEP)
+        return live_step(s, e);
     return o->pid ? live_attach(s, o->pid, e) : 0;
 }
 

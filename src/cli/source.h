@@ -7,6 +7,7 @@
 #include "sampler/follow.h"
 #include "sampler/physmem_watch.h"
 #include "sampler/lookup.h"
+#include "sampler/stepping.h"
 #include "sampler/watch.h"
 #include "ui/source.h"
 
@@ -17,6 +18,7 @@ struct live_source {
     struct watch *watch;
     struct physmem_watch *machine; /* once somebody looked; else NULL */
     struct follow *follow; /* with --engine; else NULL */
+    struct stepping *stepping; /* vmscope step, until it is left; then watch is NULL */
     struct lookup *lookup; /* once it was asked; else NULL */
     struct ui_source ui;
 };

@@ -177,6 +177,22 @@ static void wait_in_its_place(const struct spawn *child, int ended_by)
                 child->pid);
 }
 
+int command_end_with(const struct options *o, struct spawn *child, bool screen, int mine,
+                     int ended_by)
+{
+    int status = 0;
+    spawn_output_flush(child);
+    if (screen)
+        wait_in_its_place(child, ended_by);
+    if (o->cols)
+        spawn_kill(child);
+    int rc = spawn_wait_forward(child, &status);
+    spawn_deinit(child);
+    if (rc || o->cols)
+        return mine;
+    spawn_end_like(status);
+}
+
 int command_run(const struct options *o)
 {
     struct err e = {0};
@@ -186,7 +202,7 @@ int command_run(const struct options *o)
     const struct spawn_options start = {.argv = o->argv, .user = o->user, .capture = screen,
                                         .hold = screen && o->engine};
     const struct held held = {&child, &start};
-    int rc = spawn_start(&start, &child, &e), status = 0;
+    int rc = spawn_start(&start, &child, &e);
     if (rc)
         return command_fail(&e, spawn_failure_status(rc));
     watching.pid = child.pid;
@@ -197,14 +213,5 @@ int command_run(const struct options *o)
         spawn_deinit(&child);
         return mine;
     }
-    spawn_output_flush(&child);
-    if (screen)
-        wait_in_its_place(&child, ended_by);
-    if (o->cols)
-        spawn_kill(&child);
-    rc = spawn_wait_forward(&child, &status);
-    spawn_deinit(&child);
-    if (rc || o->cols)
-        return mine;
-    spawn_end_like(status);
+    return command_end_with(o, &child, screen, mine, ended_by);
 }

@@ -324,7 +324,7 @@ int pagetree_replace(struct pagetree *base, uint64_t start, uint64_t n, const st
     if (!t)
         return -ENOMEM;
     *t = (struct pagetree){.refs = 1, .levels = base->levels};
-    struct cursor c = {runs, runs + count};
+    struct cursor c = {runs, count ? runs + count : runs};
     int rc = replace_slot(&base->root, base->levels, 0, start, start + n, &c, &t->root);
     if (rc) {
         free(t);

@@ -64,6 +64,9 @@ struct sample_info {
     bool complete;      /* every range of the address space has been read at least once */
 };
 
+/* A program that is stepped: stands still where somebody looks, goes, or has ended. */
+enum engine_stepping { STEPPING_NOT, STEPPING_STANDS, STEPPING_GOES, STEPPING_ENDED };
+
 /* How faults are followed, and how well. */
 struct engine_state {
     char name[8];     /* "bpf", "perf", "poll"; "" while none is there yet */
@@ -71,6 +74,7 @@ struct engine_state {
     char why[400];    /* why it is not a better one; "" if there is none; safe to show */
     uint64_t events, faults, lost, heat_faults; /* so far */
     bool heat;        /* it only counts, now */
+    uint8_t stepping; /* enum engine_stepping */
     bool evidence;    /* kernel call chains are taken */
     char evidence_why[CAN_REASON_MAX]; /* why not, if they were asked for; safe to show */
     uint64_t samples, samples_lost;

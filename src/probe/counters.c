@@ -75,8 +75,7 @@ static void say_refused(struct counter *c, int rc, bool hardware)
         snprintf(c->why, sizeof c->why, "too many open files (ulimit -n)");
     else if (hardware && (rc == -ENOENT || rc == -EOPNOTSUPP || rc == -ENODEV))
         snprintf(c->why, sizeof c->why,
-                 "this machine has no hardware counters for it, as virtual machines without a "
-                 "PMU have none");
+                 "this machine has no such hardware counter (few virtual machines have any)");
     else
         snprintf(c->why, sizeof c->why, "perf_event_open: %s", strerror(-rc));
 }

@@ -35,17 +35,20 @@ struct gather {
     unsigned count;
 };
 
+static int raws_reserve(struct page_reader *r, size_t more)
+{
+    void *p = r->raws;
+    int rc = array_reserve(&p, &r->raws_cap, r->raws_count + more, sizeof *r->raws);
+    r->raws = p;
+    return rc;
+}
+
 int pages_raw_push(struct page_reader *r, const struct pages_raw *raw)
 {
-    if (r->raws_count == r->raws_cap) {
-        void *p = r->raws;
-        int rc = array_reserve(&p, &r->raws_cap, r->raws_count + 1, sizeof *raw);
-        r->raws = p;
-        if (rc)
-            return rc;
-    }
-    r->raws[r->raws_count++] = *raw;
-    return 0;
+    int rc = r->raws_count == r->raws_cap ? raws_reserve(r, 1) : 0;
+    if (!rc)
+        r->raws[r->raws_count++] = *raw;
+    return rc;
 }
 
 static int push_plain(struct page_reader *r, uint64_t page, uint64_t n, uint8_t source)
@@ -90,7 +93,8 @@ static int push_entries(struct page_reader *r, const struct piece *p, const uint
 {
     uint64_t block = (uint64_t)1 << (r->geometry.pmd_shift - r->geometry.page_shift);
     uint8_t source = RAW_ENTRY | (r->scan ? RAW_SCANNED : 0);
-    for (uint64_t i = 0; i < p->n;) {
+    int rc = raws_reserve(r, p->n);
+    for (uint64_t i = 0; !rc && i < p->n;) {
         if (!e[i]) {
             i++;
             continue;
@@ -98,15 +102,14 @@ static int push_entries(struct page_reader *r, const struct piece *p, const uint
         uint64_t m = p->n - i;
         if (p->categories & PAGE_IS_HUGE && m > block - (p->page + i) % block)
             m = block - (p->page + i) % block;
-        struct pages_raw raw = {.page = p->page + i, .entry = e[i], .n = alike(e + i, m, r->has_pfn),
-                                .flags_at = RAW_NONE, .counts_at = RAW_NONE,
-                                .categories = p->categories, .kind = p->kind, .source = source};
-        int rc = pages_raw_push(r, &raw);
-        if (rc)
-            return rc;
-        i += raw.n;
+        struct pages_raw *raw = &r->raws[r->raws_count++];
+        *raw = (struct pages_raw){.page = p->page + i, .entry = e[i],
+                                  .n = alike(e + i, m, r->has_pfn), .flags_at = RAW_NONE,
+                                  .counts_at = RAW_NONE, .categories = p->categories,
+                                  .kind = p->kind, .source = source};
+        i += raw->n;
     }
-    return 0;
+    return rc;
 }
 
 /* Reads the entries that all gathered pieces span, and empties the gathering. */

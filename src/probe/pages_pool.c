@@ -12,8 +12,9 @@
 #include "probe/pages_self.h"
 
 enum {
-    BATCH_PAGES = 1 << 18, /* populated pages collected before they are taken into blocks */
-    BUCKETS = 1 << 14
+    BATCH_PAGES = 1 << 14, /* collected, then taken into blocks: what a cache has room for */
+    BLOCK_PAGES = 16, /* small: a page that one process has changed costs it a block */
+    BUCKETS = 1 << 16
 };
 #define NO_BLOCK UINT32_MAX
 
@@ -26,7 +27,6 @@ struct block_of {
 
 struct pages_pool {
     struct page_reader reader; /* its raws are those of all blocks */
-    uint64_t block_pages;
     uint64_t ignore; /* entry bits that change by themselves */
     struct block_of *blocks;
     size_t count, cap;
@@ -45,7 +45,6 @@ struct pages_pool *pages_pool_create(const struct geometry *g)
         return NULL;
     p->reader = (struct page_reader){.pagemap_fd = -1, .kpageflags_fd = -1, .kpagecount_fd = -1,
                                      .process_fd = -1, .geometry = *g};
-    p->block_pages = (uint64_t)1 << (g->pmd_shift - g->page_shift);
     p->ignore = PM_SOFT_DIRTY;
     p->buckets = malloc(BUCKETS * sizeof *p->buckets);
     if (!p->buckets) {
@@ -71,25 +70,15 @@ void pages_pool_destroy(struct pages_pool *p)
 
 static uint32_t *bucket_of(struct pages_pool *p, uint64_t page)
 {
-    uint64_t h = page / p->block_pages * 0x9e3779b97f4a7c15u;
-    return &p->buckets[h >> 50 & (BUCKETS - 1)];
+    uint64_t h = page / BLOCK_PAGES * 0x9e3779b97f4a7c15u;
+    return &p->buckets[h >> 40 & (BUCKETS - 1)];
 }
 
-static bool is_same(const struct pages_raw *a, const struct pages_raw *b)
+/* Nothing has been fetched yet, so raws are alike only in what the page table says. */
+static bool is_block(const struct pages_pool *p, const struct block_of *b,
+                     const struct pages_raw *raws)
 {
-    return a->page == b->page && a->entry == b->entry && a->n == b->n &&
-           a->categories == b->categories && a->kind == b->kind && a->source == b->source;
-}
-
-static bool is_block(const struct pages_pool *p, const struct block_of *b, size_t at, size_t count)
-{
-    const struct pages_raw *raws = p->reader.raws;
-    if (b->count != count)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (!is_same(&raws[b->at + i], &raws[at + i]))
-            return false;
-    return true;
+    return !memcmp(p->reader.raws + b->at, raws, b->count * sizeof *raws);
 }
 
 static int order_push(struct pages_pool *p, uint32_t block)
@@ -111,7 +100,8 @@ static int close_block(struct pages_pool *p)
     uint64_t page = p->reader.raws[at].page;
     uint32_t *bucket = bucket_of(p, page);
     for (uint32_t i = *bucket; i != NO_BLOCK; i = p->blocks[i].next)
-        if (p->blocks[i].page == page && is_block(p, &p->blocks[i], at, count)) {
+        if (p->blocks[i].page == page && p->blocks[i].count == count &&
+            is_block(p, &p->blocks[i], p->reader.raws + at)) {
             p->reader.raws_count = at;
             return order_push(p, i);
         }
@@ -130,7 +120,7 @@ static int close_block(struct pages_pool *p)
 static int grow_block(struct pages_pool *p, const struct pages_raw *raw)
 {
     bool other = p->reader.raws_count > p->open &&
-                 p->reader.raws[p->open].page / p->block_pages != raw->page / p->block_pages;
+                 p->reader.raws[p->open].page / BLOCK_PAGES != raw->page / BLOCK_PAGES;
     int rc = other ? close_block(p) : 0;
     return rc ? rc : pages_raw_push(&p->reader, raw);
 }
@@ -149,13 +139,13 @@ static int take_part(struct pages_pool *p, struct pages_raw *raw, uint64_t n)
     raw->n -= (uint32_t)n;
     raw->entry += counts_up(p, raw) ? n : 0;
     int rc = grow_block(p, &part);
-    return !rc && n > p->block_pages ? close_block(p) : rc;
+    return !rc && n > BLOCK_PAGES ? close_block(p) : rc;
 }
 
 /* Cuts a run at the boundaries of blocks; whole blocks in its midst stay one. */
 static int cut(struct pages_pool *p, struct pages_raw raw)
 {
-    uint64_t block = p->block_pages, left = block - raw.page % block;
+    const uint64_t block = BLOCK_PAGES, left = block - raw.page % block;
     int rc = 0;
     if (left < block && left < raw.n)
         rc = take_part(p, &raw, left);
@@ -177,24 +167,61 @@ static bool goes_on(const struct pages_pool *p, const struct pages_raw *a,
            a->n + (uint64_t)b->n <= UINT32_MAX;
 }
 
+/* If the raws from here on are those of a block that is known: how many they are, and its number.
+ * The last of a reading may be followed by others of its block: then it is not yet known. */
+static size_t find_block(struct pages_pool *p, const struct pages_raw *raws, size_t count,
+                         uint32_t *found)
+{
+    uint64_t page = raws->page;
+    for (uint32_t i = *bucket_of(p, page); i != NO_BLOCK; i = p->blocks[i].next) {
+        const struct block_of *b = &p->blocks[i];
+        if (b->page == page && b->count < count && is_block(p, b, raws) &&
+            raws[b->count].page / BLOCK_PAGES != raws[b->count - 1].page / BLOCK_PAGES) {
+            *found = i;
+            return b->count;
+        }
+    }
+    return 0;
+}
+
+/* The raws are those of a known block: nothing is to be kept of them. */
+static int take_known(struct pages_pool *p, uint32_t block)
+{
+    int rc = p->pending.n ? cut(p, p->pending) : 0;
+    p->pending.n = 0;
+    if (!rc)
+        rc = close_block(p);
+    return rc ? rc : order_push(p, block);
+}
+
 /* Where a process's runs are cut depends on how its reading was: they are joined again first, so
  * that alike processes come out alike. */
 static int take(struct pages_pool *p, const struct pages_raw *raws, size_t count)
 {
     int rc = 0;
-    for (size_t i = 0; !rc && i < count; i++) {
-        struct pages_raw raw = raws[i];
-        if (raw.source & RAW_ENTRY)
-            raw.entry &= ~p->ignore;
-        if (goes_on(p, &p->pending, &raw)) {
-            p->pending.n += raw.n;
-            continue;
+    for (size_t i = 0, n; !rc && i < count; i += n) {
+        const struct pages_raw *raw = &raws[i];
+        uint32_t block;
+        n = 1;
+        if (goes_on(p, &p->pending, raw)) {
+            p->pending.n += raw->n;
+        } else if (raw->page % BLOCK_PAGES == 0 && (n = find_block(p, raw, count - i, &block))) {
+            rc = take_known(p, block);
+        } else {
+            n = 1;
+            rc = p->pending.n ? cut(p, p->pending) : 0;
+            p->pending = *raw;
         }
-        if (p->pending.n)
-            rc = cut(p, p->pending);
-        p->pending = raw;
     }
     return rc;
+}
+
+/* Takes out of the entries what changes by itself. */
+static void clear_ignored(const struct pages_pool *p, struct pages_raw *raws, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (raws[i].source & RAW_ENTRY)
+            raws[i].entry &= ~p->ignore;
 }
 
 static int read_all(struct pages_pool *p, struct page_reader *r, const struct region_table *regions)
@@ -202,8 +229,10 @@ static int read_all(struct pages_pool *p, struct page_reader *r, const struct re
     int rc = 0;
     for (uint64_t at = 0; !rc && at < UINT64_MAX;) {
         rc = page_reader_collect(r, regions, at, UINT64_MAX, PAGES_ENTRIES, BATCH_PAGES, &at);
-        if (!rc)
+        if (!rc) {
+            clear_ignored(p, r->raws, r->raws_count);
             rc = take(p, r->raws, r->raws_count);
+        }
     }
     if (!rc && p->pending.n)
         rc = cut(p, p->pending);

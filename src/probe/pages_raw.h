@@ -30,6 +30,7 @@ struct pages_raw {
     uint8_t categories; /* PAGE_IS_*, which fit in 8 bits but for GUARD */
     uint8_t kind;       /* enum region_kind */
     uint8_t source;     /* enum raw_source */
+    uint8_t unused;     /* 0: equal ones are equal as bytes */
 };
 
 /* Step 1: appends the raw runs of [start, end), found by one scan; *stopped where it ended. */

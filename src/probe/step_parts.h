@@ -18,6 +18,7 @@ struct tracee {
     bool stopped;     /* in a stop, ours to end */
     bool trapped;     /* in one that would kill it if we died: see step.h */
     bool listening;   /* stopped by job control: only SIGCONT ends that */
+    bool deaf;        /* blocks SIGTRAP, or did once: its ring announces itself by SIGIO */
     bool interrupted; /* a stop that we asked for is on its way */
     uint64_t look;    /* waits until its mappings were read: its turn; 0: does not */
     int signal;       /* to give it when it goes on */
@@ -66,6 +67,10 @@ bool tracee_has_news(const struct tracee *x);
 /* True when a stop by SIGTRAP is one of ours; when one of ours waits to be delivered. */
 bool tracee_is_trap(const struct tracee *x);
 bool tracee_trap_waits(const struct tracee *x);
+
+/* Of a stopped thread that blocks SIGTRAP: from now on its ring is large and announces itself, by
+ * SIGIO, before it is full. */
+void tracee_listen(struct tracer *t, struct tracee *x);
 
 /* Adds by time. Without memory the event is counted as lost. */
 void pending_add(struct tracer *t, const struct event *e);

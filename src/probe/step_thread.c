@@ -23,7 +23,7 @@
 #include "base/text.h"
 #include "probe/step_parts.h"
 
-enum { RING_PAGES = 16, TRAP_PERF_CODE = 6 /* TRAP_PERF, Linux 5.13+ */ };
+enum { RING_PAGES = 16, RING_PAGES_DEAF = 512, WAKE_BYTES = 4096, TRAP_PERF_CODE = 6 /* TRAP_PERF, Linux 5.13+ */ };
 
 /* Tells our SIGTRAPs from those of others. */
 static const uint64_t cookie = UINT64_C(0x766d7374657031);
@@ -39,7 +39,7 @@ static void fill_attr(const struct tracer *t, enum perf_kind kind, struct perf_e
     out->remove_on_exec = 1;
     out->sig_data = cookie;
     out->watermark = 1;
-    out->wakeup_watermark = 1u << 30; /* nobody polls it */
+    out->wakeup_watermark = WAKE_BYTES; /* for those that are deaf; nobody hears others */
 }
 
 static int open_event(const struct tracer *t, enum perf_kind kind, pid_t tid)
@@ -113,7 +113,7 @@ static int map_ring(struct tracee *x)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     int rc = -ENOMEM;
-    for (uint64_t n = RING_PAGES; rc && n; n /= 4)
+    for (uint64_t n = x->deaf ? RING_PAGES_DEAF : RING_PAGES; rc && n; n /= 2)
         rc = perf_ring_map(&x->ring, x->fd[0], n * page);
     return rc;
 }
@@ -235,6 +235,17 @@ bool tracee_trap_waits(const struct tracee *x)
         if (is_ours(&info[i]))
             return true;
     return false;
+}
+
+void tracee_listen(struct tracer *t, struct tracee *x)
+{
+    tracee_drain(t, x);
+    x->deaf = true;
+    tracee_arm(t, x);
+    for (unsigned i = 0; i < TRACEE_EVENTS && x->fd[i] >= 0; i++) {
+        fcntl(x->fd[i], F_SETOWN, getpid());
+        fcntl(x->fd[i], F_SETFL, O_RDWR | O_ASYNC);
+    }
 }
 
 static bool read_task(const struct tracee *x, const char *name, struct buf *out)

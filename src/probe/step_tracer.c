@@ -273,6 +273,12 @@ static bool waits(const struct tracer *t, const struct tracee *x)
     return !x->born || !x->started || x->look || t->stopped || (!t->options.run && has_stop(t));
 }
 
+/* Whether it blocks SIGTRAP, and so does not stop by itself. */
+static bool is_deaf(const struct tracee *x)
+{
+    return tracee_signals(x, "SigBlk:") & UINT64_C(1) << (SIGTRAP - 1);
+}
+
 /* After these the other side reads the mappings: they tell it less than it must know. */
 static bool wants_look(const struct event *e)
 {
@@ -314,6 +320,8 @@ static void handle(struct tracer *t, pid_t tid, int status)
     else
         on_signal(x, signal);
     tracee_drain(t, x);
+    if (event == PTRACE_EVENT_STOP && x->stopped && !x->deaf && x->ring.page && is_deaf(x))
+        tracee_listen(t, x);
     if (t->options.run && x->stopped && looks(&t->pending, x->tid))
         x->look = ++t->looks;
     if (x->stopped && !waits(t, x))
@@ -461,11 +469,10 @@ static void look_for_deaf(struct tracer *t)
 {
     for (size_t i = 0; i < t->count; i++) {
         struct tracee *x = t->v[i];
-        if (x->stopped || !tracee_has_news(x) ||
-            !(tracee_signals(x, "SigBlk:") & UINT64_C(1) << (SIGTRAP - 1)))
+        if (x->stopped || !tracee_has_news(x) || !is_deaf(x))
             continue;
-        if (!tracee_interrupt(x))
-            tracee_drain(t, x);
+        tracee_drain(t, x);
+        tracee_interrupt(x);
     }
 }
 
@@ -496,12 +503,13 @@ static void run(struct tracer *t)
         tracer_collect(t);
         deliver(t, false);
         int signal = wait_signal(IDLE_MS);
-        if (signal == SIGIO || round % ROUNDS == 0)
+        bool look = signal == SIGIO || round % ROUNDS == 0;
+        if (look)
             there = obey(t);
-        if (signal < 0 && !t->stopped) {
+        if ((look || signal < 0) && !t->stopped)
             look_for_deaf(t);
+        if (signal < 0 && !t->stopped)
             deliver(t, true);
-        }
     }
     deliver(t, true);
 }
@@ -527,7 +535,7 @@ static void settle_in(int link)
         setrlimit(RLIMIT_NOFILE, &files);
     }
     fcntl(3, F_SETOWN, getpid());
-    fcntl(3, F_SETFL, O_ASYNC);
+    fcntl(3, F_SETFL, O_RDWR | O_ASYNC);
 }
 
 _Noreturn void tracer_main(const struct step_options *options, int link)

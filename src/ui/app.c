@@ -52,7 +52,7 @@ const struct binding app_bindings[] = {
 int app_init(struct app *a, const struct ui_options *options, struct ui_source *source,
              struct look look, struct err *e)
 {
-    *a = (struct app){.options = options, .mouse = !options->no_mouse};
+    *a = (struct app){.options = options, .mouse = !options->no_mouse, .pace = 2};
     a->ui.source = source;
     a->ui.look = look;
     a->view = a->back = options->pick     ? APP_PICKER
@@ -220,6 +220,8 @@ bool app_fold(struct app *a, uint64_t deadline_ns)
     }
     if (n)
         show_moment(a);
+    if (n && app_steps(a))
+        app_step_arrived(a);
     return n != 0;
 }
 
@@ -399,6 +401,8 @@ bool app_key(struct app *a, int key)
         app_prompt_key(a, key);
         return true;
     }
+    if (app_step_key(a, key))
+        return true;
     unsigned result = view_key(a, key);
     if (result != UI_IGNORED)
         return follow(a, result) || said;
@@ -412,7 +416,7 @@ bool app_mouse(struct app *a, const struct mouse *m, unsigned cols, unsigned row
 {
     const struct view_ops *ops = app_views[a->view];
     struct grid screen = {cols, rows, NULL};
-    struct area area = app_view_area(&screen);
+    struct area area = app_area(a, &screen);
     if (!ops->mouse || a->prompt != PROMPT_NONE || m->row < area.row ||
         m->row >= area.row + area.rows || m->col >= cols)
         return false;

@@ -19,11 +19,12 @@ enum {
     APP_PHYSICAL, APP_KERNEL, APP_PICKER, APP_HELP, APP_VIEWS
 };
 enum { APP_COLS_MIN = 20, APP_ROWS_MIN = 5 };
-enum app_prompt { PROMPT_NONE, PROMPT_SEARCH, PROMPT_FILTER };
+enum app_prompt { PROMPT_NONE, PROMPT_SEARCH, PROMPT_FILTER, PROMPT_UNTIL };
 
 /* The views by number, and the keys that mean the same in all of them. */
 extern const struct view_ops *const app_views[APP_VIEWS];
 extern const struct binding app_bindings[];
+extern const struct binding app_step_bindings[]; /* before all others, while a program is stepped */
 
 struct app {
     const struct ui_options *options;
@@ -59,6 +60,9 @@ struct app {
     uint64_t clock_ns; /* now; 0 in a headless run, which shows no times */
     uint64_t flash_end_ns; /* of what changed */
     uint64_t marks_end_ns; /* of the last faults; 0: none flash */
+    bool auto_plays;    /* stepping: one event after another by itself */
+    unsigned pace;      /* how fast, an index */
+    uint64_t step_seen; /* entries of the log when the cursor followed last */
     bool mouse;
     bool repaint; /* ^L: everything must be sent again */
     bool quit;
@@ -88,6 +92,15 @@ void app_draw(struct app *a, struct grid *g);
 
 /* The part of a screen that belongs to the view. */
 struct area app_view_area(struct grid *g);
+struct area app_area(const struct app *a, struct grid *g); /* of this one's, now */
+
+/* Stepping: whether the program is stepped; a key of it, false if it is none; where to go on until,
+ * as typed; the cursor follows when the program stands anew; and the line that says how it stands. */
+bool app_steps(const struct app *a);
+bool app_step_key(struct app *a, int key);
+void app_step_until(struct app *a, const char *text);
+void app_step_arrived(struct app *a);
+void app_step_draw(struct app *a, struct area rows);
 
 /* The prompt: opens it, and gives it a key. */
 void app_ask(struct app *a, enum app_prompt what);

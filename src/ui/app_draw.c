@@ -12,6 +12,7 @@
 
 enum { SEGMENTS_MAX = 20, SEGMENT_MAX = 200, NS_PER_MS = 1000 * 1000 };
 enum { HELP_AND_QUIT = 16 }; /* columns kept for these two in the footer */
+enum { STEP_ROWS_MIN = 8, STEP_ROWS_TALL = 16, STEP_COLS_WIDE = 160 };
 
 static const uint64_t ns_per_s = 1000 * 1000 * 1000;
 
@@ -232,14 +233,20 @@ static void draw_header(struct app *a, struct area row)
 static void draw_footer(struct app *a, struct area row)
 {
     if (a->prompt != PROMPT_NONE) {
-        line_draw(&a->line, row, a->prompt == PROMPT_SEARCH ? "search: " : "filter: ");
+        line_draw(&a->line, row,
+                  a->prompt == PROMPT_SEARCH  ? "search: "
+                  : a->prompt == PROMPT_UNTIL ? "run until: "
+                                              : "filter: ");
     } else if (a->message[0]) {
         area_text(row, 1, 0, row.cols, a->message, STYLE(COLOR_ALERT));
     } else {
         const struct binding *own = app_views[a->view]->bindings;
         bool typing = app_views[a->view]->type != NULL;
         unsigned end = row.cols > HELP_AND_QUIT && !typing ? row.cols - HELP_AND_QUIT : row.cols;
-        unsigned col = bindings_draw(own, NULL, row, 1, end);
+        unsigned col = 1;
+        if (!typing && app_steps(a))
+            col = bindings_draw(app_step_bindings, NULL, row, col, end);
+        col = bindings_draw(own, app_steps(a) ? app_step_bindings : NULL, row, col, end);
         if (!typing)
             bindings_draw(app_bindings, own, row, col, row.cols);
     }
@@ -256,14 +263,32 @@ struct area app_view_area(struct grid *g)
     return area_part(grid_area(g), 0, 1, g->cols, g->rows > 2 ? g->rows - 2 : 0);
 }
 
+/* Above the footer, where a program is stepped and there is room: two where one is too short. */
+static unsigned step_rows(const struct app *a, const struct grid *g)
+{
+    if (!app_steps(a) || g->rows < STEP_ROWS_MIN)
+        return 0;
+    return g->cols < STEP_COLS_WIDE && g->rows >= STEP_ROWS_TALL ? 2 : 1;
+}
+
+struct area app_area(const struct app *a, struct grid *g)
+{
+    struct area area = app_view_area(g);
+    area.rows -= step_rows(a, g);
+    return area;
+}
+
 static void draw_all(struct app *a, struct grid *g)
 {
-    struct area all = grid_area(g), area = app_view_area(g);
+    struct area all = grid_area(g), area = app_area(a, g);
     if (a->ui.now || a->view == APP_PICKER || a->view == APP_HELP)
         app_views[a->view]->draw(a->views[a->view], &a->ui, area);
     else
         draw_waiting(a, area);
     draw_header(a, area_part(all, 0, 0, g->cols, 1)); /* the view knows its status by now */
+    unsigned rows = step_rows(a, g);
+    if (rows)
+        app_step_draw(a, area_part(all, 0, g->rows - 1 - rows, g->cols, rows));
     draw_footer(a, area_part(all, 0, g->rows - 1, g->cols, 1));
 }
 

@@ -43,6 +43,10 @@ static void accept(struct app *a)
         a->filters[a->view] = a->line;
         return;
     }
+    if (a->prompt == PROMPT_UNTIL) {
+        app_step_until(a, a->line.text);
+        return;
+    }
     if (a->line.len)
         a->searched = a->line;
     app_search_again(a, false);

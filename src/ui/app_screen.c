@@ -82,12 +82,19 @@ static void screen_wish(void *ctx, struct screen_wish *out)
     a->repaint = false;
 }
 
+enum { SETTLE_MAX = 1500 }; /* of some 20 ms each: a program that waits for something */
+
 /* Folds what waits; makes the first sample, if there is none yet and there is a process. */
 static void screen_settle(void *ctx)
 {
     struct app_screen *s = ctx;
     struct app *a = &s->app;
+    bool settled = false;
     app_fold(a, 0);
+    for (unsigned i = 0; app_steps(a) && i < SETTLE_MAX && !settled; i++) {
+        settled = s->source->stepper->settle(s->source->ctx);
+        app_fold(a, 0);
+    }
     if (a->ui.now || a->ui.gone || !s->source->step || a->view == APP_PICKER)
         return;
     s->source->step(s->source->ctx);

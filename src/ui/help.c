@@ -157,8 +157,10 @@ static void put_marks(struct page_of_help *p)
     put_bindings(p, "Marks", marks);
 }
 
-static void put_all(struct page_of_help *p)
+static void put_all(struct page_of_help *p, bool steps)
 {
+    if (steps)
+        put_bindings(p, "Keys of stepping, in all views", app_step_bindings);
     put_bindings(p, "Keys everywhere", app_bindings);
     for (size_t i = 0; i < APP_VIEWS; i++) {
         char title[64];
@@ -178,10 +180,11 @@ static void draw(void *view, struct ui_state *ui, struct area a)
 {
     struct list *lines = view;
     struct page_of_help p = {area_part(a, 0, 0, a.cols, 0), 0, 0, ui->look.ascii};
-    put_all(&p);
+    bool steps = ui->source->stepper != NULL;
+    put_all(&p, steps);
     list_text_fit(lines, p.line, a.rows);
     p = (struct page_of_help){a, (unsigned)lines->top, 0, ui->look.ascii};
-    put_all(&p);
+    put_all(&p, steps);
 }
 
 static unsigned act(void *view, struct ui_state *ui, int action)

@@ -8,8 +8,19 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "model/goal.h"
 #include "model/process.h"
 #include "model/record.h"
+
+/* Stepping through a program; each by ctx of the source. RECORD_ENGINE tells how it stands. */
+struct ui_stepper {
+    void (*go)(void *ctx, const struct step_goal *goal);
+    void (*hold)(void *ctx);              /* stands still at the next event */
+    void (*pace)(void *ctx, unsigned ms); /* an event each so many by itself; 0: no longer */
+    int (*leave)(void *ctx, struct err *e); /* it goes on alone, watched as any other */
+    /* Headless: waits a moment for it to stand still; false while it does not. */
+    bool (*settle)(void *ctx);
+};
 
 struct ui_source {
     void *ctx;
@@ -52,6 +63,8 @@ struct ui_source {
      * negative errno with *e set. */
     int (*list)(void *ctx, struct process_list *out, struct err *e);
     int (*attach)(void *ctx, pid_t pid, struct err *e);
+
+    const struct ui_stepper *stepper; /* NULL: it is not stepped */
 };
 
 #endif

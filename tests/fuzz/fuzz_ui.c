@@ -29,7 +29,8 @@ static const char *const keys[] = {
     "<BackTab>", "<Enter>", "<Esc>", "<Backspace>", "<F1>", "<Space>", "<C-l>", "<C-n>", "<C-u>",
     "<C-w>", "<C-a>", "<C-e>", "<Wait>", "<lt>", "h", "j", "k", "l", "g", "G", "+", "-", "n", "N",
     "/", "f", "s", "S", "?", "0", "1", "2", "3", "4", "5", "9", "w", "i", "a", "M", "r", "x", "7",
-    "e", ".", "[", "\xc3\xa9", "\xe6\xbc\xa2", "<Enter><Enter>", "+++", "---", "/rw", "/anon<Enter>",
+    "e", ".", "[", "p", "H", "F", "m", "T", "6", "8", "4p", "4G<Enter>", "4fanon<Enter>", "1H",
+    "\xc3\xa9", "\xe6\xbc\xa2", "<Enter><Enter>", "+++", "---", "/rw", "/anon<Enter>",
     "flib<Enter>", "/7f00<Enter>",
 };
 enum { KEY_N = sizeof keys / sizeof *keys };
@@ -185,6 +186,95 @@ static void send_sample(struct fake *f)
     push(f, r);
 }
 
+static void send_engine(struct fake *f)
+{
+    struct record *r = make(f, RECORD_ENGINE);
+    r->engine = allocate(1, sizeof *r->engine);
+    snprintf(r->engine->name, sizeof r->engine->name, "%s", feed_u8(&f->feed) & 7 ? "bpf" : "");
+    snprintf(r->engine->blind, sizeof r->engine->blind, "what it cannot see, which is not much");
+    r->engine->lost = feed_u8(&f->feed) & 1 ? feed_u64(&f->feed) : 0;
+    r->engine->heat = feed_u8(&f->feed) & 1;
+    push(f, r);
+}
+
+/* An address of a region, or any. */
+static uint64_t address(struct fake *f)
+{
+    if (!f->count || !(feed_u8(&f->feed) & 7))
+        return feed_u64(&f->feed);
+    const struct region *r = &f->regions[feed_below(&f->feed, f->count)];
+    return r->start + feed_u64(&f->feed) % (r->end - r->start);
+}
+
+static struct event any_event(struct fake *f)
+{
+    struct event e = {.t_ns = f->samples * 1000, .pid = 4711, .tid = 4711};
+    e.type = (uint8_t)(feed_u8(&f->feed) % (EVENT_TYPE_N + 4));
+    e.pid += feed_u8(&f->feed) % 5 == 4;
+    if (e.type == EVENT_CALL) {
+        for (unsigned i = 0; i < CALL_ARGS; i++)
+            e.call.args[i] = feed_u8(&f->feed) & 1 ? feed_u8(&f->feed) : address(f);
+        e.call.result = feed_u8(&f->feed) & 1 ? -(int64_t)feed_u8(&f->feed) : (int64_t)address(f);
+        e.call.call = (uint8_t)(feed_u8(&f->feed) % CALL_N);
+        e.call.has_args = feed_u8(&f->feed) & 1;
+        e.call.compat = !(feed_u8(&f->feed) & 7);
+    } else if (e.type == EVENT_FORK) {
+        e.fork.child_pid = e.fork.child_tid = 4712;
+    } else if (e.type != EVENT_EXEC && e.type != EVENT_EXIT) {
+        e.type = EVENT_FAULT;
+        e.fault.address = address(f);
+        e.fault.ip = address(f);
+        e.fault.access = feed_u8(&f->feed) % 4;
+        e.fault.protection = feed_u8(&f->feed) % 3;
+        e.fault.mode = feed_u8(&f->feed) % 3;
+    }
+    return e;
+}
+
+static void send_events(struct fake *f)
+{
+    struct record *r = make(f, RECORD_EVENTS);
+    r->events.count = feed_u8(&f->feed) % 32;
+    r->events.v = allocate(r->events.count, sizeof *r->events.v);
+    for (size_t i = 0; i < r->events.count; i++)
+        r->events.v[i] = any_event(f);
+    push(f, r);
+}
+
+static void send_counts(struct fake *f)
+{
+    struct record *r = make(f, RECORD_COUNTS);
+    struct perf_counts *c = r->counts = allocate(1, sizeof *c);
+    c->count = feed_u8(&f->feed) % (PERF_COUNTS_MAX + 1);
+    c->partial = feed_u8(&f->feed) & 1;
+    for (unsigned i = 0; i < c->count; i++) {
+        c->v[i].known = c->v[i].is_time = feed_u8(&f->feed) & 1;
+        c->v[i].value = feed_u64(&f->feed);
+        snprintf(c->v[i].name, sizeof c->v[i].name, "an-event-of-the-processor");
+        snprintf(c->v[i].why, sizeof c->v[i].why, "reason %u", feed_u8(&f->feed) & 1u);
+    }
+    push(f, r);
+}
+
+static bool ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip, const struct region *r)
+{
+    struct fake *f = ctx;
+    unsigned what = feed_u8(&f->feed);
+    DEMAND(pid >= 4711 && pid <= 4712 && program && ip >= r->start && ip < r->end);
+    if (what & 1)
+        return false;
+    struct record *answer = make(f, RECORD_SYMBOL);
+    answer->site = allocate(1, sizeof *answer->site);
+    answer->site->program = program;
+    answer->site->ip = ip;
+    snprintf(answer->site->symbol, sizeof answer->site->symbol, "%s",
+             what & 2 ? "std::a_function_with_a_long_name<of, templates>()+0x123" : "");
+    snprintf(answer->site->source, sizeof answer->site->source, "%s", what & 4 ? "file.cc:77" : "");
+    snprintf(answer->site->why, sizeof answer->site->why, "because");
+    push(f, answer);
+    return true;
+}
+
 static void send_gone(struct fake *f)
 {
     struct record *r = make(f, RECORD_GONE);
@@ -212,6 +302,12 @@ static void step(void *ctx)
         send_pages(f);
     if ((what & 15) == 2)
         send_gone(f);
+    if ((what & 15) == 3 || f->samples < 4)
+        send_engine(f);
+    if (what & 8)
+        send_events(f);
+    if ((what & 15) == 9)
+        send_counts(f);
     send_sample(f);
 }
 
@@ -295,7 +391,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned n = feed_u8(&f->feed) % KEYS_MAX; n; n--)
         DEMAND(buf_puts(&typed, keys[feed_u8(&f->feed) % KEY_N]) == 0);
     struct ui_source source = {.ctx = f, .fd = -1, .take = take, .step = step, .look = look,
-                               .ask_page = ask_page, .list = list, .attach = attach};
+                               .ask_page = ask_page, .ask_symbol = ask_symbol,
+                               .list = list, .attach = attach};
     struct err e = {0};
     int rc = ui_headless(&options, &source, cols, rows, typed.data ? typed.data : "", &frame, &e);
     DEMAND(rc == 0);

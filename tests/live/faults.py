@@ -9,6 +9,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib.tap import Skip, Tap  # noqa: E402
+from lib.terminal import Terminal  # noqa: E402
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "helpers"))
 from machine import Machine  # noqa: E402
 
@@ -105,6 +106,34 @@ def known_when_busy():
             loop.wait()
 
 
+def on_screen():
+    """The views name the function and the line: asked for when they are shown, by a worker."""
+    at = next(e for e in expectations(follow("--", KNOWN)[0]) if e["function"] != "-")
+    loop = ["sh", "-c", f"while :; do {KNOWN} >/dev/null; sleep 0.1; done"]
+    with Terminal([VMSCOPE, "run", "--engine", "bpf", "--", *loop], rows=50, cols=200) as t:
+        t.wait_output(b"live")
+        t.send(b"4f" + at["function"].encode() + b"\r")
+        t.wait_output(b"faults_known.c:")
+        t.send(b"q")
+    return []
+
+
+def counters():
+    """Perf counts the faults that the engine tells of, but for those that end in a signal (and, of
+    those that are tried again, what may come in between)."""
+    records = follow("--counters", "--", KNOWN)[1]
+    summary, ends = records[-1], ("bad_area", "bad_access", "sigbus")
+    count = {c["name"]: c for c in summary["counters"]}
+    wrong = [c for c in count.values() if c.get("count", c.get("ns")) is None and not c["why"]]
+    counted = sum(count[f"{kind} faults"]["count"] for kind in ("minor", "major"))
+    faults = sum(r["type"] == "fault" and r["path"] not in ends for r in records)
+    if abs(counted - faults) > 10:
+        wrong.append(f"perf counted {counted} faults, the engine told of {faults}")
+    if not 0 < count["CPU time"]["ns"] < 10**10 or not count["context switches"]["count"]:
+        wrong.append(f"{count['CPU time']}, {count['context switches']}")
+    return wrong
+
+
 def known_huge():
     """The kinds with huge pages, on a machine where they are given on advice and khugepaged rests."""
     with Machine(thp=True) as machine:
@@ -133,6 +162,8 @@ def main():
     tap.run("mode and protection fit", lambda: wrong_modes(state)[:5])
     tap.run("and so it is with huge pages", known_huge)
     tap.run("and so it is on a busy machine", known_when_busy)
+    tap.run("functions and lines are on the screen", on_screen)
+    tap.run("counters agree with the kernel's own", counters)
     return tap.finish()
 
 

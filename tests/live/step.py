@@ -5,6 +5,7 @@ import collections
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -140,6 +141,50 @@ def same(command):
     return test
 
 
+def screen(keys, *options):
+    done = run([target.VMSCOPE, "step", "--screen", "160x40", "--keys", keys, *options, "--", KNOWN])
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode(errors="replace"))
+    return done.stdout.decode()
+
+
+def screens():
+    """What the line above the footer says, for keys."""
+    wanted = {
+        "": "stopped at its first instruction",
+        "s": r"stopped at call 1 of thread \d+: execve\(",
+        "tt": r"stopped at fault 2 of thread \d+: .*[0-9a-f]+, do_",
+        "ssss": r"stopped at fault 3 of thread",
+        "tc": r"stopped at call 2 of thread \d+: ",
+        "u9<Enter>": r"stopped at fault \d of thread|stopped at call \d of thread",
+        "utouch<Enter>": r"stopped at fault \d+ of thread \d+: .*do_anonymous_page.* by touch\+",
+        "u[stack]<Enter>": r"stopped at fault \d+ of thread \d+: .* in \[stack\]",
+        "CC": "has ended",
+    }
+    wrong = []
+    for keys, pattern in wanted.items():
+        line = screen(keys).splitlines()[-2]
+        if not re.search(pattern, line):
+            wrong.append(f"{keys!r}: {line}")
+    return wrong
+
+
+def map_of_step():
+    """The page that the fault was about is there on the map behind it, under the cursor."""
+    frame = screen("utouch<Enter>t")
+    line = frame.splitlines()[-2]
+    address = re.search(r"to ([0-9a-f]+),|access to ([0-9a-f]+)", line)
+    if not address:
+        return [line]
+    page = int(address.group(1) or address.group(2), 16) & ~0xfff
+    wrong = []
+    if f"{page:x}-" not in frame:
+        wrong.append(f"the cursor is not at {page:x}")
+    if "anon exclusive" not in frame:
+        wrong.append("the page is not seen as anonymous")
+    return wrong + (frame.splitlines() if wrong else [])
+
+
 def children_of(pid):
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
         return [int(word) for word in f.read().split()]
@@ -214,6 +259,8 @@ def main():
     tap.run("death by a signal", same(["sh", "-c", "kill -SEGV $$"]))
     tap.run("killed at any moment, it leaves the program to itself", killed_often)
     tap.run("ended by SIGTERM, too", killed(signal.SIGTERM, 20000))
+    tap.run("the screen stops where it was asked to", screens)
+    tap.run("the map shows what the fault did", map_of_step)
     return tap.finish()
 
 

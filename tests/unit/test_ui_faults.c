@@ -92,15 +92,32 @@ static struct event make_event(uint64_t n)
     return e;
 }
 
+static struct event make_sample(const struct event *fault, uint32_t stack)
+{
+    return (struct event){.t_ns = fault->t_ns, .pid = fault->pid, .tid = fault->tid,
+                          .type = EVENT_SAMPLE, .sample = {.stack = stack, .kind = SAMPLE_PAGE}};
+}
+
 static void push_events(struct feed *f, unsigned n)
 {
     if (!n)
         return;
     struct record *r = record_create(RECORD_EVENTS, PID, 1);
-    r->events.v = calloc(n, sizeof *r->events.v);
-    r->events.count = n;
-    for (unsigned i = 0; i < n; i++)
-        r->events.v[i] = make_event(f->made++);
+    r->events.v = calloc(2 * n, sizeof *r->events.v);
+    for (unsigned i = 0; i < n; i++) {
+        struct event *e = &r->events.v[r->events.count++];
+        *e = make_event(f->made++);
+        if (f->engine.evidence && e->type == EVENT_FAULT && f->made % 3)
+            r->events.v[r->events.count++] = make_sample(e, (uint32_t)f->made % 3);
+    }
+    push(f, r);
+}
+
+static void push_stack(struct feed *f, uint32_t number, const char *text)
+{
+    struct record *r = record_create(RECORD_STACK, PID, 1);
+    r->stack.number = number;
+    r->stack.text = strdup(text);
     push(f, r);
 }
 
@@ -133,6 +150,10 @@ static void step(void *ctx)
             struct record *r = record_create(RECORD_ENGINE, PID, 1);
             r->engine = calloc(1, sizeof *r->engine);
             *r->engine = f->engine;
+            if (f->engine.evidence) {
+                push_stack(f, 1, "exc_page_fault;do_anonymous_page;vma_alloc_folio_noprof");
+                push_stack(f, 2, "exc_page_fault;do_wp_page;folio_prealloc");
+            }
             push(f, r);
         }
         push_sample(f);
@@ -382,6 +403,35 @@ static void test_explain(void **state)
     free(text);
 }
 
+/* Beside the tree where there is room, below it else; the list has marks. */
+static void test_evidence(void **state)
+{
+    (void)state;
+    struct feed f = ten;
+    char wide[160];
+    check(ten, "5", NULL, "observed");
+    f.engine.evidence = true;
+    check(f, "4G<Enter>", "observed: do_anonymous_page  <- agrees", NULL);
+    check(f, "4G<Enter>", "   vma_alloc_folio_noprof", NULL);
+    check(f, "4Gk<Enter>", "observed: do_wp_page copy  <- DISAGREES with what was predicted", NULL);
+    check(f, "4Gkk<Enter>", "observed: nothing: this way leaves no trace", NULL);
+    check(f, "5", "observed: nothing yet", NULL);
+    check(f, "4", "=do_anonymous_page", NULL);
+    check(f, "4", "!do_anonymous_page", NULL);
+    check(f, "4", "evidence: ", "samples lost");
+    char *text = frame(f, false, 160, 30, "4G<Enter>");
+    const char *at = strstr(text, "page fault"), *end = at ? strchr(at, '\n') : NULL;
+    assert_non_null(end);
+    snprintf(wide, sizeof wide, "%.*s", (int)(end - at), at);
+    assert_non_null(strstr(wide, "observed: do_anonymous_page"));
+    free(text);
+    f.engine.samples_lost = 7;
+    check(f, "4", "7 samples lost", NULL);
+    f.engine.evidence = false;
+    snprintf(f.engine.evidence_why, sizeof f.engine.evidence_why, "needs a reason");
+    check(f, "4", "no evidence: needs a reason", NULL);
+}
+
 static void test_to_map(void **state)
 {
     (void)state;
@@ -412,7 +462,8 @@ int main(void)
         cmocka_unit_test(test_counters),
         cmocka_unit_test(test_tops),
         cmocka_unit_test(test_rates),    cmocka_unit_test(test_honesty),
-        cmocka_unit_test(test_explain),  cmocka_unit_test(test_to_map),
+        cmocka_unit_test(test_explain),  cmocka_unit_test(test_evidence),
+        cmocka_unit_test(test_to_map),
         cmocka_unit_test(test_every_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
