@@ -150,6 +150,14 @@ static uint64_t small_end(const struct page_reader *r, const struct region_table
     return i - first < LEAST ? at : regions->v[i - 1].end;
 }
 
+/* A scan of an address space that was given up, by exec or at the end, finds nothing and does not
+ * fail; pagemap answers 0 bytes then. */
+static bool space_is_gone(const struct page_reader *r)
+{
+    uint64_t entry;
+    return r->real && r->pagemap_fd >= 0 && io_pread(r->pagemap_fd, &entry, sizeof entry, 0) == 0;
+}
+
 int page_reader_collect(struct page_reader *r, const struct region_table *regions, uint64_t start,
                         uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped)
 {
@@ -166,6 +174,8 @@ int page_reader_collect(struct page_reader *r, const struct region_table *region
         if (!rc)
             at = next_region(regions, at, end);
     }
+    if (!rc && space_is_gone(r))
+        rc = -ESRCH;
     if (!rc)
         rc = pages_fetch(r, want);
     if (!rc)

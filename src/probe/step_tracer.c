@@ -1,5 +1,5 @@
-/* The tracer: a loop over what its threads do (waitpid) and what the other side says (a socket).
- * Both announce themselves by signals that are blocked and waited for, so none is missed.
+/* The tracer: a loop over what its threads do (waitpid) and what the other side says (a socket, which
+ * announces itself by SIGIO).
  *
  * Of each thread that stops the ring is read; other signals than our own SIGTRAP go on to it. While
  * the other side looks, all threads rest: those that run are interrupted, and what the others do
@@ -15,6 +15,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +26,8 @@
 #include "base/text.h"
 #include "probe/step_parts.h"
 
-enum { REST_MS = 20, IDLE_MS = 10, DELAY_MS = 20, ROUNDS = 64, NS_PER_MS = 1000000 };
+enum { REST_MS = 20, IDLE_MS = 10, DELAY_MS = 20, ROUNDS = 64, NS_PER_MS = 1000000,
+       LINK_BYTES = 4 << 20 };
 
 void pending_add(struct tracer *t, const struct event *e)
 {
@@ -342,15 +344,14 @@ bool tracer_collect(struct tracer *t)
 
 /* --- standing still --- */
 
-/* SIGCHLD: a thread did something. SIGIO: the other side did. Otherwise time has passed. */
-static int wait_signal(unsigned ms)
+/* Until a thread does something, or time has passed. */
+static void wait_signal(unsigned ms)
 {
     sigset_t set;
     struct timespec timeout = {.tv_nsec = (long)ms * NS_PER_MS};
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
-    sigaddset(&set, SIGIO);
-    return sigtimedwait(&set, NULL, &timeout);
+    sigtimedwait(&set, NULL, &timeout);
 }
 
 /* From the delivery of our SIGTRAP into a stop that nothing comes of if we die in it. */
@@ -495,23 +496,46 @@ static int attach(struct tracer *t)
     return 0;
 }
 
-/* Under a stream of SIGCHLD the other signal is never the first: the link is asked anyhow. */
+/* A signal that comes just before waitpid does not end it: the next tick does. waitpid, and not a
+ * wait for SIGCHLD, because a stopping thread hands its processor over to who waits so. */
 static void run(struct tracer *t)
 {
     bool there = true;
     for (unsigned round = 1; t->count && there; round++) {
-        tracer_collect(t);
-        deliver(t, false);
-        int signal = wait_signal(IDLE_MS);
-        bool look = signal == SIGIO || round % ROUNDS == 0;
-        if (look)
-            there = obey(t);
-        if ((look || signal < 0) && !t->stopped)
+        int status;
+        pid_t tid = waitpid(-1, &status, __WALL);
+        if (tid < 0 && errno != EINTR)
+            break;
+        if (tid > 0)
+            handle(t, tid, status);
+        deliver(t, tid < 0);
+        if (tid > 0 && round % ROUNDS)
+            continue;
+        there = obey(t);
+        if (!t->stopped)
             look_for_deaf(t);
-        if (signal < 0 && !t->stopped)
-            deliver(t, true);
     }
     deliver(t, true);
+}
+
+static void on_wake(int signal)
+{
+    (void)signal;
+}
+
+/* SIGIO when the other side says something, SIGALRM now and then; all others are blocked. */
+static void wake_by_signals(void)
+{
+    const struct sigaction wake = {.sa_handler = on_wake};
+    const struct itimerval tick = {{0, IDLE_MS * 1000}, {0, IDLE_MS * 1000}};
+    sigset_t some;
+    sigemptyset(&some);
+    sigaddset(&some, SIGIO);
+    sigaddset(&some, SIGALRM);
+    sigaction(SIGIO, &wake, NULL);
+    sigaction(SIGALRM, &wake, NULL);
+    sigprocmask(SIG_UNBLOCK, &some, NULL);
+    setitimer(ITIMER_REAL, &tick, NULL);
 }
 
 /* A process with nothing of its parent's but the link. */
@@ -534,6 +558,9 @@ static void settle_in(int link)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    int room = LINK_BYTES; /* the kernel gives less to who is not root */
+    if (setsockopt(3, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room))
+        setsockopt(3, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     fcntl(3, F_SETOWN, getpid());
     fcntl(3, F_SETFL, O_RDWR | O_ASYNC);
 }
@@ -549,6 +576,7 @@ _Noreturn void tracer_main(const struct step_options *options, int link)
         _exit(1);
     }
     tell(&t, STEP_STATE);
+    wake_by_signals();
     run(&t);
     tracer_detach(&t);
     tell(&t, STEP_STATE);

@@ -217,8 +217,7 @@ static int read_pages(struct sampler *s, const struct meter *m, uint64_t start,
     if (!rc)
         rc = quick_sweep(s, m, sink, ctx);
     if (!rc && first)
-        rc = sampler_send_sample(s, start, io_thread_cpu_ns() - m->began, false, UINT64_MAX, sink,
-                                 ctx);
+        rc = sampler_send_sample(s, start, io_thread_cpu_ns() - m->began, 0, sink, ctx);
     if (!rc)
         rc = read_pending(s, m, sink, ctx);
     if (!rc && s->active)
@@ -315,9 +314,7 @@ static int tick_once(struct sampler *s, uint64_t start, sampler_sink *sink, void
     s->tick_cpu_ns = cpu;
     if (rc)
         return rc;
-    uint64_t now = io_now_ns();
-    uint64_t age = s->deep_before_ns ? now - s->deep_before_ns : UINT64_MAX;
-    return sampler_send_sample(s, start, cpu, s->deep_before_ns != 0, age, sink, ctx);
+    return sampler_send_sample(s, start, cpu, s->deep_before_ns, sink, ctx);
 }
 
 int sampler_tick(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e)

@@ -270,8 +270,8 @@ int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, struct r
     return changed ? send_runs(s, page, stop - page, runs, sink, ctx) : 0;
 }
 
-int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, bool complete,
-                        uint64_t sweep_ns, sampler_sink *sink, void *ctx)
+int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, uint64_t oldest_ns,
+                        sampler_sink *sink, void *ctx)
 {
     int rc = sampler_send_asked(s, sink, ctx);
     struct record *r = rc ? NULL : sampler_record(s, RECORD_SAMPLE);
@@ -279,9 +279,9 @@ int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, b
         return rc ? rc : -ENOMEM;
     r->sample.info = (struct sample_info){
         .number = ++s->number, .start_ns = start_ns, .span_ns = r->t_ns - start_ns,
-        .cpu_ns = cpu_ns, .sweep_ns = sweep_ns, .pages_read = s->reader.pages_read,
+        .cpu_ns = cpu_ns, .sweep_ns = oldest_ns ? r->t_ns - oldest_ns : UINT64_MAX, .pages_read = s->reader.pages_read,
         .ranges_skipped = s->reader.ranges_skipped, .cpu_permille = s->cpu_permille,
-        .complete = complete};
+        .complete = oldest_ns != 0};
     r->sample.counters = s->counters;
     return sink(ctx, r);
 }
@@ -530,7 +530,7 @@ static int full_once(struct sampler *s, sampler_sink *sink, void *ctx)
         rc = read_everything(s, sink, ctx);
     s->cpu_ns = io_process_cpu_ns() - cpu;
     s->wall_ns = io_now_ns() - start;
-    return rc ? rc : sampler_send_sample(s, start, s->cpu_ns, true, s->wall_ns, sink, ctx);
+    return rc ? rc : sampler_send_sample(s, start, s->cpu_ns, start, sink, ctx);
 }
 
 int sampler_full(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e)

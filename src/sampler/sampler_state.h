@@ -74,8 +74,9 @@ int sampler_read_mappings(struct sampler *s, sampler_sink *sink, void *ctx);
  * taken over: *runs is then empty. */
 int sampler_send_pages(struct sampler *s, uint64_t start, uint64_t end, struct run_vec *runs,
                        sampler_sink *sink, void *ctx);
-int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, bool complete,
-                        uint64_t sweep_ns, sampler_sink *sink, void *ctx);
+/* The oldest page information was read at oldest_ns or later; 0: not all has been read. */
+int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, uint64_t oldest_ns,
+                        sampler_sink *sink, void *ctx);
 /* Before a sample: what somebody asked for. */
 int sampler_send_asked(struct sampler *s, sampler_sink *sink, void *ctx);
 /* Tells that the target has ended, or was lost with this error. */

@@ -1,11 +1,8 @@
 #!/usr/bin/env python3
 """A scenario changes the machine only while it runs: however it ends, the pool of huge pages, swap,
 KSM, THP, mounts and temporary files are as before, and none of its processes is left."""
-import fcntl
-import glob
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -15,17 +12,11 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+from lib.settings import (Locked, differences, locked_snapshot, mounts_below,  # noqa: E402
+                          snapshot, text_of)
 from lib.tap import Skip, Tap, end_by_exception, need_program  # noqa: E402
 from lib.target import VMSCOPE, wait_for  # noqa: E402
 
-LOCK = "/run/lock/vmscope-machine.lock"
-SYS_MM = "/sys/kernel/mm"
-SETTINGS = [f"{SYS_MM}/ksm/run", f"{SYS_MM}/ksm/pages_to_scan", f"{SYS_MM}/ksm/sleep_millisecs",
-            f"{SYS_MM}/ksm/use_zero_pages", "/proc/sys/vm/nr_hugepages", "/proc/sys/vm/swappiness",
-            *sorted(path for path in
-                    glob.glob(f"{SYS_MM}/transparent_hugepage/**/*", recursive=True)
-                    if re.search(r"(enabled|defrag|use_zero_page|max_ptes_\w+|_to_scan)$", path)),
-            *sorted(glob.glob("/sys/block/zram*/disksize"))]
 NEEDS = {"hugetlb": "needs hugetlb 4", "swap": "needs swap", "ksm": "needs ksm", "thp": "needs thp"}
 FILES = """file f 64K
 file t 64K tmpfs
@@ -42,42 +33,6 @@ fork child
 kill child SIGSTOP
 child: exit
 """
-
-
-def text_of(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as f:
-            return f.read()
-    except OSError:
-        return ""
-
-
-class Locked:
-    """While this is held, nobody who keeps the rules changes the machine; to get it is to wait for
-    the end of who does."""
-
-    def __enter__(self):
-        self.file = open(LOCK, "a", encoding="ascii")
-        fcntl.flock(self.file, fcntl.LOCK_EX)
-
-    def __exit__(self, *unused):
-        self.file.close()
-
-
-def snapshot():
-    settings = {path: text_of(path) for path in SETTINGS if os.path.isfile(path)}
-    settings["/proc/swaps"] = [line.split()[0] for line in text_of("/proc/swaps").splitlines()[1:]]
-    return settings
-
-
-def locked_snapshot():
-    with Locked():
-        return snapshot()
-
-
-def differences(before, after):
-    return [f"{what}: was {before.get(what)!r}, is {after.get(what)!r}"
-            for what in sorted(before.keys() | after.keys()) if before.get(what) != after.get(what)]
 
 
 def descendants(pid):
@@ -140,13 +95,10 @@ class Scenario:
         """What is left after the end, once the keeper is gone."""
         for pid in self.family:
             wait_for(lambda pid=pid: not is_alive(pid), f"the end of {pid}", 60)
-        left = [f"left in TMPDIR: {name}" for name in os.listdir(self.tmp)] + self.mounts()
+        left = [f"left in TMPDIR: {name}" for name in os.listdir(self.tmp)] + mounts_below(self.tmp)
         left += [f"left in /dev/shm: {name}" for name in set(os.listdir("/dev/shm")) - self.shm
                  if name.startswith("vmscope-") and self.owns(f"/dev/shm/{name}")]
         return left + differences(before, locked_snapshot())
-
-    def mounts(self):
-        return [line for line in text_of("/proc/mounts").splitlines() if self.tmp in line]
 
     def owns(self, path):
         """Made since, and still there although nobody holds the lock: ours, or somebody's who runs
@@ -164,7 +116,7 @@ def killed_by(number, whom="vmscope"):
     with Scenario(script) as s:
         wait_for(s.hangs, "the scenario to hang", 60)
         during = differences(before, snapshot())
-        files = [name for name in os.listdir(s.tmp) if s.mounts()]
+        files = [name for name in os.listdir(s.tmp) if mounts_below(s.tmp)]
         pid = s.process.pid if whom == "vmscope" else runner_of(s)
         os.kill(pid, number)
         s.process.wait()

@@ -14,6 +14,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from lib.mutate import all_mutated  # noqa: E402
+from lib.settings import differences, locked_snapshot, mounts_below  # noqa: E402
 from lib.tap import Skip, Tap, end_by_exception, need_program  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -26,15 +27,6 @@ with open(VMSCOPE, "rb") as program:
         SCENARIOS = [p for p in SCENARIOS if "heap" not in p]
         ROUNDS = 1
 LIMIT = 60  # seconds for all of them together
-SETTINGS = ["/proc/sys/vm/nr_hugepages", "/proc/sys/vm/nr_overcommit_hugepages",
-            "/sys/kernel/mm/ksm/run", "/sys/kernel/mm/ksm/pages_to_scan",
-            "/sys/kernel/mm/ksm/sleep_millisecs",
-            "/sys/kernel/mm/transparent_hugepage/enabled",
-            "/sys/kernel/mm/transparent_hugepage/defrag",
-            "/sys/kernel/mm/transparent_hugepage/shmem_enabled",
-            "/sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan",
-            *sorted(glob.glob("/sys/kernel/mm/transparent_hugepage/hugepages-*/enabled")),
-            "/proc/swaps", "/proc/self/mounts"]
 is_root = os.geteuid() == 0
 
 
@@ -210,22 +202,15 @@ def failing_action():
 
 
 def machine_now():
-    state = {}
-    for path in SETTINGS:
-        try:
-            with open(path, encoding="utf-8") as f:
-                state[path] = f.read()
-        except OSError:
-            state[path] = None
-    directory = os.environ.get("TMPDIR", "/tmp")
-    state["files"] = sorted(name for name in os.listdir(directory) if name.startswith("vmscope-"))
-    return state
+    """An ordinary user changes nothing, and others may."""
+    return locked_snapshot() if is_root else {}
 
 
-def differences(before):
-    now = machine_now()
-    return [f"{key}: {before[key]!r} became {now[key]!r}" for key in before
-            if before[key] != now[key]]
+def left_behind(before):
+    """Temporary files go to a directory of the test's own."""
+    files = [f"{name} is left" for name in os.listdir(os.environ["TMPDIR"])
+             if name.startswith("vmscope-")]
+    return differences(before, machine_now()) + mounts_below(os.environ["TMPDIR"]) + files
 
 
 def left_running():
@@ -255,9 +240,10 @@ def killed():
         p.send_signal(rng.choice([signal.SIGKILL, signal.SIGTERM]))
         p.wait()
         deadline = time.monotonic() + 20
-        while (differences(before) or left_running()) and time.monotonic() < deadline:
+        while left_running() and time.monotonic() < deadline:
             time.sleep(0.02)
-        bad += [f"{os.path.basename(path)}: {text}" for text in differences(before) + left_running()]
+        bad += [f"{os.path.basename(path)}: {text}"
+                for text in left_running() + left_behind(before)]
         if bad:
             break
     return bad
@@ -278,6 +264,13 @@ def junit():
 
 def main():
     end_by_exception()
+    with tempfile.TemporaryDirectory(prefix="scenarios.") as directory:
+        os.chmod(directory, 0o755)
+        os.environ["TMPDIR"] = tempfile.tempdir = directory
+        return test_all()
+
+
+def test_all():
     tap = Tap()
     before = machine_now()
     if is_root:
@@ -291,7 +284,7 @@ def main():
     tap.run("an action that fails fails the scenario", failing_action)
     tap.run("JUnit", junit)
     tap.run("killed at any moment, nothing is left", killed)
-    tap.run("the machine is as it was", lambda: differences(before))
+    tap.run("the machine is as it was", lambda: left_behind(before))
     return tap.finish()
 
 

@@ -178,7 +178,7 @@ def map_of_step():
         return [line]
     page = int(address.group(1) or address.group(2), 16) & ~0xfff
     wrong = []
-    if f"{page:x}-" not in frame:
+    if f"{page:_x}" not in frame.splitlines()[1]:
         wrong.append(f"the cursor is not at {page:x}")
     if "anon exclusive" not in frame:
         wrong.append("the page is not seen as anonymous")
