@@ -75,7 +75,8 @@ _vmscope()
     esac
 
     if [[ $cur == -* ]]; then
-        [[ $command == snap ]] && options+=' --family --pages --huge --residency --stats'
+        [[ -z $command || $command == @(run|attach|snap) ]] && options+=' --family'
+        [[ $command == snap ]] && options+=' --pages --huge --residency --stats'
         [[ $command == check ]] && options+=' --repeat --limit --format-only --junit'
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
     elif [[ -z $command ]]; then

@@ -268,6 +268,8 @@ static int observe_follow(void *ctx, pid_t pid, struct err *e)
     for (size_t i = 0; rc && i < sizeof rungs / sizeof *rungs; i++)
         if (!o->name || !strcmp(o->name, rungs[i]))
             rc = engine_open(rungs[i], &options, &o->ops, &o->engine, o->why, sizeof o->why, NULL);
+    if (rc && !o->why[0])
+        snprintf(o->why, sizeof o->why, "this engine tells of no single fault");
     o->observer.faults = rc ? NULL : observe_faults;
     if (!rc && o->ops == &engine_perf && geteuid())
         o->blind = "faults in kernel mode";

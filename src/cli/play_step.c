@@ -128,7 +128,8 @@ static int add_mappings(struct play *p, struct player_process *to)
     return 0;
 }
 
-/* A process that ends just now has no picture. */
+/* A process that ends just now has no picture. The picture has VmFlags too: it becomes what the next
+ * predictions know of the process. */
 static int add_process(struct play *p, struct player_step *out, size_t i, struct err *e)
 {
     const struct observer *w = observe_observer(p->watch);
@@ -139,7 +140,7 @@ static int add_process(struct play *p, struct player_step *out, size_t i, struct
     to->ended = from.ended;
     if (from.ended)
         return 0;
-    int rc = w->picture(w->ctx, from.pid, false, &to->moment, e);
+    int rc = w->picture(w->ctx, from.pid, true, &to->moment, e);
     if (rc == -ESRCH) {
         to->ended = true;
         return 0;

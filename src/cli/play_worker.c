@@ -93,10 +93,12 @@ unsigned play_worker_next(struct play *p)
 /* Waits for what is being done, and drops what came of it. */
 static void wait_idle(struct play_worker *w)
 {
+    eventfd_t told;
     pthread_mutex_lock(&w->lock);
     while (w->job != PLAY_IDLE)
         pthread_cond_wait(&w->changed, &w->lock);
     player_step_deinit(&w->step);
+    eventfd_read(w->fd, &told);
     w->done = false;
     pthread_mutex_unlock(&w->lock);
 }

@@ -109,6 +109,24 @@ static void test_every_option(void **state)
     assert_int_equal(good("--screen 1x1").cols, 1);
 }
 
+static void test_check(void **state)
+{
+    (void)state;
+    struct options o = good("check a.vms");
+    assert_int_equal(o.command, COMMAND_CHECK);
+    assert_string_equal(o.argv[0], "a.vms");
+    assert_null(o.argv[1]);
+    assert_int_equal(o.repeat, 0);
+    assert_true(o.limit > 59 && o.limit < 61);
+    assert_null(o.junit);
+    o = good("check a.vms --repeat 3 b.vms --limit 2.5 --junit out.xml");
+    assert_string_equal(o.argv[0], "a.vms");
+    assert_string_equal(o.argv[1], "b.vms");
+    assert_int_equal(o.repeat, 3);
+    assert_true(o.limit > 2.4 && o.limit < 2.6);
+    assert_string_equal(o.junit, "out.xml");
+}
+
 /* Each is refused with a sentence that names what was wrong. */
 static void test_misuse(void **state)
 {
@@ -129,7 +147,8 @@ static void test_misuse(void **state)
         {"--bogus", "--bogus"}, {"-x", "-x"}, {"-xyz", "-x"}, {"attach 1 -x", "word"},
         {"run -xd 1 -- ls", "-x"}, {"--pages=yes", "--pages"}, {"--s 80x24", "--s"},
         {"snap -p 1 --bogus=\x1b[2J\n", "\\x1b"}, {"\x1b]0;title\a", "\\x1b"},
-        {"attach \xff\xfe", "\\xff"},
+        {"attach \xff\xfe", "\\xff"}, {"check", "check SCENARIO"}, {"check a --repeat 0", "'0'"},
+        {"check a --limit 0", "'0'"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct options o = {.pid = 4242};
@@ -164,7 +183,7 @@ int main(void)
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_started_commands_keep_their_options),
         cmocka_unit_test(test_every_option),
-        cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_check), cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_a_long_word_stays_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
