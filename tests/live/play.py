@@ -16,6 +16,7 @@ sys.path.insert(0, HERE)
 
 from lib.tap import Skip, Tap, end_by_exception, need_program  # noqa: E402
 from lib.target import ROOT, VMSCOPE, wait_for  # noqa: E402
+from lib.tmux import Tmux  # noqa: E402
 
 BEST = ("--engine", "auto")
 LESSON = """\
@@ -393,67 +394,21 @@ def alive(pid):
         return False
 
 
-class Terminal:
-    """The player in tmux."""
-
-    def __init__(self, path):
-        self.dir = tempfile.mkdtemp(prefix="vmscope-play.")
-        self.socket = f"{self.dir}/tmux"
-        script = (f'stty -a >"{self.dir}/before"; "{VMSCOPE}" play "{path}" & echo $! >"{self.dir}/'
-                  f'pid"; fg >/dev/null; echo "status $?" >"{self.dir}/ended"; '
-                  f'stty -a >"{self.dir}/after"; read wait')
-        env = {k: v for k, v in os.environ.items() if k not in ("TMUX", "TERM")}
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30",
-                  "bash", "-mc", script, env=env)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        subprocess.run(["tmux", "-S", self.socket, "kill-server"], check=False,
-                       stderr=subprocess.DEVNULL)
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-    def tmux(self, *words, **kw):
-        return subprocess.run(["tmux", "-S", self.socket, *words], check=True,
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL, **kw).stdout
-
-    def text(self):
-        return self.tmux("capture-pane", "-p")
-
-    def read(self, name):
-        try:
-            with open(f"{self.dir}/{name}", encoding="utf-8") as f:
-                return f.read()
-        except FileNotFoundError:
-            return ""
-
-    def wait_text(self, what):
-        wait_for(lambda: what in self.text(), what, 20)
-
-    def pid(self):
-        return int(self.read("pid"))
-
-
 def on_terminal(test):
-    if not shutil.which("tmux"):
-        raise Skip("tmux is not installed")
-    with Files() as files, Terminal(files.write(LESSON)) as t:
-        t.wait_text("step 0 of")
-        t.tmux("send-keys", "n", "n", "n", "n")
-        t.wait_text("fork child")
-        t.wait_text("step 4 of")
-        return test(t)
+    with Files() as files:
+        with Tmux(f'"{VMSCOPE}" play "{files.write(LESSON)}"', cols=100, rows=30) as t:
+            t.wait_text("step 0 of")
+            t.keys("n", "n", "n", "n")
+            t.wait_text("step 4 of")
+            return test(t)
 
 
 def quit_by_key(t):
-    stages, wrong = stages_of(t.pid()), []
-    t.tmux("send-keys", "q")
-    wait_for(lambda: t.read("after"), "the end", 20)
-    if t.read("ended") != "status 0\n":
-        wrong.append(f"ended with {t.read('ended')}")
-    if t.read("before") != t.read("after"):
-        wrong.append("the terminal is not as it was")
+    stages = stages_of(t.pid())
+    t.keys("q")
+    status, wrong = t.ended()
+    if status != "status 0":
+        wrong.append(f"ended with {status}")
     return wrong + [f"{p} is left" for p in stages if alive(p)]
 
 
@@ -467,15 +422,14 @@ def killed(t):
 def terminated(t):
     stages = stages_of(t.pid())
     os.kill(t.pid(), signal.SIGTERM)
-    wait_for(lambda: t.read("after"), "the end", 20)
-    wrong = [] if t.read("ended") == f"status {128 + signal.SIGTERM}\n" else [t.read("ended")]
-    if t.read("before") != t.read("after"):
-        wrong.append("the terminal is not as it was")
+    status, wrong = t.ended()
+    if status != f"status {128 + signal.SIGTERM}":
+        wrong.append(f"ended with {status}")
     return wrong + [f"{p} is left" for p in stages if alive(p)]
 
 
 def auto_plays(t):
-    t.tmux("send-keys", "+", "+", "+", "a")
+    t.keys("+", "+", "+", "a")
     t.wait_text("the end; r plays it again")
     return want(t.text().split("\n"), f"step {STEPS} of {STEPS}", "[end]")
 
