@@ -39,6 +39,7 @@ struct options {
     const char *engine;      /* --engine; NULL: not given */
     const char *counters;    /* --counters: "" the usual ones; NULL: not given */
     bool no_follow;          /* leave children out */
+    bool held;               /* run: the command waits to be let go */
     bool family;             /* the descendants too */
     bool evidence;           /* --evidence: kernel call chains beside predicted paths */
     bool disagreements;      /* --disagreements: only faults whose evidence disagrees */

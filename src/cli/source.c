@@ -153,6 +153,7 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     options.pid = pid;
     options.pause_ns = 300000;
     options.counters = s->options->counters;
+    options.held = s->options->held && !s->begun;
     struct queue *queue = queue_create();
     if (!queue)
         return err_set(e, -ENOMEM, "out of memory, or of file descriptors");
@@ -250,6 +251,7 @@ void live_source_ready(struct live_source *s)
 
 void live_source_begun(struct live_source *s)
 {
+    s->begun = true;
     if (s->watch)
         watch_renew(s->watch);
 }

@@ -20,6 +20,7 @@ struct live_source {
     struct follow *follow; /* with --engine; else NULL */
     struct stepping *stepping; /* vmscope step, until it is left; then watch is NULL */
     struct lookup *lookup; /* once it was asked; else NULL */
+    bool begun; /* a command that was held has been let go */
     struct ui_source ui;
 };
 int live_source_init(struct live_source *s, const struct options *o, struct err *e);

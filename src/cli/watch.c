@@ -207,6 +207,7 @@ int command_run(const struct options *o)
         return command_fail(&e, spawn_failure_status(rc));
     watching.pid = child.pid;
     watching.ui.command = o->argv[0];
+    watching.held = start.hold;
     int ended_by = 0, mine = start.hold ? on_screen(&watching, &held, &ended_by)
                                         : command_watch(&watching, &ended_by);
     if (child.pid <= 0 || child.link >= 0) { /* it was not executed */

@@ -4,11 +4,13 @@
 #include "probe/engine_bpf.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "probe/arch_x86_64.h"
@@ -141,27 +143,6 @@ static void mark(struct engine *engine, pid_t pid)
                           __ATOMIC_RELAXED);
 }
 
-/* Once before the programs are attached and once after: a child born between is a descendant too. */
-static void watch_family(struct engine *engine, const struct engine_options *o)
-{
-    struct descendants d;
-    if (!o->family || descendants_read(NULL, o->pid, &d))
-        return;
-    for (size_t i = 0; i < d.count; i++)
-        mark(engine, d.v[i].pid);
-    descendants_deinit(&d);
-}
-
-static int watch(struct engine *engine, const struct engine_options *o, struct err *e)
-{
-    if (o->pid <= 0 || o->pid >= 1 << WIRE_PID_BITS || (kill(o->pid, 0) && errno == ESRCH))
-        return err_set(e, -ESRCH, "there is no process %d", (int)o->pid);
-    mark(engine, o->pid);
-    watch_family(engine, o);
-    engine->state->heat = engine->heat_forced = o->heat;
-    return 0;
-}
-
 static int attach(struct engine *engine, struct err *e)
 {
     const struct libbpf *lib = engine->lib;
@@ -178,6 +159,65 @@ static int attach(struct engine *engine, struct err *e)
             engine_bpf_takes_samples(lib->bpf_program__name(p));
         engine->links[engine->links_n++] = link;
     }
+    return 0;
+}
+
+static void unmark(struct engine *engine, pid_t pid)
+{
+    __atomic_fetch_and(&engine->state->watched[pid / 64], ~(UINT64_C(1) << pid % 64),
+                       __ATOMIC_RELAXED);
+}
+
+/* Nobody takes the mark from a process whose end came before it: its number may be another's. */
+static void mark_living(struct engine *engine, pid_t pid)
+{
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    mark(engine, pid);
+    if (end.fd < 0 ? errno == ESRCH : poll(&end, 1, 0) > 0)
+        unmark(engine, pid);
+    if (end.fd >= 0)
+        close(end.fd);
+}
+
+static bool is_among(const struct descendants *d, pid_t pid)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (d->v[i].pid == pid)
+            return true;
+    return false;
+}
+
+static bool is_chosen(const struct engine_options *o, const struct descendants *before, pid_t pid)
+{
+    return pid == o->pid || o->family || (o->follow && !is_among(before, pid));
+}
+
+/* Looks at the descendants before the programs are attached, and once more after it: those born
+ * between, whose fork was not seen, are followed like those born later. */
+static int attach_family(struct engine *engine, const struct engine_options *o, struct err *e)
+{
+    struct descendants before = {0}, now = {0};
+    bool wanted = o->follow || o->family;
+    if (wanted && !descendants_read(NULL, o->pid, &before))
+        for (size_t i = 0; i < before.count; i++)
+            if (is_chosen(o, &before, before.v[i].pid))
+                mark_living(engine, before.v[i].pid);
+    int rc = attach(engine, e);
+    if (!rc && wanted && before.count && !descendants_read(NULL, o->pid, &now))
+        for (size_t i = 0; i < now.count; i++)
+            if (is_chosen(o, &before, now.v[i].pid))
+                mark_living(engine, now.v[i].pid);
+    descendants_deinit(&before);
+    descendants_deinit(&now);
+    return rc;
+}
+
+static int watch(struct engine *engine, const struct engine_options *o, struct err *e)
+{
+    if (o->pid <= 0 || o->pid >= 1 << WIRE_PID_BITS || (kill(o->pid, 0) && errno == ESRCH))
+        return err_set(e, -ESRCH, "there is no process %d", (int)o->pid);
+    mark(engine, o->pid);
+    engine->state->heat = engine->heat_forced = o->heat;
     return 0;
 }
 
@@ -205,9 +245,7 @@ static int start(struct engine *engine, const struct engine_options *o, struct e
     if (!rc)
         rc = watch(engine, o, e);
     if (!rc)
-        rc = attach(engine, e);
-    if (!rc)
-        watch_family(engine, o);
+        rc = attach_family(engine, o, e);
     return rc;
 }
 

@@ -205,6 +205,12 @@ int sampler_send_target(struct sampler *s, sampler_sink *sink, void *ctx)
     return sink(ctx, r);
 }
 
+int sampler_announce(struct sampler *s, sampler_sink *sink, void *ctx)
+{
+    s->target.comm[0] = '\0';
+    return sampler_send_target(s, sink, ctx);
+}
+
 int sampler_send_gone(struct sampler *s, int error, sampler_sink *sink, void *ctx)
 {
     struct record *r = sampler_record(s, RECORD_GONE);

@@ -21,6 +21,7 @@ struct sampler_options {
     bool once;             /* only one complete sample will be taken: nothing is remembered */
     unsigned cpu_permille; /* live: share of one core to use at the most */
     const char *counters;  /* live: counters by perf events (counters_open); NULL: none */
+    bool held;             /* live: it does not run its program before watch_renew */
     uint32_t pause_ns;     /* live: rest after each long hold of the target's mmap_lock */
 };
 
@@ -40,6 +41,10 @@ int sampler_full(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e
 /* One step of live watching, within the CPU budget: counters always, regions when they may have
  * changed, then as many pages as the budget allows, what changed and what is looked at first. */
 int sampler_tick(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e);
+
+/* Live: the process does not run its program yet: sends the target, without a name, and no picture.
+ * 0 or a negative errno. */
+int sampler_announce(struct sampler *s, sampler_sink *sink, void *ctx);
 
 /* Live: the process is known to have begun another program: the next tick begins anew. */
 void sampler_renew(struct sampler *s);

@@ -218,8 +218,16 @@ static void watch_each(struct watch *w, struct sampler *s, struct relatives *fam
     } while (wait_until(w, s, next));
 }
 
+/* Of a command that is held nothing is shown: its memory is a copy of ours until its exec. */
+static bool wait_for_program(struct watch *w, struct sampler *s)
+{
+    return !w->options.held || (!sampler_announce(s, enqueue, w) && wait_until(w, s, UINT64_MAX));
+}
+
 static void watch_loop(struct watch *w, struct sampler *s)
 {
+    if (!wait_for_program(w, s))
+        return;
     const char *list = w->options.counters;
     struct counters_group *counters = list ? counters_open(w->options.pid, list) : NULL;
     struct relatives family = {0};

@@ -219,7 +219,7 @@ static bool shows(const struct observer *w, const struct fault_entry *f, const s
 static void list_observed(const struct last_action *a, char *out, size_t cap)
 {
     const char *last = NULL;
-    int n = snprintf(out, cap, "%zu faults", a->fault_count);
+    int n = snprintf(out, cap, "%zu fault%s", a->fault_count, a->fault_count == 1 ? "" : "s");
     for (size_t i = 0; i < a->fault_count; i++)
         for (unsigned k = 0; k < a->faults[i].observed.count; k++) {
             const char *name = observed_name(a->faults[i].observed.seen[k]);

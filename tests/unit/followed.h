@@ -3,6 +3,7 @@
 #ifndef VMSCOPE_TESTS_UNIT_FOLLOWED_H
 #define VMSCOPE_TESTS_UNIT_FOLLOWED_H
 
+#include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>

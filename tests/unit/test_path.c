@@ -21,7 +21,8 @@ enum {
 };
 
 /* What else there is. */
-enum { THP = 1, BEYOND = 2, NUMA = 4, HOLE = 8, STACK_ABOVE = 16, KERNEL_HALF = 32, UNSURE = 64 };
+enum { THP = 1, BEYOND = 2, NUMA = 4, HOLE = 8, STACK_ABOVE = 16, KERNEL_HALF = 32, UNSURE = 64,
+       WAITS = 128, ROOM = 256, NO_ROOM = 512 };
 
 struct row {
     const char *name;
@@ -150,6 +151,12 @@ static const struct row rows[] = {
      PATH_UFFD, 0, 0, "um"},
     {"E userfaultfd, write-protected", ANON, R | W, PAGE_ANON, UWP | EX, ACCESS_WRITE, OLD, UNSURE,
      PATH_UFFD, 0, 0, "uw"},
+    {"E userfaultfd, its handler is asked", ANON, R | W, PAGE_ANON, UWP | EX | PAGE_A_WRITABLE,
+     ACCESS_WRITE, OLD, WAITS, PATH_UFFD, 0, 0, "uw"},
+    {"48 below the stack, there is room", REGION_STACK, R | W, PAGE_ABSENT, 0, ACCESS_WRITE, NEW,
+     HOLE | STACK_ABOVE | ROOM, PATH_ANONYMOUS, 0, PATH_EXPAND_STACK, 0},
+    {"48 below the stack, beyond its limit", REGION_STACK, R | W, PAGE_ABSENT, 0, ACCESS_WRITE, NEW,
+     HOLE | STACK_ABOVE | NO_ROOM, PATH_BAD_AREA, 0, 0, 0},
     {"E userfaultfd, a stale bit", ANON, R | W, PAGE_ANON, UWP | EX, ACCESS_WRITE, OLD, 0, PATH_WP,
      HOW_REUSE, 0, "wr"},
     {"E userfaultfd, marker", ANON, R | W, PAGE_ABSENT, UWP, ACCESS_WRITE, NEW, 0, PATH_ANONYMOUS,
@@ -208,6 +215,9 @@ static void predict(const struct row *row, struct path_verdict *out)
         .fault = &fault,
         .thp_possible = row->with & THP,
         .beyond_eof = row->with & BEYOND,
+        .uffd_waits = row->with & WAITS,
+        .room_known = row->with & (ROOM | NO_ROOM),
+        .room = row->with & ROOM,
         .numa_balancing = row->with & NUMA,
     };
     path_predict(&in, out);
