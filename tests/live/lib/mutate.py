@@ -56,7 +56,7 @@ def other(expectation):
 def mutations(text):
     """(line number, the line made false) of every expectation of a script."""
     for number, line in enumerate(text.splitlines(), 1):
-        found = re.fullmatch(r"(\s*(?:\w+: )?expect )([^#]*?)\s*", line)
+        found = re.fullmatch(r"(\s*(?:\w+: )?expect )([^#]*?)\s*(?:#.*)?", line)
         if found:
             yield number, found[1] + other(found[2])
 
