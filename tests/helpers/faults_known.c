@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -29,6 +30,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { GUARD_INSTALL = 102, PAGEOUT = 21 };
@@ -492,8 +494,8 @@ CASE ksm(void)
     for (unsigned i = 0; i < 4; i++)
         WRITE(a + i * page, "do_anonymous_page");
     ksm_run("1");
-    for (unsigned i = 0; i < 200 && !merged(); i++)
-        usleep(50000);
+    for (time_t end = time(NULL) + 20; !merged() && time(NULL) < end;)
+        sched_yield();
     ksm_run("0");
     if (merged())
         REWRITE(a + page, "copy");

@@ -19,8 +19,9 @@ KNOWN = os.path.join(ROOT, "build", "tests", "helpers", "faults_known")
 # The program ends with huge pages; these need a prepared machine.
 HUGE = {"huge_anonymous", "huge_forked", "small_first"}
 # What events alone do not settle: the limit of a stack; whether a file grew meanwhile; whether a
-# child that has not done anything yet is there still, or one that copies a page has done so.
-OPEN = {"grows_down", "stack", "beyond_the_end", "parent_copies", "child_copies", "huge_forked"}
+# child that has not done anything yet is there still, or one that copies a page has done so; what
+# KSM has merged.
+OPEN = {"ksm", "grows_down", "stack", "beyond_the_end", "parent_copies", "child_copies", "huge_forked"}
 
 
 def follow(*options):
@@ -144,6 +145,53 @@ def known_huge():
     return (known_faults(state) or wrong_paths(state) or wrong_places(state))[:5]
 
 
+def known_prepared(kind, **wish):
+    """A kind that needs a prepared machine. Of userfaultfd no event tells which mapping is
+    registered: there a verdict may be wrong, and must be unsure."""
+    with Machine(thp=True, **wish) as machine:
+        lacks = [what for what in ("thp", *wish) if not machine.has.get(what)]
+        if lacks:
+            raise Skip(machine.why.get(lacks[0], f"no {lacks[0]} here"))
+        state = {}
+        state["said"], state["records"] = follow("--", KNOWN, kind)
+    if any(line.startswith(f"skip {kind}") for line in state["said"]):
+        raise Skip(next(line for line in state["said"] if line.startswith(f"skip {kind}")))
+    wrong = known_faults(state) or wrong_places(state)
+    asked = [(e, r) for e, r in state["pairs"] if e["function"] == "uffd"]
+    state["pairs"] = [pair for pair in state["pairs"] if pair not in asked]
+    wrong += wrong_paths(state) + [f"{e} but sure of {r['path']}" for e, r in asked if r["sure"]]
+    return wrong[:5]
+
+
+def place_of(e):
+    return int(e["addr"], 16) >> 12, int(e["pid"])
+
+
+def known_by_perf():
+    """Perf events do not tell the access, nor every bad one; what is predicted for the others is
+    right, or unsure."""
+    said, records = follow("--engine", "perf", "--", KNOWN)
+    if records[-1]["engine"] != "perf":
+        raise Skip(records[-1]["why"])
+    bad = {"bad_area", "bad_access", "sigbus"}
+    low, high = (int(word, 16) for line in said if line.startswith("arena ")
+                 for word in line.split()[1:])
+    left = [e for e in expectations(said) if low <= int(e["addr"], 16) < high]
+    left = list(itertools.takewhile(lambda e: e["function"] not in HUGE, left))
+    wrong = []
+    for r in records:
+        if r["type"] != "fault" or not low <= int(r["addr"], 16) < high or not left:
+            continue
+        place = (int(r["addr"], 16) >> 12, r["pid"])
+        while left[1:] and left[0]["path"] in bad and place_of(left[0]) != place:
+            left.pop(0)
+        e = left.pop(0)
+        if place_of(e) != place or r["sure"] and (e["path"], e["how"]) != (r["path"], r["how"] or "-"):
+            wrong.append(f"{e} but {r}")
+    wrong += [f"{e} was not seen" for e in left if e["path"] not in bad]
+    return wrong[:5]
+
+
 def main():
     tap = Tap()
     if os.geteuid():
@@ -161,6 +209,12 @@ def main():
     tap.run("processes, functions and lines are the program's", lambda: wrong_places(state)[:5])
     tap.run("mode and protection fit", lambda: wrong_modes(state)[:5])
     tap.run("and so it is with huge pages", known_huge)
+    tap.run("and so it is with the pool of huge pages",
+            lambda: known_prepared("hugetlb", hugetlb=4))
+    tap.run("and so it is with swap", lambda: known_prepared("swap", swap=True))
+    tap.run("and so it is with pages that KSM merged", lambda: known_prepared("ksm", ksm=True))
+    tap.run("and so it is with userfaultfd, or unsure", lambda: known_prepared("uffd"))
+    tap.run("perf events tell the same, but for bad accesses", known_by_perf)
     tap.run("and so it is on a busy machine", known_when_busy)
     tap.run("functions and lines are on the screen", on_screen)
     tap.run("counters agree with the kernel's own", counters)

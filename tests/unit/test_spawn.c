@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -292,6 +293,20 @@ static void captured_output_is_forwarded_until_the_end(void **state)
     assert_string_equal(p, "");
 }
 
+/* The child waits in a read: it is held. */
+static void wait_until_asleep(pid_t pid)
+{
+    char path[32], state = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    while (state != 'S') {
+        FILE *f = fopen(path, "re");
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+        fclose(f);
+        sched_yield();
+    }
+}
+
 static void held_child_waits_for_release(void **state)
 {
     (void)state;
@@ -302,7 +317,7 @@ static void held_child_waits_for_release(void **state)
     struct spawn s;
     int status;
     assert_int_equal(spawn_start(&o, &s, NULL), 0);
-    usleep(50000);
+    wait_until_asleep(s.pid);
     assert_int_equal(access(path, F_OK), -1);
     assert_int_equal(spawn_release(&s, &o, NULL), 0);
     assert_int_equal(spawn_wait(&s, &status), 0);
@@ -319,6 +334,7 @@ static void held_child_waits_for_release(void **state)
 static void kill_ends_the_stubborn_and_the_stopped(void **state)
 {
     (void)state;
+    char path[64], script[160];
     struct spawn_options o = {.argv = ARGV("sleep", "100")};
     struct spawn s;
     int status;
@@ -330,9 +346,12 @@ static void kill_ends_the_stubborn_and_the_stopped(void **state)
     assert_int_equal(spawn_kill(&s), 0); /* nothing left to do */
     spawn_deinit(&s);
 
-    o.argv = ARGV("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done");
+    snprintf(path, sizeof path, "%s/trapped", dir);
+    snprintf(script, sizeof script, "trap '' TERM; touch %s; while :; do sleep 0.1; done", path);
+    o.argv = ARGV("sh", "-c", script);
     assert_int_equal(spawn_start(&o, &s, NULL), 0);
-    usleep(100000); /* for the trap; without it the test only checks less */
+    while (access(path, F_OK))
+        sched_yield();
     uint64_t start = io_now_ns();
     assert_int_equal(spawn_kill(&s), 0);
     assert_true(io_now_ns() - start > 900000000u);
@@ -372,9 +391,9 @@ static int make_dir(void **state)
 static int remove_dir(void **state)
 {
     (void)state;
-    static const char *const names[] = {"out", "script", "held"};
+    static const char *const names[] = {"out", "script", "held", "trapped"};
     char path[64];
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
         unlink(path);
     }
