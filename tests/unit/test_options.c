@@ -125,6 +125,21 @@ static void test_check(void **state)
     assert_int_equal(o.repeat, 3);
     assert_true(o.limit > 2.4 && o.limit < 2.6);
     assert_string_equal(o.junit, "out.xml");
+    assert_false(o.format_only);
+    assert_true(good("check --format-only a.vms").format_only);
+}
+
+static void test_play(void **state)
+{
+    (void)state;
+    struct options o = good("play");
+    assert_int_equal(o.command, COMMAND_PLAY);
+    assert_null(o.argv);
+    o = good("play a.vms --screen 80x24 --keys nb --engine perf");
+    assert_string_equal(o.argv[0], "a.vms");
+    assert_int_equal(o.cols, 80);
+    assert_string_equal(o.keys, "nb");
+    assert_string_equal(o.engine, "perf");
 }
 
 /* Each is refused with a sentence that names what was wrong. */
@@ -148,7 +163,7 @@ static void test_misuse(void **state)
         {"run -xd 1 -- ls", "-x"}, {"--pages=yes", "--pages"}, {"--s 80x24", "--s"},
         {"snap -p 1 --bogus=\x1b[2J\n", "\\x1b"}, {"\x1b]0;title\a", "\\x1b"},
         {"attach \xff\xfe", "\\xff"}, {"check", "check SCENARIO"}, {"check a --repeat 0", "'0'"},
-        {"check a --limit 0", "'0'"},
+        {"check a --limit 0", "'0'"}, {"play a b", "word"}, {"play --format-only a", "check"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct options o = {.pid = 4242};
@@ -183,7 +198,7 @@ int main(void)
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_started_commands_keep_their_options),
         cmocka_unit_test(test_every_option),
-        cmocka_unit_test(test_check), cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_check), cmocka_unit_test(test_play), cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_a_long_word_stays_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
