@@ -28,6 +28,7 @@ static const char *const call_names[CALL_N] = {
     [CALL_EXECVEAT] = "execveat",
     [CALL_EXIT] = "exit",
     [CALL_EXIT_GROUP] = "exit_group",
+    [CALL_USERFAULTFD] = "userfaultfd",
 };
 
 const char *mm_call_name(enum mm_call call)

@@ -108,6 +108,8 @@ static int fold_target(struct model *m, const struct target_info *info)
         return rc;
     spaces_target(m->spaces, info->pid);
     spaces_set_numa(m->spaces, info->numa_balancing);
+    if (info->uffd && (rc = spaces_uffd_made(m->spaces, info->pid)))
+        return rc;
     m->whole = true;
     struct region_table *regions = region_table_create();
     struct pagetree *tree = pagetree_create(info->geometry.levels);

@@ -38,6 +38,7 @@ struct target_info {
     bool ksm_in_use;       /* KSM holds merged pages on this machine, or that is not known */
     bool thp_always, thp_madvise; /* transparent_hugepage/enabled */
     bool numa_balancing;          /* kernel.numa_balancing */
+    bool uffd;                    /* had a userfaultfd open when it was first looked at */
     char faults[32];       /* engine that follows faults: "bpf", "perf", "poll"; "none" */
 };
 

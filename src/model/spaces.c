@@ -66,6 +66,14 @@ int spaces_uffd_waits(struct spaces *s, pid_t pid, bool waits)
     return sp ? 0 : -ENOMEM;
 }
 
+int spaces_uffd_made(struct spaces *s, pid_t pid)
+{
+    struct space *sp = spaces_get(s, pid);
+    if (sp)
+        sp->uffd = true;
+    return sp ? 0 : -ENOMEM;
+}
+
 int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes)
 {
     struct space *sp = spaces_get(s, pid);
@@ -268,6 +276,9 @@ int space_returned(struct spaces *s, struct space *sp, const struct event *e)
     case CALL_CLONE:
     case CALL_CLONE3:
         return fork_returned(s, sp, e);
+    case CALL_USERFAULTFD:
+        sp->uffd |= e->call.result >= 0;
+        return 0;
     default:
         return space_call(s, sp, e);
     }

@@ -50,6 +50,10 @@ int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes);
  * write (none has UFFD_FEATURE_WP_ASYNC). Not known, at first. 0 or -ENOMEM. */
 int spaces_uffd_waits(struct spaces *s, pid_t pid, bool waits);
 
+/* The process has a userfaultfd, or may have one: which mappings are registered with it, no event
+ * tells. Forgotten at exec. 0 or -ENOMEM. */
+int spaces_uffd_made(struct spaces *s, pid_t pid);
+
 /* Whether the kernel balances pages between NUMA nodes (kernel.numa_balancing); no, at first. */
 void spaces_set_numa(struct spaces *s, bool balancing);
 

@@ -310,6 +310,16 @@ static bool has_room(const struct spaces *s, const struct space *sp, const struc
     return at - t->v[i - 1].end >= GUARD_PAGES * page;
 }
 
+/* A userfaultfd is asked where no page is, where the file has one (minor), or where a page is
+ * write-protected; not about accesses that are refused before. One that is known to be asked may
+ * have been taken away. */
+static bool uffd_may_stop(const struct fault_entry *f)
+{
+    uint8_t path = f->verdict.path;
+    return path != PATH_BAD_AREA && path != PATH_BAD_ACCESS &&
+           path != PATH_NUMA && path != PATH_ACCESS_FLAGS;
+}
+
 static void predict(struct spaces *s, struct space *sp, struct place *p, struct fault_entry *out)
 {
     const struct event *e = &out->event;
@@ -340,6 +350,9 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         path_doubt(&out->verdict, page_doubt);
     if (size_doubt && path != PATH_BAD_ACCESS)
         path_doubt(&out->verdict, size_doubt);
+    if (sp->uffd && !s->exact && uffd_may_stop(out))
+        path_doubt(&out->verdict, "the process has a userfaultfd: whether it is asked here was not "
+                                  "read since");
     if (huge_doubt && (path == PATH_ANONYMOUS || path == PATH_HUGE_ANONYMOUS))
         path_doubt(&out->verdict, huge_doubt);
     if (p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING && path != PATH_BAD_ACCESS)

@@ -183,6 +183,7 @@ int space_fork(struct spaces *s, struct space *parent, pid_t pid)
     child->brk = parent->brk;
     child->has_stack_limit = parent->has_stack_limit;
     child->stack_limit = parent->stack_limit;
+    child->uffd = parent->uffd; /* it is inherited if its owner wished so (UFFD_FEATURE_EVENT_FORK) */
     child->began_ns = s->now_ns;
     parent->last_fork = s->forks;
     parent->last_child = pid;

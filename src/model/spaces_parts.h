@@ -53,6 +53,7 @@ struct space {
     struct region_table *made; /* vmas as a table, or NULL */
     struct pagetree *tree; /* never NULL */
     bool uffd_waits;      /* spaces_uffd_waits */
+    bool uffd;            /* it has, or had, a userfaultfd: spaces_uffd_made */
     bool has_stack_limit;
     uint64_t stack_limit; /* bytes */
     struct pagetree *seen; /* of the last sample taken over, or NULL */

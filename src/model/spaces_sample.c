@@ -58,10 +58,21 @@ void space_keep(const struct spaces *s, struct space *sp, const struct event *e)
 
 /* --- what a sample found --- */
 
+/* Whose descriptor it is cannot be seen: whoever made it may have given it away. */
+static bool has_uffd(const struct region_table *t)
+{
+    const uint64_t any = vmflag("um") | vmflag("uw") | vmflag("ui");
+    for (size_t i = 0; i < t->count; i++)
+        if (t->v[i].smaps && t->v[i].smaps->vmflags & any)
+            return true;
+    return false;
+}
+
 static void take_regions(struct space *sp, struct region_table *regions)
 {
     region_table_unref(sp->table);
     sp->table = region_table_ref(regions);
+    sp->uffd |= has_uffd(regions);
     if (sp->vmas) {
         vmas_unref(sp->prior);
         sp->prior = sp->vmas;

@@ -2,9 +2,11 @@
  * protection. It asks for nothing and changes nothing. */
 #include "probe/uffd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -34,4 +36,22 @@ bool uffd_asks_handlers(pid_t pid, const struct region_table *regions)
     if (fd >= 0)
         close(fd);
     return all;
+}
+
+bool uffd_is_open(const struct procdir *d)
+{
+    static const char link[] = "anon_inode:[userfaultfd]";
+    char text[sizeof link];
+    int fd = openat(d->fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    bool found = false;
+    if (fd >= 0 && !dir)
+        close(fd);
+    for (struct dirent *entry; dir && !found && (entry = readdir(dir));) {
+        ssize_t n = readlinkat(dirfd(dir), entry->d_name, text, sizeof text);
+        found = n == (ssize_t)strlen(link) && !memcmp(text, link, (size_t)n);
+    }
+    if (dir)
+        closedir(dir);
+    return found;
 }

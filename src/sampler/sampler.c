@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "probe/maps.h"
 #include "probe/sysinfo.h"
+#include "probe/uffd.h"
 #include "sampler/sampler_state.h"
 #include "sampler/split.h"
 
@@ -48,6 +49,7 @@ int sampler_freshen(struct sampler *s)
     if (!s->stale)
         return 0;
     page_reader_deinit(&s->reader);
+    s->target.uffd = false; /* it belonged to the address space of before */
     int rc = open_reader(s);
     s->stale = rc != 0;
     return rc;
@@ -128,6 +130,7 @@ int sampler_create(const struct sampler_options *options, struct sampler **out, 
         err_set(e, rc, "cannot tell the shape of page tables here: %s", strerror(-rc));
     read_thp(&s->target, &s->text);
     s->target.numa_balancing = numa_balances(&s->text);
+    s->target.uffd = s->dir.real && uffd_is_open(&s->dir);
     s->target.ksm_in_use = !s->dir.real || ksm_in_use(&s->text);
     if (!rc && s->dir.real)
         rc = first_look(s, e);

@@ -113,6 +113,7 @@ static unsigned args_of(uint8_t call)
         [CALL_MSEAL] = 3,    [CALL_PKEY_MPROTECT] = 4, [CALL_CLONE] = 5,
         [CALL_CLONE3] = 2,   [CALL_EXECVE] = 3,   [CALL_EXECVEAT] = 5,
         [CALL_EXIT] = 1,     [CALL_EXIT_GROUP] = 1,
+        [CALL_USERFAULTFD] = 1,
     };
     return call < CALL_N ? args[call] : CALL_ARGS;
 }

@@ -110,6 +110,22 @@ static void test_mapped_descriptor_is_unsure(void **state)
     FAULT(ME, base + PAGE, ACCESS_WRITE, KNOWN_NO, PATH_COW_FAULT, 0, false);
 }
 
+/* Which mappings are registered, no event tells. */
+static void test_userfaultfd_makes_unsure(void **state)
+{
+    (void)state;
+    uint64_t a = map_anon(base, 16);
+    CALL(ME, CALL_USERFAULTFD, -EPERM, 0);
+    WRITE(a, PATH_ANONYMOUS);
+    CALL(ME, CALL_USERFAULTFD, 3, 0);
+    FAULT(ME, a + PAGE, ACCESS_WRITE, KNOWN_NO, PATH_ANONYMOUS, 0, false);
+    READ(base + huge, PATH_BAD_AREA);
+    struct event fork = {.t_ns = ++now_ns, .type = EVENT_FORK, .pid = ME, .tid = ME,
+                         .fork = {CHILD, CHILD}};
+    spaces_fold(s, &fork, NULL);
+    FAULT(CHILD, a + 2 * PAGE, ACCESS_WRITE, KNOWN_NO, PATH_ANONYMOUS, 0, false);
+}
+
 static void test_22_hugetlb(void **state)
 {
     (void)state;
@@ -400,6 +416,7 @@ int main(void)
         TEST(test_4_21_private_file),
         TEST(test_35_beyond_the_end),
         TEST(test_mapped_descriptor_is_unsure),
+        TEST(test_userfaultfd_makes_unsure),
         TEST(test_22_hugetlb),
         TEST(test_36_37_populate),
         TEST(test_51_brk),
