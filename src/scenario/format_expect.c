@@ -79,6 +79,19 @@ static void format_states(const struct expect *x, struct buf *out)
     }
 }
 
+static void format_signal(const struct expect *x, struct buf *out)
+{
+    buf_printf(out, " %s%s%s", words_name(&words_signal, x->number), x->code_name[0] ? " " : "",
+               x->code_name);
+}
+
+static void format_hugepages(const struct expect *x, struct buf *out)
+{
+    buf_printf(out, " %s", words_name(&words_hugepages, x->which));
+    format_op(x->op, out);
+    buf_printf(out, x->n ? " %+lld" : " %lld", (long long)x->n);
+}
+
 /* What stands behind the word of its kind. */
 static void format_rest(const struct expect *x, struct buf *out)
 {
@@ -87,8 +100,7 @@ static void format_rest(const struct expect *x, struct buf *out)
         buf_printf(out, " %s", words_name(&words_errno, x->number));
         break;
     case EX_SIGNAL:
-        buf_printf(out, " %s%s%s", words_name(&words_signal, x->number), x->code_name[0] ? " " : "",
-                   x->code_name);
+        format_signal(x, out);
         break;
     case EX_FAULTS:
     case EX_MINOR:
@@ -132,9 +144,7 @@ static void format_rest(const struct expect *x, struct buf *out)
         format_count(x, out);
         break;
     case EX_HUGEPAGES:
-        buf_printf(out, " %s", words_name(&words_hugepages, x->which));
-        format_op(x->op, out);
-        buf_printf(out, x->n ? " %+lld" : " %lld", (long long)x->n);
+        format_hugepages(x, out);
         break;
     case EX_COUNTER:
     case EX_MACHINE:

@@ -1,4 +1,4 @@
-/* The player: what has been played, where the viewer is in it, and what each key means. */
+/* The player: what each key means, and what a loop drives. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ enum action {
 };
 
 static const uint64_t ns_per_ms = 1000 * 1000;
-enum { FLASH_MS = 900, PACE_USUAL = 3 };
+enum { PACE_USUAL = 3 };
 const unsigned player_paces[] = {250, 500, 1000, 2000, 4000, 8000, 0};
 
 /* The footer shows them in this order. */
@@ -63,203 +63,6 @@ static const struct binding help_bindings[] = {
     {.label = NULL},
 };
 
-const struct played *player_shown(const struct player *p)
-{
-    return p->at ? &p->v[p->at - 1] : NULL;
-}
-
-const struct played *player_before(const struct player *p)
-{
-    return p->at > 1 ? &p->v[p->at - 2] : NULL;
-}
-
-void player_step_deinit(struct player_step *s)
-{
-    for (size_t i = 0; i < s->process_count; i++) {
-        if (s->processes[i].seen)
-            moment_deinit(&s->processes[i].moment);
-        free(s->processes[i].mappings);
-    }
-    for (size_t i = 0; i < s->fault_count; i++)
-        free(s->faults[i].stack);
-    free(s->processes);
-    free(s->faults);
-    free(s->checks);
-    *s = (struct player_step){0};
-}
-
-void player_list_deinit(struct player_list *l)
-{
-    for (size_t i = 0; i < l->count; i++) {
-        free(l->v[i].path);
-        free(l->v[i].name);
-        free(l->v[i].title);
-    }
-    free(l->v);
-    *l = (struct player_list){0};
-}
-
-/* --- going through the steps --- */
-
-static void forget(struct player *p)
-{
-    for (size_t i = 0; i < p->count; i++)
-        player_step_deinit(&p->v[i].step);
-    p->count = p->at = 0;
-    p->queued = 0;
-    p->go_to = 0;
-    p->over = p->playing = p->scrolled = false;
-    p->said[0] = '\0';
-    p->quiz = (struct quiz){.on = p->quiz.on};
-    p->flash_end_ns = 0;
-}
-
-static void begin(struct player *p, enum player_job job)
-{
-    p->job = job;
-    p->source->begin(p->source->ctx, job);
-}
-
-static void run_is_over(struct player *p, const struct err *e)
-{
-    p->over = true;
-    p->playing = false;
-    p->queued = 0;
-    p->go_to = 0;
-    snprintf(p->said, sizeof p->said, "%s", e->text);
-}
-
-static void say_end(struct player *p)
-{
-    p->playing = false;
-    if (p->quiz.asked)
-        snprintf(p->message, sizeof p->message, "the end; of the quiz %u of %u were right",
-                 p->quiz.right, p->quiz.asked);
-    else
-        snprintf(p->message, sizeof p->message, "the end; r plays it again");
-}
-
-/* A step is done. It is shown, unless the viewer went back meanwhile. */
-static void keep_step(struct player *p, const struct player_step *step)
-{
-    void *v = p->v;
-    int rc = array_reserve(&v, &p->cap, p->count + 1, sizeof *p->v);
-    p->v = v;
-    if (rc) {
-        struct player_step lost = *step;
-        player_step_deinit(&lost);
-        run_is_over(p, &(struct err){rc, "out of memory"});
-        return;
-    }
-    struct played *last = &p->v[p->count];
-    *last = (struct played){.step = *step};
-    last->mark_count = quiz_mark_step(&p->quiz, &last->step, last->marks);
-    bool follows = p->at == p->count;
-    p->count++;
-    if (!follows)
-        return;
-    p->at = p->count;
-    p->scrolled = false;
-    p->flash_end_ns = p->clock_ns ? p->clock_ns + FLASH_MS * ns_per_ms : 0;
-}
-
-static const struct player_line *next_line(const struct player *p)
-{
-    unsigned line = p->source->next(p->source->ctx);
-    return line && line <= p->script->count ? &p->script->lines[line - 1] : NULL;
-}
-
-static void forward(struct player *p)
-{
-    if (p->at < p->count) {
-        p->at++;
-        p->scrolled = false;
-        return;
-    }
-    if (p->job != PLAYER_NO_JOB) {
-        p->queued++;
-        return;
-    }
-    const struct player_line *next = p->over ? NULL : next_line(p);
-    if (p->over)
-        p->playing = false;
-    else if (!next)
-        say_end(p);
-    else if (p->quiz.on && next->kind != PLAYER_NOTE)
-        quiz_begin(&p->quiz, next);
-    else
-        begin(p, PLAYER_STEP);
-}
-
-/* What was asked for before this was done. */
-static void go_on(struct player *p)
-{
-    unsigned next = p->over ? 0 : p->source->next(p->source->ctx);
-    if (p->go_to && next && next < p->go_to) {
-        begin(p, PLAYER_STEP);
-        return;
-    }
-    p->go_to = 0;
-    if (p->queued && p->quiz.question == QUIZ_NOTHING) {
-        p->queued--;
-        forward(p);
-    }
-}
-
-static void back(struct player *p, size_t to)
-{
-    p->at = to;
-    p->playing = p->scrolled = false;
-    p->flash_end_ns = 0;
-}
-
-/* Up to where a line comes next, for the first time at or behind it. */
-static void go_to(struct player *p, uint64_t line)
-{
-    p->at = p->count;
-    p->go_to = line;
-    go_on(p);
-}
-
-static void restart(struct player *p)
-{
-    forget(p);
-    begin(p, PLAYER_RESTART);
-}
-
-/* `message` has lines: what fits is kept. */
-static void keep_message(struct player *p, const struct buf *message)
-{
-    snprintf(p->said, sizeof p->said, "%s", message->data ? message->data : "out of memory");
-}
-
-static void reload(struct player *p)
-{
-    struct buf message = {0};
-    int rc = p->source->reload(p->source->ctx, &message);
-    if (!rc)
-        restart(p);
-    else
-        keep_message(p, &message);
-    p->script = p->source->script(p->source->ctx);
-    buf_deinit(&message);
-}
-
-static unsigned line_to_edit(const struct player *p)
-{
-    const struct played *shown = player_shown(p);
-    return shown ? shown->step.line : 1;
-}
-
-static void edit(struct player *p)
-{
-    struct err e = {0};
-    if (p->source->edit(p->source->ctx, line_to_edit(p), &e))
-        snprintf(p->message, sizeof p->message, "%.150s", e.text);
-    else
-        reload(p);
-}
-
 /* --- choosing --- */
 
 static void choose(struct player *p)
@@ -289,7 +92,7 @@ static void open_choice(struct player *p)
                  message.data ? message.data : "");
     } else {
         p->script = p->source->script(p->source->ctx);
-        restart(p);
+        player_restart(p);
     }
     buf_deinit(&message);
 }
@@ -322,16 +125,16 @@ static void obey_moving(struct player *p, int action)
     switch (action) {
     case DO_FORWARD:
         p->playing = false;
-        forward(p);
+        player_forward(p);
         break;
     case DO_BACK:
-        back(p, p->at ? p->at - 1 : 0);
+        player_back(p, p->at ? p->at - 1 : 0);
         break;
     case DO_BEGINNING:
-        back(p, 0);
+        player_back(p, 0);
         break;
     case DO_NOW:
-        back(p, p->count);
+        player_back(p, p->count);
         break;
     case DO_GO_TO:
         p->prompt = PLAYER_GO_TO;
@@ -341,7 +144,7 @@ static void obey_moving(struct player *p, int action)
         play(p);
         break;
     case DO_RESTART:
-        restart(p);
+        player_restart(p);
         break;
     case DO_FASTER:
     case DO_SLOWER:
@@ -387,7 +190,7 @@ static void obey(struct player *p, int action)
         p->away = true;
         break;
     case DO_RELOAD:
-        reload(p);
+        player_reload(p);
         break;
     case DO_CHOOSE:
         choose(p);
@@ -410,7 +213,7 @@ static void key_prompt(struct player *p, int key)
     if (key == KEY_CODE_ESC || key == KEY_CODE_ENTER)
         p->prompt = PLAYER_NO_PROMPT;
     if (key == KEY_CODE_ENTER && text_dec(&at, end, &line) && at == end)
-        go_to(p, line);
+        player_go_to(p, line);
     else if (key == KEY_CODE_ENTER && p->line.len)
         snprintf(p->message, sizeof p->message, "a number of a line is needed");
     else if (key != KEY_CODE_ESC && key != KEY_CODE_ENTER)
@@ -431,7 +234,7 @@ const struct binding *player_keys(const struct player *p)
 static void wait_a_step(struct player *p)
 {
     if (p->playing && p->quiz.question == QUIZ_NOTHING && p->job == PLAYER_NO_JOB)
-        forward(p);
+        player_forward(p);
 }
 
 static bool player_key(void *ctx, int key)
@@ -447,7 +250,7 @@ static bool player_key(void *ctx, int key)
         key_prompt(p, key);
     else if (p->quiz.question != QUIZ_NOTHING) {
         if (quiz_key(&p->quiz, key))
-            begin(p, PLAYER_STEP);
+            player_begin(p, PLAYER_STEP);
     } else if (b)
         obey(p, b->action);
     return true;
@@ -469,12 +272,6 @@ static bool player_mouse(void *ctx, const struct mouse *m, unsigned cols, unsign
 
 /* --- time --- */
 
-static bool may_go_on(const struct player *p)
-{
-    const struct played *last = player_shown(p);
-    return !last || !(last->step.pause || last->step.failed);
-}
-
 static bool player_tick(void *ctx, uint64_t now_ns)
 {
     struct player *p = ctx;
@@ -485,7 +282,7 @@ static bool player_tick(void *ctx, uint64_t now_ns)
     if (!p->playing || now_ns < p->due_ns || p->quiz.question != QUIZ_NOTHING ||
         p->job != PLAYER_NO_JOB)
         return drawn;
-    forward(p);
+    player_forward(p);
     p->due_ns = now_ns + player_paces[p->pace] * ns_per_ms;
     return true;
 }
@@ -510,7 +307,7 @@ static int player_init(void *ctx, struct look look, struct err *e)
     p->mouse = !p->options->no_mouse;
     p->script = p->source->script(p->source->ctx);
     if (p->script)
-        restart(p);
+        player_restart(p);
     else
         choose(p);
     return 0;
@@ -519,7 +316,7 @@ static int player_init(void *ctx, struct look look, struct err *e)
 static void player_deinit(void *ctx)
 {
     struct player *p = ctx;
-    forget(p);
+    player_forget(p);
     free(p->v);
     player_list_deinit(&p->choices);
 }
@@ -530,28 +327,10 @@ static int player_fd(void *ctx)
     return p->source->fd(p->source->ctx);
 }
 
-/* Takes what is done. */
 static bool player_fold(void *ctx, uint64_t deadline_ns)
 {
     (void)deadline_ns;
-    struct player *p = ctx;
-    struct player_step step;
-    struct err e = {0};
-    int rc;
-    if (p->job == PLAYER_NO_JOB || !p->source->take(p->source->ctx, &step, &rc, &e))
-        return false;
-    bool stepped = p->job == PLAYER_STEP;
-    p->job = PLAYER_NO_JOB;
-    if (rc) {
-        player_step_deinit(&step);
-        run_is_over(p, &e);
-        return true;
-    }
-    if (stepped)
-        keep_step(p, &step);
-    p->playing = p->playing && may_go_on(p);
-    go_on(p);
-    return true;
+    return player_take(ctx);
 }
 
 static void player_draw_frame(void *ctx, struct grid *g)
@@ -569,7 +348,7 @@ static void player_wish(void *ctx, struct screen_wish *out)
 
 static void player_away(void *ctx)
 {
-    edit(ctx);
+    player_edit(ctx);
 }
 
 static void player_settle(void *ctx)

@@ -86,9 +86,22 @@ struct player {
 
 extern const unsigned player_paces[]; /* milliseconds for a step, ended by 0 */
 
-/* The step shown, or NULL at the beginning; and the one before it. */
+/* The step shown, or NULL at the beginning. */
 const struct played *player_shown(const struct player *p);
-const struct played *player_before(const struct player *p);
+
+/* player_steps.c */
+void player_forget(struct player *p); /* all steps */
+void player_begin(struct player *p, enum player_job job);
+/* Shows the next step; does it if it was not done yet, or asks about it first. */
+void player_forward(struct player *p);
+void player_back(struct player *p, size_t to);
+/* Up to where a line comes next, for the first time at or behind it. */
+void player_go_to(struct player *p, uint64_t line);
+void player_restart(struct player *p);
+void player_reload(struct player *p);
+void player_edit(struct player *p);
+/* Takes what is done, and goes on. False if nothing is. */
+bool player_take(struct player *p);
 
 /* The keys of what is on the screen; and below the help, those that it explains. */
 const struct binding *player_keys(const struct player *p);
