@@ -110,7 +110,7 @@ static void test_counts(void **state)
     assert_in_range(faults, self->faults, self->faults + 1000); /* and fork's own */
     assert_true(self->switches >= SLEEPS);
     assert_true(switches >= (uint64_t)self->switches);
-    assert_true((double)ns >= self->seconds * 0.95e9 && (double)ns < (self->seconds + 1) * 1e9);
+    assert_true((double)ns >= self->seconds * 0.5e9 && (double)ns < self->seconds * 3e9 + 1e9);
     assert_int_equal(find(&c, "major faults")->value, 0);
 }
 

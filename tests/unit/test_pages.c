@@ -1,6 +1,7 @@
 /* Reading the pages of a real process that is at rest: in pieces of any size, in part, and by
  * entries instead of scans, the same pages come out. */
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,6 +19,7 @@
 
 #include "probe/maps.h"
 #include "probe/pages.h"
+#include "probe/stat.h"
 #include "probe/sysinfo.h"
 
 enum { PAGE = 4096, SMALL = 200 };
@@ -52,6 +54,18 @@ static int be_child(void)
     return 1;
 }
 
+/* Waits until the child sleeps in pause: on its way there it still maps pages of libc. */
+static bool rests(void)
+{
+    struct buf text = {0};
+    struct stat_line line = {.run_state = 'R'};
+    while (line.run_state != 'S' && !procdir_read(&dir, "stat", &text) &&
+           !stat_parse(text.data, text.len, &line))
+        sched_yield();
+    buf_deinit(&text);
+    return line.run_state == 'S';
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -67,7 +81,7 @@ static int start(void **state)
         execl("/proc/self/exe", "target", "rest", (char *)NULL);
         _exit(1);
     }
-    if (read(ready[0], &c, 1) != 1 || procdir_open(NULL, child, &dir, NULL) ||
+    if (read(ready[0], &c, 1) != 1 || procdir_open(NULL, child, &dir, NULL) || !rests() ||
         page_reader_init(&reader, &dir, &info) || procdir_read(&dir, "maps", &text) ||
         maps_parse(text.data, text.len, NULL, &regions))
         return -1;
