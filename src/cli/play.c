@@ -140,10 +140,24 @@ static int take_script(struct play *p, const char *path, struct buf *message)
     return message->len ? -EIO : rc;
 }
 
+/* Who reads it on the screen knows which scenario it is, and has little room. */
+static void drop_directory(const struct play *p, struct buf *message)
+{
+    const char *slash = strrchr(p->path, '/');
+    size_t n = slash ? (size_t)(slash + 1 - p->path) : 0;
+    if (!n || message->len <= n || memcmp(message->data, p->path, n))
+        return;
+    memmove(message->data, message->data + n, message->len - n + 1);
+    message->len -= n;
+}
+
 static int play_reload(void *ctx, struct buf *message)
 {
     struct play *p = ctx;
-    return take_script(p, p->path, message);
+    int rc = take_script(p, p->path, message);
+    if (rc)
+        drop_directory(p, message);
+    return rc;
 }
 
 static int play_open(void *ctx, const char *path, struct buf *message)

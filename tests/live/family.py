@@ -105,7 +105,7 @@ def differing_weights(pid, pids, user=None):
     come and go, change how often libraries are mapped: the picture is to lie between the readings,
     and one that does is enough, since a wrong one would never."""
     # Without map counts it is smaps_rollup that vmscope reads, while it maps libraries itself.
-    least = 64 << 10 if user else 0
+    least = 64 << 10 if user or os.geteuid() else 0
 
     def rollups():
         return {p: (private(p), kernel.rollup(p)["Rss"], kernel.rollup(p)["Pss"]) for p in pids}
