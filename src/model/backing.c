@@ -90,6 +90,8 @@ int backing_of_region(const struct moment *m, const struct region *r,
     }
     int rc = pagetree_walk(m->tree, moment_page(m, r->start), (r->end - r->start) >> w.shift,
                            each_run, &w);
+    out->no_ksm = out->no_flags && m->target.ksm_in_use;
+    out->no_swap = r->shmem_swap == UINT64_MAX;
     out->ksm_frames = distinct(w.frames, w.count);
     free(w.frames);
     return rc;
@@ -172,6 +174,8 @@ void backing_sentences(const struct moment *m, const struct region *r,
     say(out, s->guard, "guard markers: any access ends in SIGSEGV");
     say(out, s->uffd_wp, "write-protected for userfaultfd");
     say_flags(r, out);
+    if (s->no_swap)
+        buf_puts(out, "what of it is in swap is not known\n");
     if (s->no_flags)
         buf_printf(out, "locks and places in swap are not known: %s\n",
                    m->target.kpageflags.yes ? "not all frame flags were read yet"

@@ -41,6 +41,8 @@ struct backing_sum {
     uint64_t ksm, ksm_frames; /* merged pages; distinct frames behind them */
     uint64_t locked, guard, uffd_wp, lazy_free, writeback;
     bool no_flags;        /* frame flags were not read: slotted, locked, lazy_free are not known */
+    bool no_ksm;          /* nor is what KSM merged, and it has merged some on this machine */
+    bool no_swap;         /* what of shared memory is in swap is not known */
 };
 
 struct moment;

@@ -124,7 +124,7 @@ static void add_sizes(struct walk *w, const struct page_run *run)
         w->out->zero += bytes_of(w, run->n);
     else if (p->state == PAGE_ZERO || p->state == PAGE_DEVICE || !present)
         ;
-    else if (p->attrs & PAGE_A_PMD)
+    else if (p->attrs & PAGE_A_PMD && p->state != PAGE_HUGETLB)
         w->out->pmd += bytes_of(w, run->n);
     else if (known && !(w->out->no_pmd && p->order >= w->pmd_order))
         add_small(w, run);

@@ -92,6 +92,16 @@ static void format_hugepages(const struct expect *x, struct buf *out)
     buf_printf(out, x->n ? " %+lld" : " %lld", (long long)x->n);
 }
 
+static void format_file(const struct expect *x, struct buf *out)
+{
+    bool size = x->kind == EX_FILE_SIZE;
+    buf_puts(out, size ? " size" : " byte");
+    if (size)
+        format_bytes(x, out);
+    else
+        format_count(x, out);
+}
+
 /* What stands behind the word of its kind. */
 static void format_rest(const struct expect *x, struct buf *out)
 {
@@ -136,12 +146,8 @@ static void format_rest(const struct expect *x, struct buf *out)
         format_bytes(x, out);
         break;
     case EX_FILE_SIZE:
-        buf_puts(out, " size");
-        format_bytes(x, out);
-        break;
     case EX_FILE_BYTE:
-        buf_puts(out, " byte");
-        format_count(x, out);
+        format_file(x, out);
         break;
     case EX_HUGEPAGES:
         format_hugepages(x, out);

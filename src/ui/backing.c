@@ -68,6 +68,8 @@ static bool keep(void *ctx, const struct moment *m, const struct region *r)
     numbers_of(m, r, &sum, numbers);
     mk->v->lacks.has_cache &= !sum.has_file || sum.has_cache;
     mk->v->lacks.no_flags |= sum.no_flags;
+    mk->v->lacks.no_ksm |= sum.no_ksm;
+    mk->v->lacks.no_swap |= sum.no_swap;
     for (unsigned i = 0; i < COLUMNS; i++)
         mk->v->sums[i] += numbers[i];
     return true;
@@ -102,6 +104,21 @@ static void choose_columns(const struct backing_view *v, unsigned cols, bool sho
             }
 }
 
+static bool is_unknown(unsigned column, const struct backing_sum *s)
+{
+    switch (column) {
+    case 2:
+    case 3:
+        return s->has_file && !s->has_cache;
+    case 4:
+        return s->no_swap;
+    case 5:
+        return s->no_ksm;
+    default:
+        return column == 6 && s->no_flags;
+    }
+}
+
 static unsigned put_numbers(struct area a, unsigned line, const bool shown[COLUMNS],
                             const uint64_t numbers[COLUMNS], const struct backing_sum *s,
                             struct style style)
@@ -109,8 +126,7 @@ static unsigned put_numbers(struct area a, unsigned line, const bool shown[COLUM
     unsigned col = MARK_COLS + RANGE_COLS;
     char text[TEXT_SIZE_MAX];
     for (unsigned i = 0; i < COLUMNS; i++) {
-        bool of_cache = i == 2 || i == 3;
-        bool unknown = of_cache ? s->has_file && !s->has_cache : i == 6 && s->no_flags;
+        bool unknown = is_unknown(i, s);
         if (!shown[i])
             continue;
         area_printf(a, col, line, style, "%6s",

@@ -111,7 +111,7 @@ def on_screen():
     """The views name the function and the line: asked for when they are shown, by a worker."""
     at = next(e for e in expectations(follow("--", KNOWN)[0]) if e["function"] != "-")
     going = tempfile.NamedTemporaryFile()  # the command outlives the screen: it ends with this file
-    loop = ["sh", "-c", f"while [ -e {going.name} ]; do {KNOWN} >/dev/null; sleep 0.1; done"]
+    loop = ["sh", "-c", f"while [ -e {going.name} ]; do {KNOWN} >/dev/null; done"]
     with going, Terminal([VMSCOPE, "run", "--engine", "bpf", "--", *loop], rows=50, cols=200) as t:
         t.wait_output(b"live")
         t.send(b"4f" + at["function"].encode() + b"\r")

@@ -20,6 +20,7 @@ from machine import Machine
 
 THP = "/sys/kernel/mm/transparent_hugepage"
 BLOCK = 2 << 20
+NOBODY = 65534
 SIZES = [1 << s for s in range(14, 21)]  # 16 KiB to 1 MiB
 
 
@@ -159,6 +160,15 @@ def pool():
             else [str(huge)]
 
 
+def pool_without_privilege():
+    """Without frame flags their size is not known; they are no transparent huge pages."""
+    with Huge("pool:2", user=NOBODY) as target:
+        if target.absent:
+            raise Skip(str(target.absent))
+        huge = region_of(snap(target.pid, "--huge", user=NOBODY), target.at["pool:2"])
+        return [] if huge["pmd"] == 0 and huge["unread"] == 2 * BLOCK else [str(huge)]
+
+
 def another_program():
     """Whatever a program of others has: our count and the raw one agree, mapping by mapping."""
     code = "import mmap; m = mmap.mmap(-1, 8 << 20); m.madvise(14); m[:] = bytes(8 << 20); " \
@@ -210,6 +220,7 @@ def main():
         tap.run("folios of each size are counted, as the kernel counts them", each_size)
         tap.run("blocks of 2 MiB, and why they are not huge", whole_blocks)
         tap.run("pages of the hugetlb pool", pool)
+        tap.run("pages of the pool as an ordinary user sees them", pool_without_privilege)
         tap.run("another program, mapping by mapping", another_program)
     return tap.finish()
 

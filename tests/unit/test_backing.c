@@ -119,6 +119,14 @@ static void test_unknown_is_said(void **state)
     scene_sum(&s, NULL);
     assert_false(s.sum.has_cache);
     assert_true(s.sum.no_flags);
+    assert_false(s.sum.no_ksm || s.sum.no_swap);
+    s.m.target.ksm_in_use = true;
+    s.region.shmem_swap = UINT64_MAX;
+    scene_sum(&s, NULL);
+    assert_true(s.sum.no_ksm && s.sum.no_swap);
+    assert_non_null(strstr(s.text.data, "in swap is not known"));
+    s.region.shmem_swap = 0;
+    scene_sum(&s, NULL);
     assert_non_null(strstr(s.text.data, "not known (yet)"));
     struct file_caches *c = caches_of(base, false, 10, 0);
     strcpy(c->can.why, "Operation not permitted; run with sudo");

@@ -105,6 +105,24 @@ static void test_sizes_and_folios(void **state)
     assert_int_equal(huge_large(&s.sum), (16 + 32 + 5) * 4096);
 }
 
+/* Without frame flags the size of a page of the pool is not known; it is no PMD mapping of THP. */
+static void test_pool(void **state)
+{
+    (void)state;
+    struct scene s;
+    const struct part parts[] = {
+        {0, BLOCK, PAGE_HUGETLB, PAGE_ORDER_UNKNOWN, PAGE_A_ENTRY | PAGE_A_PMD, PAGE_FRAME_UNKNOWN},
+        {0, BLOCK, PAGE_HUGETLB, 9, KNOWN | PAGE_A_PMD, 0x200},
+    };
+    scene_init(&s, 0, 2 * BLOCK);
+    s.region.kind = REGION_HUGETLB;
+    scene_run(&s, parts, 2);
+    assert_int_equal(s.sum.pmd, 0);
+    assert_int_equal(s.sum.unread, 2 << 20);
+    assert_int_equal(huge_pool(&s.sum), 2 << 20);
+    assert_int_equal(huge_blocks(&s.sum), 0);
+}
+
 static void test_crooked(void **state)
 {
     (void)state;
@@ -217,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_and_folios), cmocka_unit_test(test_crooked),
+        cmocka_unit_test(test_pool),
         cmocka_unit_test(test_edges),            cmocka_unit_test(test_many_alike),
         cmocka_unit_test(test_wishes_and_settings), cmocka_unit_test(test_contents),
         cmocka_unit_test(test_words),
