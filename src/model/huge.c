@@ -12,7 +12,7 @@ static const struct {
     [BLOCK_SPLIT] = {"split", "a huge page, but mapped by small entries since it was split"},
     [BLOCK_KIND] = {"kind", "of a file: huge only where its file system laid it out so"},
     [BLOCK_CLOSED] = {"closed", "no access is allowed (PROT_NONE), and nothing is there"},
-    [BLOCK_NEVER] = {"never", "transparent huge pages are switched off on this machine"},
+    [BLOCK_NEVER] = {"never", "huge pages are switched off for memory of this kind on this machine"},
     [BLOCK_DISABLED] = {"disabled", "the process switched them off for itself (prctl)"},
     [BLOCK_REFUSED] = {"refused", "the program asked for none (MADV_NOHUGEPAGE)"},
     [BLOCK_UNADVISED] = {"unadvised", "only advised memory gets them here, and this is not advised "

@@ -187,16 +187,21 @@ static bool make_rows_at(struct sharing_view *v, const struct ui_state *ui)
     return true;
 }
 
-/* Fitted: the smallest zoom at which a few screens hold all. */
+/* Fitted: the smallest zoom at which a few screens hold all; where even the largest does not do
+ * that, because each mapping takes a row, the smallest with as few rows as that. */
 static void make_rows(struct sharing_view *v, const struct ui_state *ui, unsigned height)
 {
+    size_t most = SIZE_MAX;
     if (v->zoomed && make_rows_at(v, ui))
         return;
-    if (!v->zoomed)
+    if (!v->zoomed) {
+        most = (size_t)height * FIT_SCREENS;
+        v->zoom = ZOOM_MAX;
+        if (make_rows_at(v, ui) && v->list.count > most)
+            most = v->list.count;
         v->zoom = 0;
-    while ((!make_rows_at(v, ui) ||
-            (!v->zoomed && v->list.count > (size_t)height * FIT_SCREENS)) &&
-           v->zoom < ZOOM_MAX)
+    }
+    while ((!make_rows_at(v, ui) || v->list.count > most) && v->zoom < ZOOM_MAX)
         v->zoom++;
 }
 
