@@ -287,9 +287,9 @@ def test_hangup():
 
 def test_colors(args, env, wanted):
     with Target() as target, watch(target, *args, env=env) as job:
-        colored = re.search(rb"\x1b\[[0-9;]*[34][0-8][;m]", job.output.replace(b"\x1b[39;49m", b""))
         job.type(b"q")
         job.ended()
+        colored = re.search(rb"\x1b\[[0-9;]*[34][0-8][;m]", job.output.replace(b"\x1b[39;49m", b""))
         if bool(colored) != wanted:
             return [f"colours: {colored.group(0) if colored else None}"]
     return []
