@@ -320,8 +320,11 @@ static void pass_time(struct stepping *s, unsigned pace_ms)
         return;
     if (!s->said_goes && now - s->go_ns > SLOW_MS * NS_PER_MS)
         put_engine(s, STEPPING_GOES);
-    if (s->sampler && now - s->sample_ns > RUN_SAMPLE_MS * NS_PER_MS)
+    uint64_t since = s->go_ns > s->sample_ns ? s->go_ns : s->sample_ns;
+    if (s->sampler && now - since > RUN_SAMPLE_MS * NS_PER_MS) {
         sample(s);
+        s->sampled = false; /* it runs: where it stops, it is looked at again */
+    }
 }
 
 static void publish(struct stepping *s)
