@@ -55,7 +55,7 @@ enum action { OPEN_MAP = LIST_ACTION_N, SORT, REVERSE, FLAGS };
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "show on the map", true, OPEN_MAP},
-    {{'s', 'o'}, "s o", "sort: by the next column", true, SORT},
+    {{'s', 'o'}, "s", "sort: by the next column (also o)", true, SORT},
     {{'S'}, "S", "reverse the order of rows", false, REVERSE},
     {{'v'}, "v", "flags: read those of all mappings (VmFlags) and show them, or not", false, FLAGS},
     LIST_BINDINGS(false, "one row up", "one row down", "first row", "last row"),
