@@ -62,20 +62,12 @@ static const struct binding bindings[] = {
     {.label = NULL},
 };
 
-static void *create(void)
-{
-    return calloc(1, sizeof(struct regions_view));
-}
-
-static void destroy(void *view)
+static void deinit(void *view)
 {
     struct regions_view *v = view;
-    if (!v)
-        return;
     moment_deinit(&v->of);
     free(v->totals);
     free(v->rows);
-    free(v);
 }
 
 static const struct totals *totals_of(struct regions_view *v, const struct moment *m, size_t region)
@@ -477,8 +469,8 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 const struct view_ops view_regions = {
     .name = "regions",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct regions_view),
+    .deinit = deinit,
     .draw = draw,
     .act = act,
     .mouse = mouse,
