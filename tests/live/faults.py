@@ -35,7 +35,7 @@ def follow(*options):
 
 
 def expectations(lines):
-    names = ("seq", "addr", "access", "path", "how", "function", "line", "pid", "also")
+    names = ("seq", "addr", "access", "path", "how", "function", "source", "pid", "also")
     for line in lines:
         if line.startswith("expect "):
             yield dict(zip(names, line.split()[1:]))
@@ -72,10 +72,10 @@ def wrong_places(state):
     of the system call."""
     wrong = [f"pid {e['pid']} but {r['pid']}" for e, r in state["pairs"]
              if int(e["pid"]) != r["pid"]]
-    return wrong + [f"{e['function']}:{e['line']} but {r['symbol']} {r['source']}"
+    return wrong + [f"{e['function']} {e['source']} but {r['symbol']} {r['source']}"
                     for e, r in state["pairs"] if e["function"] != "-"
                     and (str(r["symbol"]).split("+")[0] != e["function"]
-                         or r["source"] != f"faults_known.c:{e['line']}")]
+                         or r["source"] != e["source"])]
 
 
 def wrong_modes(state):

@@ -145,7 +145,7 @@ def run_shell(tty, argv, env, report, control):
         fcntl.ioctl(tty, termios.TIOCSCTTY, 0)
         for number in (signal.SIGTTOU, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP):
             signal.signal(number, signal.SIG_DFL)
         pid = os.fork()
         if pid == 0:

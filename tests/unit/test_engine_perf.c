@@ -32,6 +32,13 @@ static void touch_all(struct worker *w)
     touch(w, 0, w->pages);
 }
 
+/* Of `n` touches none is missing but for what was lost, and that may have been other faults (of a
+ * sanitizer's own memory, too). */
+static bool is_complete(const struct heard *h, const struct engine_stats *s, uint64_t n)
+{
+    return h->faults <= n && h->faults + s->lost >= n && (s->lost || h->faults == n);
+}
+
 static void a_burst_is_complete(void **state)
 {
     (void)state;
@@ -40,7 +47,7 @@ static void a_burst_is_complete(void **state)
     struct heard h = heard_of(&w);
     struct engine *e = follow(&w, plain);
     struct engine_stats s = finish(&w, e, &h);
-    assert_int_equal(h.faults + s.lost, 100000);
+    assert_true(is_complete(&h, &s, 100000));
     assert_int_equal(h.kernel, 0);
     assert_true(h.tid_count == 1 && h.tids[0] == w.pid);
     assert_int_equal(h.process_exits, 1);
@@ -252,7 +259,7 @@ static void threads_without_children(void **state)
     struct heard h = heard_of(&w);
     struct engine *e = follow(&w, o);
     struct engine_stats s = finish(&w, e, &h);
-    assert_int_equal(h.faults + s.lost, 8000);
+    assert_true(is_complete(&h, &s, 8000));
 }
 
 static void exec_true(struct worker *w)
@@ -431,7 +438,7 @@ static int own_process(void)
     struct heard h = heard_of(&w);
     struct engine *e = follow(&w, plain);
     struct engine_stats s = finish(&w, e, &h);
-    return h.faults + s.lost != 5000;
+    return !is_complete(&h, &s, 5000);
 }
 
 static int foreign_process(void)

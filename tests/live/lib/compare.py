@@ -47,7 +47,7 @@ def own_files():
     return {os.stat(p).st_ino for p in paths if os.path.exists(p)}
 
 
-def in_every(compare_once, key=str, attempts=20):
+def in_every(compare_once, key=str, attempts=12):
     """The complaints that come of every attempt, by their key: other processes map and unmap shared
     files at any moment, and what they cause is another thing each time; what is wrong stays wrong."""
     remaining = None
