@@ -157,7 +157,7 @@ static void rate_events(struct app *a)
         h->v[h->count++ % RATES_KEEP] = (struct event_rates){
             per_second(now.faults, was->faults, ns), per_second(now.calls, was->calls, ns),
             per_second(now.minor, was->minor, ns), per_second(now.major, was->major, ns)};
-    else
+    else if (!app_steps(a)) /* where the process of the event is shown, it is now this, now that */
         h->count = 0;
     a->rated_ns = end;
     a->rated = now;
