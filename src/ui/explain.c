@@ -369,7 +369,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_explain = {
     .name = "explain",
-    .about = "why the selected fault or call went the way it did: the kernel's questions, and the answers",
+    .about = "why the selected fault or call went the way it did: the kernel's questions and the answers",
     .bindings = bindings,
     .size = sizeof(struct list),
     .draw = draw,

@@ -520,7 +520,7 @@ static const char *map_status(void *view, const struct ui_state *ui, char *out, 
 
 const struct view_ops view_map = {
     .name = "map",
-    .about = "every page of the address space in its place, one cell for as many pages as the first line says",
+    .about = "every page of the address space in its place; the first line says how many are one cell",
     .bindings = bindings,
     .size = sizeof(struct map_view),
     .deinit = map_deinit,

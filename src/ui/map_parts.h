@@ -38,7 +38,8 @@ struct cell map_cell_swatch(unsigned state, const struct look *look);
 
 /* --- map_text.c: words --- */
 
-enum { MAP_ADDRESS_MAX = 24, MAP_NAME_MAX = 256, MAP_MIX_MAX = 512, MAP_SHARE_MAX = 8, MAP_COUNT_MAX = 32 };
+enum { MAP_ADDRESS_MAX = 24, MAP_NAME_MAX = 256, MAP_MIX_MAX = 512, MAP_SHARE_MAX = 8,
+       MAP_COUNT_MAX = 32 };
 
 /* "7f3a_4000_0000" */
 const char *map_address(char out[MAP_ADDRESS_MAX], uint64_t address);

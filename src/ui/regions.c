@@ -57,7 +57,7 @@ enum action { OPEN_MAP = LIST_ACTION_N, SORT, SORT_BACK, REVERSE, FLAGS };
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "show on the map", true, OPEN_MAP},
-    {{'s', '>', 'o'}, "s >", "sort: by the next column (also o); or click on its title", true, SORT},
+    {{'s', '>', 'o'}, "s >", "sort: by the next column (also o); or click on a title", true, SORT},
     {{'<'}, "<", "sort by the column before", false, SORT_BACK},
     {{'S'}, "S", "reverse: the order of rows", true, REVERSE},
     {{'v'}, "v", "flags: read those of all mappings (VmFlags) and show them, or not", true, FLAGS},

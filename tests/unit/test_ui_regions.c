@@ -1,8 +1,6 @@
 /* The table of regions: a click on a title sorts by its column, another one turns the order round. */
 #include "drawn_map.h"
 
-static const struct look full = {.colors = 256};
-
 static unsigned column_of(const struct screen *s, const char *title)
 {
     for (unsigned col = 0; col + strlen(title) < s->grid.cols; col++) {
