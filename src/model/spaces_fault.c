@@ -287,8 +287,7 @@ static void name_region(const struct place *p, struct fault_entry *out)
     if (p->is != PLACE_INSIDE)
         return;
     out->region_start = p->v.r.start;
-    const char *slash = strrchr(p->v.r.name, '/');
-    const char *name = slash && slash[1] ? slash + 1 : p->v.r.name;
+    const char *name = region_last_part(p->v.r.name);
     size_t n = strnlen(name, sizeof out->region - 1);
     memcpy(out->region, name, n);
     out->region[n] = '\0';

@@ -75,9 +75,10 @@ unsigned faults_draw_head(const struct ui_state *ui, struct area a)
     rates_text(ui, text, sizeof text);
     unsigned col = 1 + area_text(a, 1, 0, a.cols, text, STYLE(COLOR_DEFAULT));
     if (l) {
-        snprintf(text, sizeof text, "%llu faults, %llu calls, %llu unsure",
-                 (unsigned long long)l->faults, (unsigned long long)l->calls,
-                 (unsigned long long)l->unsure);
+        char faults[TEXT_COUNT_MAX], calls[TEXT_COUNT_MAX], unsure[TEXT_COUNT_MAX];
+        snprintf(text, sizeof text, "%s faults, %s calls, %s unsure",
+                 text_count(faults, l->faults), text_count(calls, l->calls),
+                 text_count(unsure, l->unsure));
         if (col + 2 + strlen(text) <= a.cols)
             area_text(a, col + 2, 0, a.cols, text, STYLE(COLOR_DIM));
     }
