@@ -79,8 +79,8 @@ const char *fit_name(char *out, size_t cap, const char *utf8, unsigned cols)
     if (!cols || text_columns(utf8) <= cols)
         return whole(out, cap, cols ? utf8 : "");
     size_t rest = undeleted(utf8);
-    if (rest && rest < cols)
-        return join(out, cap, utf8, (unsigned)rest, 0);
+    if (rest)
+        return join(out, cap, utf8, rest < cols ? (unsigned)rest : cols - 1, 0);
     unsigned tail = (cols - 1) / 3;
     return join(out, cap, utf8, cols - 1 - tail, tail);
 }

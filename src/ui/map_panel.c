@@ -265,7 +265,7 @@ unsigned map_legend_rows(const struct ui_state *ui, bool heat)
         return MAP_HEAT_LEVELS + 2;
     uint8_t order[PAGE_STATE_N];
     struct tally t;
-    return legend_states(ui, &t, order) + 3 + follows_faults(ui);
+    return legend_states(ui, &t, order) + 4 + follows_faults(ui);
 }
 
 static void heat_text(char out[32], unsigned level)
@@ -311,7 +311,8 @@ unsigned map_legend_draw(const struct ui_state *ui, bool heat, struct area a)
         return heat_legend(ui, a);
     uint8_t order[PAGE_STATE_N];
     struct tally t;
-    unsigned n = legend_states(ui, &t, order), row = 0;
+    unsigned n = legend_states(ui, &t, order), row = 1;
+    area_text(a, 0, 0, a.cols, "whole process", STYLE(COLOR_TITLE));
     for (unsigned i = 0; i < n && row < a.rows; i++)
         put_share(area_part(a, 0, row++, a.cols, 1), order[i], t.n[order[i]], pages_of(&t),
                   &ui->look, false);

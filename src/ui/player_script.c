@@ -61,6 +61,7 @@ static void draw_line(const struct player *p, struct area a, unsigned row, unsig
     area_printf(a, 0, row, at == ' ' ? STYLE(COLOR_DIM) : s, "%c%3u ", at, number);
     char text[LINE_BYTES_MAX];
     fit_text(text, sizeof text, p->script->lines[number - 1].text, room);
+    area_fill(area_part(a, NUMBER_COLS, row, room, 1), s, ' ');
     area_text(a, NUMBER_COLS, row, room, text, s);
     draw_verdict(a, row, mark);
 }
