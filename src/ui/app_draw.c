@@ -242,12 +242,11 @@ static void draw_tabs(struct app *a, const struct segment *s, struct area row, u
 size_t app_tab_at(const struct app *a, unsigned at)
 {
     unsigned col = a->tabs_col;
-    if (!col || at < col)
-        return APP_VIEWS;
-    for (size_t i = 0; i <= APP_BACKING; i++) {
-        col += (unsigned)strlen(app_views[i]->name) + 4;
-        if (at + 2 < col)
+    for (size_t i = 0; col && i <= APP_BACKING; i++) {
+        unsigned end = col + 2 + (unsigned)strlen(app_views[i]->name);
+        if (at >= col && at < end)
             return i;
+        col = end + 2;
     }
     return APP_VIEWS;
 }
