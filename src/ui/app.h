@@ -63,6 +63,7 @@ struct app {
     bool auto_plays;    /* stepping: one event after another by itself */
     unsigned pace;      /* how fast, an index */
     uint64_t step_seen; /* entries of the log when the cursor followed last */
+    uint64_t step_at;   /* where the cursor goes when that is in the picture, or 0 */
     bool mouse;
     bool repaint; /* ^L: everything must be sent again */
     bool quit;
