@@ -1,7 +1,7 @@
 /* The bpf engine: loads the BPF program (probe/bpf/events.bpf.c), attaches it, and reads what it
  * reports. Everything in the kernel hangs on descriptors of this process: nothing is pinned, and
  * when the process ends in whatever way the kernel takes it all down. */
-#include "probe/engine_bpf.h"
+#include "probe/engine_bpf_parts.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,7 +15,6 @@
 
 #include "probe/arch_x86_64.h"
 #include "probe/descendants.h"
-#include "probe/engine_bpf_parts.h"
 
 enum { RING_BYTES = 8 << 20, RING_BYTES_EVIDENCE = 64 << 20 };
 
@@ -90,6 +89,7 @@ static int configure(struct engine *engine, const struct engine_options *o)
         .wake = slots / 8,
         .heat = slots / 8 * 5,
         .follow = o->follow,
+        .shared_cpus = cpus > WIRE_CPUS,
         .sample_room = slots / 2,
         .fault_entry = {engine->fault_entry[0], engine->fault_entry[1]},
     };
@@ -322,6 +322,7 @@ const struct engine_ops engine_bpf = {
     .close = bpf_close,
     .fd = bpf_fd,
     .drain = engine_bpf_drain,
+    .rest = engine_bpf_heat_rest,
     .stats = bpf_stats,
     .stack = engine_bpf_stack,
 };

@@ -1,7 +1,7 @@
 /* Stands in for the bpf engine where it could not be built. */
 #include <errno.h>
 
-#include "probe/engine_bpf.h"
+#include "probe/engine.h"
 
 static int absent_open(const struct engine_options *options, struct engine **out, struct err *e)
 {
@@ -33,15 +33,6 @@ static void absent_stats(const struct engine *engine, struct engine_stats *out)
 {
     (void)engine;
     *out = (struct engine_stats){0};
-}
-
-int engine_bpf_heat(struct engine *engine, engine_heat_sink *sink, void *ctx, uint64_t *elsewhere)
-{
-    (void)engine;
-    (void)sink;
-    (void)ctx;
-    (void)elsewhere;
-    return -ENOSYS;
 }
 
 const struct engine_ops engine_bpf = {
