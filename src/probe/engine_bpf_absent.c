@@ -1,13 +1,18 @@
 /* Stands in for the bpf engine where it could not be built. */
 #include <errno.h>
 
-#include "probe/engine.h"
+#include "probe/engine_bpf.h"
 
 static int absent_open(const struct engine_options *options, struct engine **out, struct err *e)
 {
     (void)options;
     (void)out;
     return err_set(e, -ENOSYS, "built without BPF: install clang and libbpf-dev and rebuild");
+}
+
+int engine_bpf_load(const struct engine_options *options, struct engine **out, struct err *e)
+{
+    return absent_open(options, out, e);
 }
 
 static void absent_close(struct engine *engine)
