@@ -105,7 +105,10 @@ def family_of(pid):
 
 
 def bench_family(b):
-    for shape, name in (((64, "1G"), "share 1 GiB"), ((64, "1G", 4096), "share it but for 16 MiB each")):
+    for shape, name in (((64, "1G"), "share 1 GiB"),
+                        ((64, "1G", 4096), "share it but for every 64th page"),
+                        ((64, "1G", 4096, "random"),
+                         "share it but for 4096 pages, others in each; frames far apart")):
         print("family: a full picture of a process and 64 workers that " + name)
         with Target("workers", *shape) as t:
             ours, floor = pace(b.rounds(9), [b.vmscope, "snap", "--family", "--stats", "-o",
