@@ -126,6 +126,11 @@ static void quoted(const char *text, struct buf *out)
     buf_putc(out, '"');
 }
 
+static const char *known_or_empty(const char *name)
+{
+    return strcmp(name, "?") ? name : "";
+}
+
 void faults_csv_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out)
 {
     static const char *const known[] = {"no", "yes", ""};
@@ -141,8 +146,9 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
     }
     region_text(e, region, sizeof region);
     buf_printf(out, "0x%" PRIx64 ",0x%" PRIx64 ",%s,%s,%s,", ev->fault.address, ev->fault.ip,
-               access_name(ev), known[ev->fault.protection < 3 ? ev->fault.protection : 2],
-               mode_name(ev));
+               known_or_empty(access_name(ev)),
+               known[ev->fault.protection < 3 ? ev->fault.protection : 2],
+               known_or_empty(mode_name(ev)));
     quoted(region, out);
     buf_printf(out, ",%s,%s,", path_name(e->verdict.path), how_name(&e->verdict));
     quoted(site->symbol, out);
@@ -352,6 +358,8 @@ void faults_table_summary(const struct fault_log *l, const struct engine_state *
     if (counts->minor != UINT64_MAX)
         buf_printf(out, "; the kernel counted %" PRIu64 " minor and %" PRIu64 " major",
                    counts->minor, counts->major);
+    else
+        buf_puts(out, "; the kernel's own count is not known");
     buf_putc(out, '\n');
     if (engine->blind[0])
         buf_printf(out, "not seen by %s: %s\n", engine->name, engine->blind);
