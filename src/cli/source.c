@@ -190,6 +190,12 @@ static void step_pace(void *ctx, unsigned ms)
     stepping_pace(s->stepping, ms);
 }
 
+static void step_pin(void *ctx, bool pin)
+{
+    struct live_source *s = ctx;
+    stepping_pin(s->stepping, pin);
+}
+
 static int step_leave(void *ctx, struct err *e)
 {
     struct live_source *s = ctx;
@@ -203,7 +209,7 @@ static bool step_settle(void *ctx)
 }
 
 static const struct ui_stepper stepper = {.go = step_on, .hold = step_hold, .pace = step_pace,
-                                          .leave = step_leave, .settle = step_settle};
+                                          .pin = step_pin, .leave = step_leave, .settle = step_settle};
 
 /* The child is held: it is the caller's to let it become the program. */
 static int live_step(struct live_source *s, struct err *e)

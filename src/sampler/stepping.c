@@ -24,14 +24,14 @@ struct stepping {
     struct sampler_options options;
     struct queue *queue;
     struct step *step;
-    struct sampler *sampler; /* NULL until the program's exec */
+    struct sampler *sampler; /* of the process shown; NULL until the program's exec */
     struct lines *lines;     /* for goals that name a function; NULL until one does */
     pthread_t thread;
     int wake;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool stop, hold, settled;
+    bool stop, hold, settled, pin;
     struct step_goal wanted; /* the next goal, if one is */
     unsigned pace_ms;
     bool look_set, ask_set;
@@ -41,7 +41,8 @@ struct stepping {
     struct step_goal goal; /* GOAL_NONE: it stands where somebody looks */
     struct event *v;       /* told by the tracer, not yet by us */
     size_t at, count, cap;
-    bool begun, stopped, sampled, ended, run, said_goes;
+    bool begun, stopped, sampled, ended, run, said_goes, pinned;
+    pid_t shown, last; /* the process of the sampler, and that of the last event */
     uint64_t go_ns, sample_ns, stand_ns;
     struct step_state state;
 };
@@ -63,8 +64,16 @@ static void put_engine(struct stepping *s, enum engine_stepping how)
     }
     step_describe(&s->state, r->engine);
     r->engine->stepping = (uint8_t)how;
+    r->engine->pinned = s->pinned;
     s->said_goes = how == STEPPING_GOES;
     put(s, r);
+}
+
+/* Whose process is shown. */
+static void note(struct stepping *s, const struct event *e)
+{
+    if (e->type != EVENT_EXIT)
+        s->last = e->pid;
 }
 
 static void put_events(struct stepping *s, size_t from, size_t to)
@@ -82,12 +91,40 @@ static void put_events(struct stepping *s, size_t from, size_t to)
     put(s, r);
 }
 
+/* False when it is not there any more: then what was shown stays. */
+static bool show_process(struct stepping *s, pid_t pid)
+{
+    struct sampler_options options = s->options;
+    struct sampler *sampler;
+    struct err e;
+    if (s->sampler && s->shown == pid)
+        return true;
+    options.pid = pid;
+    if (sampler_create(&options, &sampler, &e))
+        return false;
+    sampler_destroy(s->sampler);
+    s->sampler = sampler;
+    s->shown = pid;
+    return true;
+}
+
+/* The process of the last event, if not another one is to be kept on the screen. Of one that has
+ * ended, the first one. */
+static void choose_process(struct stepping *s)
+{
+    bool gone = s->sampler && sampler_gone(s->sampler);
+    pid_t pid = s->last && !(gone && s->last == s->shown) ? s->last : s->options.pid;
+    if (s->sampler && s->pinned && !gone)
+        return;
+    if (!show_process(s, pid) && (gone || !s->sampler))
+        show_process(s, s->options.pid);
+}
+
 static void sample(struct stepping *s)
 {
     struct err e;
-    if (!s->sampler && sampler_create(&s->options, &s->sampler, &e))
-        return;
-    if (!sampler_gone(s->sampler))
+    choose_process(s);
+    if (s->sampler && !sampler_gone(s->sampler))
         sampler_full(s->sampler, put, s, &e);
     s->sampled = true;
     s->sample_ns = io_now_ns();
@@ -166,6 +203,7 @@ static void advance(struct stepping *s)
         const struct event *e = &s->v[s->at++];
         look |= wants_look(e);
         met = is_met(s, e);
+        note(s, e);
     }
     put_events(s, from, s->at);
     if (met) {
@@ -201,6 +239,8 @@ static void keep(struct stepping *s, const struct step_message *m)
 static void tell_all(struct stepping *s)
 {
     put_events(s, s->at, s->count);
+    for (size_t i = s->at; i < s->count; i++)
+        note(s, &s->v[i]);
     s->at = s->count = 0;
 }
 
@@ -282,11 +322,22 @@ static void answer_page(struct stepping *s, uint64_t address)
         sampler_detail(s->sampler, address, put, s);
 }
 
+static void keep_shown(struct stepping *s, bool pin)
+{
+    bool stands = s->stopped && s->goal.what == GOAL_NONE;
+    if (pin == s->pinned)
+        return;
+    s->pinned = pin;
+    if (!pin)
+        sample(s);
+    put_engine(s, s->ended ? STEPPING_ENDED : stands ? STEPPING_STANDS : STEPPING_GOES);
+}
+
 /* False when it is over. */
 static bool take_wishes(struct stepping *s)
 {
     pthread_mutex_lock(&s->lock);
-    bool stop = s->stop, hold = s->hold, ask = s->ask_set;
+    bool stop = s->stop, hold = s->hold, ask = s->ask_set, pin = s->pin;
     struct step_goal wanted = s->wanted;
     uint64_t address = s->ask_address;
     if (s->look_set && s->sampler)
@@ -296,6 +347,7 @@ static bool take_wishes(struct stepping *s)
     pthread_mutex_unlock(&s->lock);
     if (stop)
         return false;
+    keep_shown(s, pin);
     if (ask)
         answer_page(s, address);
     if (hold && s->goal.what != GOAL_NONE)
@@ -320,14 +372,17 @@ static void pass_time(struct stepping *s, unsigned pace_ms)
         return;
     if (!s->said_goes && now - s->go_ns > SLOW_MS * NS_PER_MS)
         put_engine(s, STEPPING_GOES);
-    if (s->sampler && now - s->sample_ns > RUN_SAMPLE_MS * NS_PER_MS)
+    uint64_t since = s->go_ns > s->sample_ns ? s->go_ns : s->sample_ns;
+    if (s->sampler && now - since > RUN_SAMPLE_MS * NS_PER_MS) {
         sample(s);
+        s->sampled = false; /* it runs: where it stops, it is looked at again */
+    }
 }
 
 static void publish(struct stepping *s)
 {
     pthread_mutex_lock(&s->lock);
-    bool wishes = s->ask_set || s->hold || s->wanted.what != GOAL_NONE;
+    bool wishes = s->ask_set || s->hold || s->wanted.what != GOAL_NONE || s->pin != s->pinned;
     s->settled = !wishes && (s->ended || (s->stopped && s->goal.what == GOAL_NONE));
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
@@ -438,6 +493,13 @@ void stepping_pace(struct stepping *s, unsigned ms)
 {
     pthread_mutex_lock(&s->lock);
     s->pace_ms = ms;
+    wake_up(s);
+}
+
+void stepping_pin(struct stepping *s, bool pin)
+{
+    pthread_mutex_lock(&s->lock);
+    s->pin = pin;
     wake_up(s);
 }
 

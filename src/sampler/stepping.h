@@ -26,6 +26,10 @@ void stepping_hold(struct stepping *s);
 /* An event every so many milliseconds by itself; 0: no longer. */
 void stepping_pace(struct stepping *s, unsigned ms);
 
+/* Samples are of the process of the last event; pinned, of the one they are of now, while it is
+ * there. */
+void stepping_pin(struct stepping *s, bool pin);
+
 void stepping_look(struct stepping *s, uint64_t start, uint64_t end);
 void stepping_ask_page(struct stepping *s, uint64_t address);
 

@@ -62,7 +62,7 @@ int app_init(struct app *a, const struct ui_options *options, struct ui_source *
     a->ui.asked = a->asked;
     bool complete = a->model != NULL;
     for (size_t i = 0; complete && i < APP_VIEWS; i++)
-        complete = (a->views[i] = app_views[i]->create()) != NULL;
+        complete = (a->views[i] = view_create(app_views[i])) != NULL;
     if (complete)
         return 0;
     app_deinit(a);
@@ -87,7 +87,7 @@ void app_deinit(struct app *a)
     if (a->has_totals)
         moment_deinit(&a->totalled);
     for (size_t i = 0; i < APP_VIEWS; i++)
-        app_views[i]->destroy(a->views[i]);
+        view_destroy(app_views[i], a->views[i]);
     model_destroy(a->model);
     *a = (struct app){0};
 }
@@ -156,7 +156,7 @@ static void rate_events(struct app *a)
         h->v[h->count++ % RATES_KEEP] = (struct event_rates){
             per_second(now.faults, was->faults, ns), per_second(now.calls, was->calls, ns),
             per_second(now.minor, was->minor, ns), per_second(now.major, was->major, ns)};
-    else
+    else if (!app_steps(a)) /* where the process of the event is shown, it is now this, now that */
         h->count = 0;
     a->rated_ns = end;
     a->rated = now;

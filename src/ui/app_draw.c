@@ -65,6 +65,8 @@ static void add_target(struct app *a, struct header *h, unsigned cols)
     text_escape(comm, sizeof comm, m->target.comm, strnlen(m->target.comm, sizeof m->target.comm));
     snprintf(shown, sizeof shown, "%.*s", (int)text_line(comm, cols < 40 ? cols / 5 : 24), comm);
     add(h, 0, "%s %d", shown[0] ? shown : "?", (int)m->target.pid);
+    if (app_steps(a) && a->ui.engine->pinned)
+        add(h, 1, "only");
 }
 
 /* Totals are worked out when the regions or the pages have changed. With very many regions that is

@@ -9,7 +9,8 @@
 #include "ui/keys.h"
 
 enum action {
-    DO_EVENT, DO_FAULT, DO_CALL, DO_HERE, DO_UNTIL, DO_ON, DO_AUTO, DO_SLOWER, DO_FASTER, DO_LEAVE
+    DO_EVENT, DO_FAULT, DO_CALL, DO_HERE, DO_UNTIL, DO_ON, DO_AUTO, DO_SLOWER, DO_FASTER, DO_ONLY,
+    DO_LEAVE
 };
 
 const struct binding app_step_bindings[] = {
@@ -23,6 +24,7 @@ const struct binding app_step_bindings[] = {
     {{'a'}, "a", "auto: one event after another, slowly", false, DO_AUTO},
     {{'<'}, "<", "slower", false, DO_SLOWER},
     {{'>'}, ">", "faster", false, DO_FASTER},
+    {{'O'}, "O", "only this process on the screen, or again that of each event", false, DO_ONLY},
     {{'L'}, "L", "leave: it goes on alone, and is watched as any other", false, DO_LEAVE},
     {.label = NULL},
 };
@@ -90,6 +92,15 @@ static void set_pace(struct app *a)
         snprintf(a->message, sizeof a->message, "%g events a second", 1000.0 / paces_ms[a->pace]);
 }
 
+static void keep_process(struct app *a)
+{
+    bool only = !a->ui.engine || !a->ui.engine->pinned;
+    a->ui.source->stepper->pin(a->ui.source->ctx, only);
+    snprintf(a->message, sizeof a->message,
+             only ? "keeps to process %d" : "from process %d on, shows that of each event",
+             (int)a->pid);
+}
+
 static void leave(struct app *a)
 {
     struct err e;
@@ -129,6 +140,9 @@ static void obey(struct app *a, int action)
         if (action == DO_SLOWER ? a->pace > 0 : a->pace + 1 < PACES)
             a->pace = action == DO_SLOWER ? a->pace - 1 : a->pace + 1;
         set_pace(a);
+        break;
+    case DO_ONLY:
+        keep_process(a);
         break;
     case DO_LEAVE:
         leave(a);
@@ -176,16 +190,26 @@ struct words {
     char what[FAULT_CALL_MAX + 160], by[2 * FAULT_NAME_MAX + 32];
 };
 
+/* "thread 12", or "process 11" where it is not the one that is shown. */
+static const char *who(const struct app *a, const struct event *e, char out[static 48])
+{
+    if (a->ui.now && e->pid != a->ui.now->target.pid)
+        snprintf(out, 48, "process %d (not shown: O)", (int)e->pid);
+    else
+        snprintf(out, 48, "thread %d", (int)e->tid);
+    return out;
+}
+
 static void put_fault(const struct app *a, const struct fault_entry *f, struct words *w)
 {
     static const char *const access[] = {"access to", "read of", "write to", "execution at"};
-    char region[FAULT_NAME_MAX], where[FAULT_NAME_MAX], path[64];
+    char region[FAULT_NAME_MAX], where[FAULT_NAME_MAX], path[64], by[48];
     const struct event *e = &f->event;
     fault_path(path, sizeof path, f->verdict.path, f->verdict.how, f->verdict.sure);
     fault_region(region, f->region, sizeof f->region, f->region_start);
     fault_where(where, &a->ui, e->pid, f->program, e->fault.ip, 60);
-    snprintf(w->what, sizeof w->what, "fault %" PRIu64 " of thread %d: %s %" PRIx64 ", %s",
-             a->ui.faults->faults, e->tid, access[e->fault.access < 4 ? e->fault.access : 0],
+    snprintf(w->what, sizeof w->what, "fault %" PRIu64 " of %s: %s %" PRIx64 ", %s",
+             a->ui.faults->faults, who(a, e, by), access[e->fault.access < 4 ? e->fault.access : 0],
              e->fault.address, path);
     snprintf(w->by, sizeof w->by, "%sby %s, in %s",
              e->fault.mode == MODE_KERNEL ? "in the kernel for a call " : "", where, region);
@@ -193,9 +217,9 @@ static void put_fault(const struct app *a, const struct fault_entry *f, struct w
 
 static void put_call(const struct app *a, const struct fault_entry *f, struct words *w)
 {
-    char call[FAULT_CALL_MAX];
-    snprintf(w->what, sizeof w->what, "call %" PRIu64 " of thread %d: %s", a->ui.faults->calls,
-             f->event.tid, fault_call(call, &f->event));
+    char call[FAULT_CALL_MAX], by[48];
+    snprintf(w->what, sizeof w->what, "call %" PRIu64 " of %s: %s", a->ui.faults->calls,
+             who(a, &f->event, by), fault_call(call, &f->event));
 }
 
 void app_step_draw(struct app *a, struct area rows)

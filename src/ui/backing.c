@@ -3,7 +3,6 @@
  * again with every sample while this view is drawn. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -29,18 +28,10 @@ static const struct binding bindings[] = {
     {.label = NULL},
 };
 
-static void *create(void)
-{
-    return calloc(1, sizeof(struct backing_view));
-}
-
-static void destroy(void *view)
+static void deinit(void *view)
 {
     struct backing_view *v = view;
-    if (!v)
-        return;
     subset_deinit(&v->list);
-    free(v);
 }
 
 static void numbers_of(const struct moment *m, const struct region *r, const struct backing_sum *s,
@@ -229,8 +220,8 @@ static void filter(void *view, const char *what)
 const struct view_ops view_backing = {
     .name = "backing",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct backing_view),
+    .deinit = deinit,
     .draw = draw,
     .act = act,
     .mouse = mouse,

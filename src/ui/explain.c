@@ -2,7 +2,6 @@
  * tree of text, and what was known of the page. Of a call, what it was asked and what it said. The
  * fault is the one selected in the list, or the newest. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -23,16 +22,6 @@ static const struct binding bindings[] = {
     LIST_BINDINGS(false, "up", "down", "beginning", "end"),
     {.label = NULL},
 };
-
-static void *create(void)
-{
-    return calloc(1, sizeof(struct list));
-}
-
-static void destroy(void *view)
-{
-    free(view);
-}
 
 /* The next fault below number n (older), or from n on (newer). */
 static bool find_fault(const struct ui_state *ui, uint64_t n, bool newer, uint64_t *found)
@@ -379,8 +368,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 const struct view_ops view_explain = {
     .name = "explain",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct list),
     .draw = draw,
     .act = act,
     .mouse = mouse,

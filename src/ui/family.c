@@ -49,17 +49,10 @@ static const struct binding bindings[] = {
     {.label = NULL},
 };
 
-static void *create(void)
-{
-    return calloc(1, sizeof(struct family_view));
-}
-
-static void destroy(void *view)
+static void deinit(void *view)
 {
     struct family_view *v = view;
-    if (v)
-        free(v->rows);
-    free(v);
+    free(v->rows);
 }
 
 /* --- the tree --- */
@@ -403,8 +396,8 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 const struct view_ops view_family = {
     .name = "family",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct family_view),
+    .deinit = deinit,
     .draw = draw,
     .act = act,
     .mouse = mouse,

@@ -6,7 +6,6 @@
 #include "ui/faults_parts.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -22,16 +21,6 @@ static const struct binding bindings[] = {
                   "the newest, and stay with the newest", "the oldest that is kept"),
     {.label = NULL},
 };
-
-static void *create(void)
-{
-    return calloc(1, sizeof(struct faults_view));
-}
-
-static void destroy(void *view)
-{
-    free(view);
-}
 
 /* --- walking the log --- */
 
@@ -437,8 +426,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 const struct view_ops view_faults = {
     .name = "faults",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct faults_view),
     .draw = draw,
     .act = act,
     .mouse = mouse,

@@ -1,7 +1,6 @@
 /* Help, made from the same tables that dispatch keys and describe page states, so that it cannot
  * differ from what the program does. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "ui/app.h"
 #include "ui/frame.h"
@@ -16,16 +15,6 @@ static const struct binding bindings[] = {
     {{KEY_CODE_ESC, 'q', '?', KEY_CODE_F1}, "Esc q", "leave help", true, LEAVE},
     {.label = NULL},
 };
-
-static void *create(void)
-{
-    return calloc(1, sizeof(struct list));
-}
-
-static void destroy(void *view)
-{
-    free(view);
-}
 
 /* Lines are counted, and drawn where they fall on the screen. */
 struct page_of_help {
@@ -213,8 +202,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 const struct view_ops view_help = {
     .name = "help",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct list),
     .draw = draw,
     .act = act,
     .mouse = mouse,

@@ -3,7 +3,6 @@
  * when this view is first drawn; they cost more than the map needs. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -25,18 +24,10 @@ static const struct binding bindings[] = {
     {.label = NULL},
 };
 
-static void *create(void)
-{
-    return calloc(1, sizeof(struct huge_view));
-}
-
-static void destroy(void *view)
+static void deinit(void *view)
 {
     struct huge_view *v = view;
-    if (!v)
-        return;
     subset_deinit(&v->list);
-    free(v);
 }
 
 static bool keep(void *ctx, const struct moment *m, const struct region *r)
@@ -232,8 +223,8 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 const struct view_ops view_huge = {
     .name = "huge",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct huge_view),
+    .deinit = deinit,
     .draw = draw,
     .act = act,
     .mouse = mouse,

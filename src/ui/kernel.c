@@ -16,16 +16,6 @@ static const struct binding bindings[] = {
     {.label = NULL},
 };
 
-static void *create(void)
-{
-    return calloc(1, sizeof(struct list));
-}
-
-static void destroy(void *view)
-{
-    free(view);
-}
-
 /* "12M", or "?" */
 static const char *size_of(char out[TEXT_SIZE_MAX], uint64_t bytes)
 {
@@ -167,8 +157,7 @@ static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 const struct view_ops view_kernel = {
     .name = "kernel",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct list),
     .draw = draw,
     .act = act,
     .mouse = mouse,

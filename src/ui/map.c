@@ -8,7 +8,6 @@
 #include "ui/map_parts.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum action {
@@ -57,7 +56,8 @@ struct map_view {
     struct layout layout;
     uint64_t built; /* counts layouts */
     unsigned zoom;
-    bool fit, fresh;  /* fresh: no scale chosen yet */
+    bool zoomed;      /* by hand; otherwise everything fits */
+    bool scaled;      /* a scale is chosen */
     unsigned fit_rows; /* rows of the body that the scale was chosen for */
     uint64_t top;     /* first text row shown */
     uint64_t offset;  /* row of the cursor on the screen */
@@ -71,24 +71,13 @@ struct map_view {
     uint64_t look_start, look_end;
 };
 
-static void *map_create(void)
-{
-    struct map_view *v = calloc(1, sizeof *v);
-    if (v)
-        v->fit = v->fresh = true;
-    return v;
-}
-
-static void map_destroy(void *view)
+static void map_deinit(void *view)
 {
     struct map_view *v = view;
-    if (!v)
-        return;
     layout_deinit(&v->layout);
     map_picture_deinit(&v->picture);
     map_marks_deinit(&v->marks);
     map_strip_deinit(&v->strip);
-    free(v);
 }
 
 /* --- the plan of the screen --- */
@@ -146,7 +135,7 @@ static int build(struct map_view *v, const struct ui_state *ui)
 static int build_fit(struct map_view *v, const struct ui_state *ui)
 {
     unsigned rows = v->frame.rows, most = zoom_max(ui);
-    if (v->fresh)
+    if (!v->scaled)
         v->zoom = 0;
     int rc = build(v, ui);
     bool shrunk = v->layout.rows > rows;
@@ -163,7 +152,7 @@ static int build_fit(struct map_view *v, const struct ui_state *ui)
             break;
         }
     }
-    v->fresh = false;
+    v->scaled = true;
     v->fit_rows = rows;
     return rc;
 }
@@ -200,9 +189,9 @@ static int settle(struct map_view *v, struct ui_state *ui)
         v->zoom = zoom_max(ui);
     struct layout_shape shape = shape_of(&v->frame, ui, v->zoom);
     layout_adopt(&v->layout, ui->now->regions);
-    bool rebuild = v->fresh || (v->fit && v->fit_rows != v->frame.rows) ||
+    bool rebuild = !v->scaled || (!v->zoomed && v->fit_rows != v->frame.rows) ||
                    !layout_is(&v->layout, t, &shape);
-    int rc = !rebuild ? 0 : v->fit ? build_fit(v, ui) : build(v, ui);
+    int rc = !rebuild ? 0 : v->zoomed ? build(v, ui) : build_fit(v, ui);
     if (rc)
         return rc;
     if (ui->cursor < t->v[0].start)
@@ -229,7 +218,7 @@ static void draw_top(const struct map_view *v, const struct ui_state *ui, struct
     map_breadcrumb(ui->now, ui->cursor, v->zoom, crumb, sizeof crumb);
     map_scale(ui->now, v->zoom, half, false, scale, sizeof scale);
     snprintf(zoom, sizeof zoom, "  zoom %u/%u%s", most - v->zoom + 1, most + 1,
-             v->fit ? " fit" : "");
+             v->zoomed ? "" : " fit");
     size_t left = strlen(crumb) + 2;
     if (left + strlen(scale) + strlen(zoom) > a.cols)
         *zoom = '\0'; /* the header has it too */
@@ -418,7 +407,7 @@ static void zoom(struct map_view *v, const struct ui_state *ui, bool in)
     if (in ? !v->zoom : v->zoom >= zoom_max(ui))
         return;
     v->zoom += in ? -1u : 1u;
-    v->fit = false;
+    v->zoomed = true;
 }
 
 static void move(struct map_view *v, struct ui_state *ui, enum action action)
@@ -455,7 +444,7 @@ static unsigned map_act(void *view, struct ui_state *ui, int action)
         zoom(v, ui, action == MAP_IN);
         break;
     case MAP_FIT:
-        v->fit = v->fresh = true;
+        v->zoomed = v->scaled = false;
         break;
     case MAP_STRIP:
         v->no_strip = !v->no_strip;
@@ -534,8 +523,8 @@ static const char *map_status(void *view, const struct ui_state *ui, char *out, 
 const struct view_ops view_map = {
     .name = "map",
     .bindings = bindings,
-    .create = map_create,
-    .destroy = map_destroy,
+    .size = sizeof(struct map_view),
+    .deinit = map_deinit,
     .draw = map_draw,
     .act = map_act,
     .mouse = map_mouse,

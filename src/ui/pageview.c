@@ -3,7 +3,6 @@
  * it arrives, what the last sample saw is shown. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -31,16 +30,6 @@ static const struct binding bindings[] = {
     {{KEY_CODE_ENTER, KEY_CODE_ESC}, "Esc", "back to the map", true, OPEN_MAP},
     {.label = NULL},
 };
-
-static void *create(void)
-{
-    return calloc(1, sizeof(struct page_view));
-}
-
-static void destroy(void *view)
-{
-    free(view);
-}
 
 /* What is drawn: the page, and where the pen is. */
 struct pen {
@@ -383,8 +372,7 @@ static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 const struct view_ops view_page = {
     .name = "page",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct page_view),
     .draw = draw,
     .act = act,
     .mouse = mouse,

@@ -2,7 +2,6 @@
  * is drawn is what has been read so far, coarse first; how old it is stands beside it. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ui/list.h"
@@ -41,18 +40,10 @@ static const struct binding bindings[] = {
     {.label = NULL},
 };
 
-static void *create(void)
-{
-    return calloc(1, sizeof(struct physical_view));
-}
-
-static void destroy(void *view)
+static void deinit(void *view)
 {
     struct physical_view *v = view;
-    if (!v)
-        return;
     own_frames_deinit(&v->own);
-    free(v);
 }
 
 static uint64_t cell_first(const struct physical_view *v)
@@ -347,8 +338,8 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 const struct view_ops view_physical = {
     .name = "physical",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct physical_view),
+    .deinit = deinit,
     .draw = draw,
     .act = act,
     .mouse = mouse,

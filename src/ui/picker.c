@@ -35,19 +35,11 @@ static const struct binding bindings[] = {
     {.label = NULL},
 };
 
-static void *create(void)
-{
-    return calloc(1, sizeof(struct picker_view));
-}
-
-static void destroy(void *view)
+static void deinit(void *view)
 {
     struct picker_view *v = view;
-    if (!v)
-        return;
     process_list_deinit(&v->list);
     free(v->rows);
-    free(v);
 }
 
 static bool matches(const struct process_entry *p, const char *what)
@@ -208,8 +200,8 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 const struct view_ops view_picker = {
     .name = "processes",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct picker_view),
+    .deinit = deinit,
     .draw = draw,
     .act = act,
     .type = type,

@@ -55,27 +55,19 @@ enum action { OPEN_MAP = LIST_ACTION_N, SORT, REVERSE, FLAGS };
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "show on the map", true, OPEN_MAP},
-    {{'s'}, "s", "sort: by the next column", true, SORT},
+    {{'s', 'o'}, "s", "sort: by the next column (also o)", true, SORT},
     {{'S'}, "S", "reverse the order of rows", false, REVERSE},
     {{'v'}, "v", "flags: read those of all mappings (VmFlags) and show them, or not", false, FLAGS},
     LIST_BINDINGS(false, "one row up", "one row down", "first row", "last row"),
     {.label = NULL},
 };
 
-static void *create(void)
-{
-    return calloc(1, sizeof(struct regions_view));
-}
-
-static void destroy(void *view)
+static void deinit(void *view)
 {
     struct regions_view *v = view;
-    if (!v)
-        return;
     moment_deinit(&v->of);
     free(v->totals);
     free(v->rows);
-    free(v);
 }
 
 static const struct totals *totals_of(struct regions_view *v, const struct moment *m, size_t region)
@@ -477,8 +469,8 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 const struct view_ops view_regions = {
     .name = "regions",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct regions_view),
+    .deinit = deinit,
     .draw = draw,
     .act = act,
     .mouse = mouse,

@@ -60,17 +60,10 @@ static const struct binding bindings[] = {
     {.label = NULL},
 };
 
-static void *create(void)
-{
-    return calloc(1, sizeof(struct sharing_view));
-}
-
-static void destroy(void *view)
+static void deinit(void *view)
 {
     struct sharing_view *v = view;
-    if (v)
-        free(v->rows);
-    free(v);
+    free(v->rows);
 }
 
 static const struct moment *moment_of(const struct sharing_view *v, const struct ui_state *ui,
@@ -466,8 +459,8 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 const struct view_ops view_sharing = {
     .name = "sharing",
     .bindings = bindings,
-    .create = create,
-    .destroy = destroy,
+    .size = sizeof(struct sharing_view),
+    .deinit = deinit,
     .draw = draw,
     .act = act,
     .mouse = mouse,

@@ -17,6 +17,7 @@ struct ui_stepper {
     void (*go)(void *ctx, const struct step_goal *goal);
     void (*hold)(void *ctx);              /* stands still at the next event */
     void (*pace)(void *ctx, unsigned ms); /* an event each so many by itself; 0: no longer */
+    void (*pin)(void *ctx, bool pin); /* keeps to the process shown; else it is the event's */
     int (*leave)(void *ctx, struct err *e); /* it goes on alone, watched as any other */
     /* Headless: waits a moment for it to stand still; false while it does not. */
     bool (*settle)(void *ctx);

@@ -111,8 +111,8 @@ struct mouse {
 struct view_ops {
     const char *name;              /* "map": tab title */
     const struct binding *bindings; /* ended by one with label NULL */
-    void *(*create)(void);         /* NULL when out of memory */
-    void (*destroy)(void *view);   /* NULL is fine */
+    size_t size;                   /* of the view's state, which begins as zeros */
+    void (*deinit)(void *view);    /* releases what the state owns; NULL: nothing */
     void (*draw)(void *view, struct ui_state *ui, struct area a);
     unsigned (*act)(void *view, struct ui_state *ui, int action); /* enum ui_result bits */
     /* Typed characters and Backspace, before any binding sees them. May be NULL. */
@@ -130,6 +130,10 @@ struct view_ops {
 extern const struct view_ops view_map, view_regions, view_page, view_faults, view_explain,
     view_picker, view_help, view_huge, view_backing, view_physical, view_kernel, view_family,
     view_sharing;
+
+/* The state of a view; NULL when out of memory. Destroying NULL does nothing. */
+void *view_create(const struct view_ops *ops);
+void view_destroy(const struct view_ops *ops, void *view);
 
 /* Searches forward (or backward) from ui->cursor for an address ("7f3a40000000", "0x..." ), a
  * permission pattern of four characters ("rwxp", '?' matches any), or a part of a region's name;

@@ -9,13 +9,12 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib.tap import Skip, Tap  # noqa: E402
+from lib.target import HELPERS, VMSCOPE  # noqa: E402
 from lib.terminal import Terminal  # noqa: E402
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "helpers"))
 from machine import Machine  # noqa: E402
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-VMSCOPE = os.path.join(ROOT, "build", "vmscope")
-KNOWN = os.path.join(ROOT, "build", "tests", "helpers", "faults_known")
+KNOWN = os.path.join(HELPERS, "faults_known")
 # The program ends with huge pages; these need a prepared machine.
 HUGE = {"huge_anonymous", "huge_forked", "small_first"}
 # What events alone do not settle: the limit of a stack; whether a file grew meanwhile; whether a
@@ -28,7 +27,7 @@ def follow(*options):
     """The lines of the program, and the records of vmscope."""
     with tempfile.NamedTemporaryFile() as out:
         done = subprocess.run([VMSCOPE, "faults", "-f", "jsonl", "-o", out.name, *options],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
         if done.returncode:
             raise RuntimeError(done.stderr.decode(errors="replace"))
         with open(out.name, encoding="utf-8") as f:
@@ -36,7 +35,7 @@ def follow(*options):
 
 
 def expectations(lines):
-    names = ("seq", "addr", "access", "path", "how", "function", "line", "pid", "also")
+    names = ("seq", "addr", "access", "path", "how", "function", "source", "pid", "also")
     for line in lines:
         if line.startswith("expect "):
             yield dict(zip(names, line.split()[1:]))
@@ -73,10 +72,10 @@ def wrong_places(state):
     of the system call."""
     wrong = [f"pid {e['pid']} but {r['pid']}" for e, r in state["pairs"]
              if int(e["pid"]) != r["pid"]]
-    return wrong + [f"{e['function']}:{e['line']} but {r['symbol']} {r['source']}"
+    return wrong + [f"{e['function']} {e['source']} but {r['symbol']} {r['source']}"
                     for e, r in state["pairs"] if e["function"] != "-"
                     and (str(r["symbol"]).split("+")[0] != e["function"]
-                         or r["source"] != f"faults_known.c:{e['line']}")]
+                         or r["source"] != e["source"])]
 
 
 def wrong_modes(state):
@@ -113,9 +112,9 @@ def on_screen():
     going = tempfile.NamedTemporaryFile()  # the command outlives the screen: it ends with this file
     loop = ["sh", "-c", f"while [ -e {going.name} ]; do {KNOWN} >/dev/null; done"]
     with going, Terminal([VMSCOPE, "run", "--engine", "bpf", "--", *loop], rows=50, cols=200) as t:
-        t.wait_output(b"live")
+        t.wait_text(b"live")
         t.send(b"4f" + at["function"].encode() + b"\r")
-        t.wait_output(b"faults_known.c:")
+        t.wait_text(b"faults_known.c:")
         t.send(b"q")
     return []
 

@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import target  # noqa: E402
 from lib.tap import Tap, need_program  # noqa: E402
+from lib.tmux import Tmux  # noqa: E402
 
 KNOWN = os.path.join(target.HELPERS, "step_known")
-SECONDS = 60
+SECONDS = 300
 
 
 def run(command):
@@ -141,8 +143,9 @@ def same(command):
     return test
 
 
-def screen(keys, *options):
-    done = run([target.VMSCOPE, "step", "--screen", "160x40", "--keys", keys, *options, "--", KNOWN])
+def screen(keys, *options, command=(KNOWN,)):
+    done = run([target.VMSCOPE, "step", "--screen", "160x40", "--keys", keys, *options, "--",
+                *command])
     if done.returncode:
         raise RuntimeError(done.stderr.decode(errors="replace"))
     return done.stdout.decode()
@@ -185,6 +188,49 @@ def map_of_step():
     return wrong + (frame.splitlines() if wrong else [])
 
 
+def map_of_child():
+    """The map is that of the process of the event, or of the one that O keeps."""
+    command = ("sh", "-c", f"{KNOWN} second; :")
+    wrong = []
+    frame = screen("utouch<Enter>", command=command).splitlines()
+    header, where, what = frame[0], frame[1], frame[-2]
+    named = re.search(r"step_known (\d+) ", header)
+    event = re.search(r"of thread (\d+): .*to ([0-9a-f]+),", what)
+    if not named or not event or named.group(1) != event.group(1):
+        wrong.append(f"of the child: {header}; {what}")
+    elif f"{int(event.group(2), 16) & ~0xfff:_x}" not in where:
+        wrong.append(f"the cursor is elsewhere: {where}; {what}")
+    frame = screen("Outouch<Enter>", command=command).splitlines()
+    if not re.search(r"sh \d+ +only ", frame[0]) or \
+            not re.search(r"of process \d+ \(not shown: O\)", frame[-2]):
+        wrong.append(f"of the parent: {frame[0]}; {frame[-2]}")
+    frame = screen("Outouch<Enter>O", command=command).splitlines()
+    if "step_known" not in frame[0] or "only" in frame[0]:
+        wrong.append(f"no longer of the parent alone: {frame[0]}")
+    return wrong
+
+
+def map_after_rest():
+    """However long it stood before: what is shown is what the program has where it stands now."""
+    command = f"exec {target.VMSCOPE} step -- {KNOWN} second"
+    wrong = []
+    with Tmux(command) as t:
+        t.wait_text("stopped at its first instruction")
+        for n in range(1, 7):
+            stood = time.monotonic()
+            target.wait_for(lambda: time.monotonic() - stood > 0.6, "half a second to pass")
+            t.keys("t")
+            t.wait_text(f"stopped at fault {n} ")
+            pid = int(re.search(r"of thread (\d+):", t.text()).group(1))
+            with open(f"/proc/{pid}/status", encoding="ascii") as f:
+                rss = int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+            shown = re.search(r"rss (\d+)K", t.text().splitlines()[0])
+            if not shown or int(shown.group(1)) != rss:
+                wrong.append(f"fault {n}: rss {rss}K, but {t.text().splitlines()[0]}")
+        t.keys("q")
+    return wrong
+
+
 def children_of(pid):
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
         return [int(word) for word in f.read().split()]
@@ -224,7 +270,7 @@ def killed(number, wanted, command_options=()):
                 target.wait_for(lambda: tracer_of(pid) == 0, "the tracer to let go")
                 with open(flag, "w", encoding="ascii"):
                     pass
-                target.wait_for(lambda: os.path.exists(done), "the program to go on", 20)
+                target.wait_for(lambda: os.path.exists(done), "the program to go on")
             except (TimeoutError, FileNotFoundError) as e:
                 return [f"killed after {wanted} bytes: {e}"]
             finally:
@@ -261,6 +307,8 @@ def main():
     tap.run("ended by SIGTERM, too", killed(signal.SIGTERM, 20000))
     tap.run("the screen stops where it was asked to", screens)
     tap.run("the map shows what the fault did", map_of_step)
+    tap.run("the map is of the process of the event", map_of_child)
+    tap.run("the map is of the moment of the stop", map_after_rest)
     return tap.finish()
 
 

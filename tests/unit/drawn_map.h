@@ -118,13 +118,13 @@ static inline void screen_open(struct screen *s, unsigned cols, unsigned rows, s
     memset(s->looked, 0, sizeof s->looked);
     s->source = (struct ui_source){.ctx = s->looked, .fd = -1, .look = look_note};
     s->ui = (struct ui_state){.now = &s->now, .look = look, .flash = true, .source = &s->source};
-    s->view = view_map.create();
+    s->view = view_create(&view_map);
     assert_non_null(s->view);
 }
 
 static inline void screen_close(struct screen *s)
 {
-    view_map.destroy(s->view);
+    view_destroy(&view_map, s->view);
     grid_deinit(&s->grid);
     moment_deinit(&s->now);
 }

@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -106,6 +108,19 @@ static inline char byte(int fd)
     return read(fd, &c, 1) == 1 ? c : 0;
 }
 
+static inline void wait_for_state(pid_t pid, char wanted)
+{
+    char path[32], state = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    while (state != wanted) {
+        FILE *f = fopen(path, "re");
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+        fclose(f);
+        sched_yield();
+    }
+}
+
 static inline void start_worker(struct worker *w, work_fn *work, size_t pages)
 {
     int go[2], done[2];
@@ -131,7 +146,7 @@ static inline void start_worker(struct worker *w, work_fn *work, size_t pages)
     close(go[0]);
     close(done[1]);
     assert_int_equal(byte(w->done), 'b');
-    usleep(1000); /* until it waits */
+    wait_for_state(w->pid, 'S');
 }
 
 static inline void touch(const struct worker *w, size_t from, size_t to)
