@@ -75,14 +75,15 @@ void faults_table_head(bool evidence, struct buf *out)
 
 static void table_call(const struct event *e, struct buf *out)
 {
-    unsigned args = e->call.has_args ? 4 : 0;
+    unsigned args = e->call.has_args ? mm_call_args((enum mm_call)e->call.call) : 0;
+    const char *end = e->call.has_args ? ")" : "...)";
     buf_printf(out, "%s(", mm_call_name(e->call.call));
     for (unsigned i = 0; i < args; i++)
         buf_printf(out, "%s%#" PRIx64, i ? ", " : "", e->call.args[i]);
     if (e->call.result < 0 && e->call.result > -4096)
-        buf_printf(out, "%s) = %" PRId64 "\n", args ? ", ..." : "...", e->call.result);
+        buf_printf(out, "%s = %" PRId64 "\n", end, e->call.result);
     else
-        buf_printf(out, "%s) = %#" PRIx64 "\n", args ? ", ..." : "...", (uint64_t)e->call.result);
+        buf_printf(out, "%s = %#" PRIx64 "\n", end, (uint64_t)e->call.result);
 }
 
 void faults_table_line(const struct fault_entry *e, const struct fault_site *site, bool evidence,
@@ -215,7 +216,7 @@ static void jsonl_call(struct json *j, const struct event *ev)
     json_key(j, "args");
     if (ev->call.has_args) {
         json_open_array(j);
-        for (unsigned i = 0; i < CALL_ARGS; i++)
+        for (unsigned i = 0; i < mm_call_args((enum mm_call)ev->call.call); i++)
             json_put_u64(j, ev->call.args[i]);
         json_close_array(j);
     } else {
