@@ -129,6 +129,25 @@ def as_alone(state):
     return wrong
 
 
+def blocked():
+    """A program that blocks SIGTRAP never learns of ours, and each touch stops it."""
+    command = [KNOWN, "blocked"]
+    bare, (done, records) = run(command), step(command)
+    wrong = check_touches(touches(done.stdout.decode()), records) + check_order(records)
+    if bare.returncode != done.returncode or not results(bare.stdout.decode()):
+        wrong.append(f"ended with {done.returncode}, alone with {bare.returncode}")
+    if results(bare.stdout.decode()) != results(done.stdout.decode()):
+        wrong += ["alone:", *results(bare.stdout.decode()), "stepped:",
+                  *results(done.stdout.decode())]
+    if records[-1]["lost"]:
+        wrong.append(f"lost {records[-1]['lost']}")
+    for pages, size in (1, "4.0K"), (4, "16K"):  # where it stands, not one page more than it was stopped at is there
+        frame = screen("utouch<Enter>" + "t" * (pages - 1), command=command)
+        if not re.search(rf"resident +{re.escape(size)} ", frame):
+            wrong.append(frame)
+    return wrong
+
+
 def same(command):
     def test():
         bare, (done, records) = run(command), step(command)
@@ -298,6 +317,7 @@ def main():
     tap.run("calls too, in their places", lambda: calls_of_known(state))
     tap.run("first touches are known for sure", lambda: sure_paths(state))
     tap.run("signals, timers, job control and the status are as alone", lambda: as_alone(state))
+    tap.run("blocked signals stay as they were, and stop nothing late", blocked)
     tap.run("sh -c", same(["sh", "-c", "echo a; (exit 3) & wait $!; echo $?; exit 5"]))
     tap.run("python3", same([target.python(), "-c", "import json, threading; t = threading.Thread("
                              "target=print, args=(1,)); t.start(); t.join(); print(json)"]))
