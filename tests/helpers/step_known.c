@@ -9,10 +9,13 @@
  *
  *     step_known                the whole program; ends with status 7
  *     step_known blocked        with all signals blocked, and what it then knows of them
- *     step_known forever FLAG DONE   touches pages until FLAG exists, then makes DONE: status 0 */
+ *     step_known forever FLAG DONE   touches pages until FLAG exists, then makes DONE: status 0
+ *     step_known forever-blocked FLAG DONE   with all signals blocked; makes DONE only if they still
+ *                                            are, and none waits */
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,14 +143,27 @@ static void run_child(char *self)
            WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
-static void run_forever(const char *flag, const char *done)
+static bool all_blocked_and_none_waits(void)
 {
+    sigset_t blocked, waiting;
+    sigprocmask(SIG_SETMASK, NULL, &blocked);
+    sigpending(&waiting);
+    return sigismember(&blocked, SIGTRAP) == 1 && sigisemptyset(&waiting);
+}
+
+static void run_forever(const char *flag, const char *done, bool block)
+{
+    sigset_t all;
+    sigfillset(&all);
+    if (block)
+        sigprocmask(SIG_SETMASK, &all, NULL);
     struct touched t = {.at = map(PAGES)};
     while (access(flag, F_OK)) {
         touch(&t);
         madvise(t.at, PAGES * page, MADV_DONTNEED);
     }
-    close(open(done, O_CREAT | O_WRONLY, 0600));
+    if (!block || all_blocked_and_none_waits())
+        close(open(done, O_CREAT | O_WRONLY, 0600));
 }
 
 /* What the thread blocks, as it sees it, and what waits for it. */
@@ -218,8 +234,8 @@ static void run_blocked(void)
 int main(int argc, char **argv)
 {
     page = (size_t)sysconf(_SC_PAGESIZE);
-    if (argc == 4 && !strcmp(argv[1], "forever")) {
-        run_forever(argv[2], argv[3]);
+    if (argc == 4 && !strncmp(argv[1], "forever", 7)) {
+        run_forever(argv[2], argv[3], argv[1][7] != '\0');
         return 0;
     }
     if (argc == 2 && !strcmp(argv[1], "blocked")) {

@@ -268,14 +268,14 @@ def comm(pid):
         return ""
 
 
-def killed(number, wanted, command_options=()):
+def killed(number, wanted, how="forever"):
     """vmscope is killed in the middle: the program goes on untraced to its own end."""
     def test():
         with tempfile.TemporaryDirectory() as where:
             os.chmod(where, 0o777)
             flag, done, out = (os.path.join(where, n) for n in ("flag", "done", "out"))
             vmscope = subprocess.Popen([target.VMSCOPE, "step", "-f", "csv", "-o", out,
-                                        *command_options, "--", KNOWN, "forever", flag, done],
+                                        "--", KNOWN, how, flag, done],
                                        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
             try:
                 target.wait_for(lambda: os.path.exists(out) and os.path.getsize(out) > wanted,
@@ -304,7 +304,8 @@ def killed(number, wanted, command_options=()):
 def killed_often():
     wrong = []
     for _ in range(12):
-        wrong += killed(signal.SIGKILL, random.randrange(20, 200000))()
+        how = random.choice(("forever", "forever-blocked"))
+        wrong += killed(signal.SIGKILL, random.randrange(20, 200000), how)()
     return wrong
 
 
