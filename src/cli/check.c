@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "cli/check_parts.h"
 #include "cli/commands.h"
+#include "cli/observe.h"
 #include "cli/scenario.h"
 
 enum { GRACE_NS = 1000000000 };
@@ -26,6 +27,9 @@ struct check {
     struct check_item *items;
     size_t count, shown; /* items; those before `shown` are printed */
     size_t running;
+    struct engine **loaded; /* by place; NULL: there is none, or not yet */
+    size_t places;
+    bool cannot_load;
     struct check_report report;
 };
 
@@ -69,9 +73,41 @@ static int read_all(struct check *c)
 
 /* --- workers --- */
 
+static int make_places(struct check *c)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    c->places = cpus > 1 ? (size_t)cpus : 1;
+    c->loaded = calloc(c->places, sizeof *c->loaded);
+    return c->loaded ? 0 : -ENOMEM;
+}
+
+static size_t free_place(const struct check *c)
+{
+    bool taken;
+    size_t place = 0;
+    do {
+        taken = false;
+        for (size_t i = 0; i < c->count; i++)
+            taken |= c->items[i].pid && c->items[i].place == place;
+    } while (taken && ++place < c->places);
+    return place;
+}
+
+/* The engine is loaded once for all who run at this place: that takes longer than most scenarios. */
+static void give_engine(struct check *c, struct check_item *item)
+{
+    item->place = free_place(c);
+    struct engine **loaded = &c->loaded[item->place];
+    if (!*loaded && !c->cannot_load)
+        *loaded = observe_load(c->o->engine);
+    c->cannot_load |= !*loaded;
+    item->loaded = *loaded;
+}
+
 static int start(struct check *c, struct check_item *item)
 {
     int ends[2];
+    give_engine(c, item);
     if (pipe2(ends, O_CLOEXEC))
         return -errno;
     fflush(NULL);
@@ -100,12 +136,12 @@ static int start(struct check *c, struct check_item *item)
 }
 
 /* Starts what may run now. 0 or a negative errno. */
-static int start_more(struct check *c, size_t most)
+static int start_more(struct check *c)
 {
     bool shared_left = false;
     for (size_t i = 0; i < c->count; i++)
         shared_left |= !c->items[i].alone && !c->items[i].ended;
-    for (size_t i = 0; i < c->count && c->running < (shared_left ? most : 1); i++) {
+    for (size_t i = 0; i < c->count && c->running < (shared_left ? c->places : 1); i++) {
         struct check_item *item = &c->items[i];
         if (item->started || item->alone == shared_left)
             continue;
@@ -185,10 +221,9 @@ static void show(struct check *c)
 
 static int run_items(struct check *c)
 {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    int rc = 0;
+    int rc = make_places(c);
     while (!rc && c->shown < c->count) {
-        rc = start_more(c, cpus > 1 ? (size_t)cpus : 1);
+        rc = start_more(c);
         if (!rc)
             rc = wait_for_lines(c);
         end_late(c);
@@ -217,6 +252,9 @@ static void deinit(struct check *c)
     wait_for_orphans();
     for (size_t i = 0; c->scripts && i < c->script_count; i++)
         script_destroy(c->scripts[i]);
+    for (size_t i = 0; c->loaded && i < c->places; i++)
+        observe_unload(c->loaded[i]);
+    free(c->loaded);
     free(c->scripts);
     free(c->items);
     buf_deinit(&c->report.junit);

@@ -24,6 +24,8 @@ struct check_item {
     struct script *script;  /* borrowed */
     bool alone;             /* it changes the machine, or measures it */
     pid_t pid;              /* of its worker; 0: not started, or ended */
+    size_t place;           /* of those that run side by side; each has an engine of its own */
+    struct engine *loaded;  /* for its worker; of that place */
     int fd;                 /* its lines; -1 */
     uint64_t started_ns, ended_ns;
     bool started, ended, killed;

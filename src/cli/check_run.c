@@ -56,7 +56,7 @@ static int run_one(const struct check_item *item, const struct options *o, int f
                                   .total_limit_ns = (uint64_t)(o->limit * (double)second)};
     if (options.total_limit_ns < options.limit_ns)
         options.limit_ns = options.total_limit_ns;
-    struct observe *watch = observe_create(o->engine);
+    struct observe *watch = observe_create(o->engine, item->loaded);
     int rc = watch ? 0 : err_set(&e, -ENOMEM, "out of memory");
     if (!rc)
         rc = run_begin(item->script, &options, observe_observer(watch), &r, &e);

@@ -127,7 +127,7 @@ static int fold_events(struct faults *f, const struct record *r)
         if (stop > v)
             rc = fold_part(f, r, v, (size_t)(stop - v));
         if (exec)
-            mappings_begun(f->mappings, model_spaces(f->model), stop[-1].pid, stop,
+            mappings_begun(f->mappings, model_spaces(f->model), &stop[-1], stop,
                            (size_t)(end - stop));
         v = stop;
     }

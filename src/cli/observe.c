@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "base/io.h"
 #include "base/text.h"
-#include "probe/engine.h"
+#include "probe/engine_bpf.h"
 #include "probe/uffd.h"
 #include "sampler/sampler.h"
 
@@ -25,6 +25,7 @@ enum { FAULTS_MAX = 1 << 16 }; /* of one statement that are kept */
 struct observe {
     struct observer observer;
     const char *name; /* of the engine that is wanted */
+    struct engine *loaded; /* until it is opened */
     struct model *model;
     bool begun;       /* the model has a target */
     const struct engine_ops *ops;
@@ -252,18 +253,23 @@ static int tell_engine(struct observe *o, pid_t pid)
     return model_fold(o->model, r);
 }
 
+static const struct engine_options what_is_followed = {.follow = true, .kernel = true,
+                                                       .evidence = true};
+
 /* Without an engine that tells of single faults the run goes on, and says so where it matters. */
 static int observe_follow(void *ctx, pid_t pid, struct err *e)
 {
     static const char *const rungs[] = {"bpf", "perf"};
     struct observe *o = ctx;
-    const struct engine_options options = {.pid = pid, .follow = true, .kernel = true,
-                                           .evidence = true};
+    struct engine_options options = what_is_followed;
     struct moment first;
     int rc = observe_picture(o, pid, true, &first, e);
     if (rc)
         return rc;
     moment_deinit(&first);
+    options.pid = pid;
+    options.loaded = o->loaded;
+    o->loaded = NULL;
     rc = -ENOSYS;
     for (size_t i = 0; rc && i < sizeof rungs / sizeof *rungs; i++)
         if (!o->name || !strcmp(o->name, rungs[i]))
@@ -301,12 +307,31 @@ static const char *observe_stack(void *ctx, uint32_t number)
 
 /* --- life --- */
 
-struct observe *observe_create(const char *engine)
+static const char *wanted_engine(const char *name)
+{
+    return name && strcmp(name, "auto") ? name : NULL;
+}
+
+struct engine *observe_load(const char *engine)
+{
+    struct engine *loaded;
+    const char *name = wanted_engine(engine);
+    bool bpf = !name || !strcmp(name, engine_bpf.name);
+    return bpf && !engine_bpf_load(&what_is_followed, &loaded, NULL) ? loaded : NULL;
+}
+
+void observe_unload(struct engine *loaded)
+{
+    engine_bpf.close(loaded);
+}
+
+struct observe *observe_create(const char *engine, struct engine *loaded)
 {
     struct observe *o = calloc(1, sizeof *o);
     if (!o)
         return NULL;
-    o->name = engine && strcmp(engine, "auto") ? engine : NULL;
+    o->name = wanted_engine(engine);
+    o->loaded = loaded;
     o->observer = (struct observer){.ctx = o, .picture = observe_picture,
                                     .follow = observe_follow, .faults = observe_faults,
                                     .evidence = observe_evidence, .stack = observe_stack,

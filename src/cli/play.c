@@ -50,7 +50,7 @@ static int begin_run(struct play *p, struct err *e)
 {
     const struct run_options options = {.limit_ns = 10 * second, .total_limit_ns = 86400 * second};
     struct err why = {0};
-    p->watch = observe_create(p->options->engine);
+    p->watch = observe_create(p->options->engine, NULL);
     if (!p->watch)
         return err_set(e, -ENOMEM, "out of memory");
     int rc = run_begin(p->script, &options, observe_observer(p->watch), &p->run, &why);

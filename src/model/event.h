@@ -49,7 +49,8 @@ enum { CALL_ARGS = 6, EVENT_NAME_MAX = 64 };
 enum mapping_told {
     MAPPED_BY_CALL, /* by the call that is told next */
     MAPPED_AT_EXEC, /* found at exec */
-    MAPPED_ALL      /* none: all that were found at exec have been told */
+    MAPPED_ALL,     /* none: all that were found at exec have been told */
+    MAPPED_SEEN     /* as it is now, by whatever call; calls themselves are not seen */
 };
 
 struct event {
@@ -79,6 +80,7 @@ struct event {
         } fork;
         struct {
             char comm[16];
+            bool told; /* events will tell its mappings */
         } exec;
         struct {
             uint32_t stack; /* number of the call chain (RECORD_STACK), from 1 */
@@ -93,6 +95,7 @@ struct event {
             uint32_t dev_major, dev_minor;
             uint8_t perms, kind; /* REGION_R | ..., enum region_kind */
             uint8_t told;        /* enum mapping_told */
+            bool flags_told;     /* vmflags are the kernel's own, not worked out */
         } mapping;
         struct {
             bool ends;

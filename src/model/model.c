@@ -92,8 +92,10 @@ static int follow_target(struct model *m, const struct target_info *info)
         return rc;
     m->symbols = symbols_create();
     m->spaces = spaces_create(&info->geometry, info->thp_always, info->thp_madvise);
-    if (m->symbols && m->spaces)
+    if (m->symbols && m->spaces) {
+        spaces_set_no_calls(m->spaces, m->engine.no_calls);
         return 0;
+    }
     symbols_destroy(m->symbols);
     spaces_destroy(m->spaces);
     m->symbols = NULL;
@@ -183,8 +185,10 @@ static int fold_engine(struct model *m, const struct record *r)
     bool new = !m->engine.name[0] && r->engine->name[0];
     m->engine = *r->engine;
     m->log.evidence = m->engine.evidence;
-    if (m->spaces)
+    if (m->spaces) {
+        spaces_set_no_calls(m->spaces, m->engine.no_calls);
         fault_log_settle_until(&m->log, r->t_ns);
+    }
     if (!new)
         return 0;
     m->engine_ns = r->t_ns;

@@ -53,6 +53,11 @@ void spaces_set_numa(struct spaces *s, bool balancing)
     s->numa_balancing = balancing;
 }
 
+void spaces_set_no_calls(struct spaces *s, bool none)
+{
+    s->no_calls = none;
+}
+
 void spaces_set_exact(struct spaces *s)
 {
     s->exact = true;

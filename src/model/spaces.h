@@ -54,6 +54,10 @@ int spaces_uffd_waits(struct spaces *s, pid_t pid, bool waits);
  * tells. Forgotten at exec. 0 or -ENOMEM. */
 int spaces_uffd_made(struct spaces *s, pid_t pid);
 
+/* Events tell of no mm calls: what is known of mappings and pages may be out of date at any time, and
+ * all verdicts are unsure. */
+void spaces_set_no_calls(struct spaces *s, bool none);
+
 /* Whether the kernel balances pages between NUMA nodes (kernel.numa_balancing); no, at first. */
 void spaces_set_numa(struct spaces *s, bool balancing);
 

@@ -342,6 +342,8 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         in.thp_possible = huge_fits(s, sp, p, e->fault.address, &huge_doubt);
     path_predict(&in, &out->verdict);
     uint8_t path = out->verdict.path;
+    if (s->no_calls)
+        path_doubt(&out->verdict, "mm calls are not seen: mapping and page may be others by now");
     if ((path == PATH_BAD_AREA || path == PATH_BAD_ACCESS) && e->fault.in_exec == NOT_KNOWN)
         path_doubt(&out->verdict, "execve may be writing into the new program already");
     if (path == PATH_WP && sp->forking_tid && sp->forking_tid != e->tid)
@@ -382,6 +384,8 @@ void space_fault(struct spaces *s, struct space *sp, const struct event *e,
     name_region(&p, out);
     if (p.is != PLACE_INSIDE && !sp->complete)
         nothing_known(&out->verdict, "the mappings of this process were not all read yet");
+    else if (p.is != PLACE_INSIDE && s->no_calls)
+        nothing_known(&out->verdict, "no mapping is known here, but mm calls are not seen");
     else
         predict(s, sp, &p, out);
     note_copy(s, out);

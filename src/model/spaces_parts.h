@@ -93,6 +93,7 @@ struct spaces {
     struct geometry g;
     bool thp_always, thp_madvise, numa_balancing;
     bool exact;              /* samples are (spaces_set_exact) */
+    bool no_calls;           /* spaces_set_no_calls */
     struct space *bucket[SPACE_BUCKETS];
     uint32_t forks;
     struct ended ended[SPACES_ENDED]; /* the last ones, in no order */
@@ -112,6 +113,7 @@ struct spaces {
     size_t told_name_len;
     struct vma told;         /* by the call that this thread is about to return from; 0: none */
     int32_t told_tid;
+    bool told_flags;         /* its vmflags are the kernel's own */
     struct run_list runs;    /* scratch */
     struct region_smaps smaps; /* scratch: only vmflags is used */
 };

@@ -11,6 +11,8 @@
 #include "base/err.h"
 #include "model/event.h"
 
+struct engine; /* private to each */
+
 struct engine_options {
     pid_t pid;
     bool follow;       /* children too, from their birth */
@@ -19,6 +21,7 @@ struct engine_options {
     bool kernel;       /* faults in kernel mode too, where permitted */
     bool evidence;     /* kernel call chains of what it did for a fault, where they can be had */
     size_t ring_bytes; /* 0: the engine's default */
+    struct engine *loaded; /* of engine_bpf_load, used up by the opening; or NULL */
 };
 
 struct engine_stats {
@@ -28,12 +31,11 @@ struct engine_stats {
     uint64_t heat_faults; /* faults only counted, while in heat mode */
     bool heat;       /* counting only, now */
     const char *blind; /* what it cannot see here, where that is not the rung's own; or NULL */
+    bool no_calls;   /* mm calls are not seen */
     bool evidence;   /* samples are taken */
     const char *evidence_why; /* why not, if they were asked for; or NULL; valid while open */
     uint64_t samples, samples_lost;
 };
-
-struct engine; /* private to each */
 
 /* Takes `count` events in kernel order; they are the engine's. 0, or a negative errno that ends the
  * draining. */

@@ -136,6 +136,14 @@ static int share(struct engine *engine, struct err *e)
     return engine_bpf_ring_open(engine, engine->lib->bpf_map__fd(map_named(engine, "bell")), e);
 }
 
+/* Forgets what others did with the object, who no longer have it attached. */
+static void begin_anew(struct engine *engine)
+{
+    uint64_t head = engine->state->head;
+    memset(engine->state, 0, sizeof *engine->state);
+    engine->state->head = engine->state->tail = engine->tail = head;
+}
+
 static void mark(struct engine *engine, pid_t pid)
 {
     if (pid > 0 && pid < 1 << WIRE_PID_BITS)
@@ -159,6 +167,8 @@ static int attach(struct engine *engine, struct err *e)
             engine_bpf_takes_samples(lib->bpf_program__name(p));
         engine->links[engine->links_n++] = link;
     }
+    for (int samples = 0; samples < 2; samples++)
+        engine->missed_before[samples] = engine_bpf_missed(engine, samples);
     return 0;
 }
 
@@ -239,18 +249,16 @@ static void bpf_close(struct engine *engine)
 
 static int start(struct engine *engine, const struct engine_options *o, struct err *e)
 {
-    int rc = load(engine, o, e);
-    if (!rc)
-        rc = share(engine, e);
-    if (!rc)
-        rc = watch(engine, o, e);
-    if (!rc)
-        rc = attach_family(engine, o, e);
-    return rc;
+    int rc = share(engine, e);
+    if (rc)
+        return rc;
+    begin_anew(engine);
+    rc = watch(engine, o, e);
+    return rc ? rc : attach_family(engine, o, e);
 }
 
-static int open_as(const struct libbpf *lib, const struct engine_options *options,
-                   struct engine **out, struct err *e)
+static int create(const struct libbpf *lib, const struct engine_options *options,
+                  struct engine **out, struct err *e)
 {
     struct engine *engine = calloc(1, sizeof *engine);
     if (!engine)
@@ -258,12 +266,40 @@ static int open_as(const struct libbpf *lib, const struct engine_options *option
     engine->lib = lib;
     int rc = options->evidence ? engine_bpf_evidence_open(engine, e) : 0;
     if (!rc)
-        rc = start(engine, options, e);
+        rc = load(engine, options, e);
     if (rc)
         bpf_close(engine);
     else
         *out = engine;
     return rc;
+}
+
+static int open_as(const struct libbpf *lib, const struct engine_options *options,
+                   struct engine **out, struct err *e)
+{
+    struct engine *engine = options->loaded;
+    int rc = engine ? 0 : create(lib, options, &engine, e);
+    if (rc)
+        return rc;
+    rc = start(engine, options, e);
+    if (rc)
+        bpf_close(engine);
+    else
+        *out = engine;
+    return rc;
+}
+
+static int prepare(const struct libbpf **lib, struct err *e)
+{
+    int rc = check_namespace(e);
+    return rc ? rc : libbpf_load(lib, e);
+}
+
+int engine_bpf_load(const struct engine_options *options, struct engine **out, struct err *e)
+{
+    const struct libbpf *lib;
+    int rc = prepare(&lib, e);
+    return rc ? rc : create(lib, options, out, e);
 }
 
 /* Where no evidence can be had, faults are followed without it, and the reason is told. */
@@ -272,14 +308,13 @@ static int bpf_open(const struct engine_options *options, struct engine **out, s
     const struct libbpf *lib;
     struct engine_options less = *options;
     struct err why = {0};
-    int rc = check_namespace(e);
-    if (!rc)
-        rc = libbpf_load(&lib, e);
+    int rc = prepare(&lib, e);
     if (rc)
         return rc;
     if (options->evidence && !open_as(lib, options, out, &why))
         return 0;
     less.evidence = false;
+    less.loaded = NULL;
     rc = open_as(lib, &less, out, e);
     if (!rc)
         snprintf((*out)->evidence_why, sizeof (*out)->evidence_why, "%.*s",

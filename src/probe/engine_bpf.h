@@ -1,4 +1,5 @@
-/* What only the bpf engine can tell: faults by page while it counts instead of reporting. */
+/* What only the bpf engine can: be loaded in advance, and tell faults by page while it counts
+ * instead of reporting. */
 #ifndef VMSCOPE_PROBE_ENGINE_BPF_H
 #define VMSCOPE_PROBE_ENGINE_BPF_H
 
@@ -11,6 +12,13 @@ struct engine_heat {
     uint64_t count;   /* faults since it was last told */
     int32_t pid;
 };
+
+/* Does what is slow in opening before it is known whom to follow: for a process that forks others
+ * which follow somebody, one after another. Each of these gives `loaded` to its own opening, in
+ * options that are otherwise the same but for the pid; two that live at the same time need two. It
+ * must have been opened nowhere when it forks, and engine_bpf.close ends it. 0, or a negative errno
+ * with *e set. */
+int engine_bpf_load(const struct engine_options *options, struct engine **out, struct err *e);
 
 /* 0, or a negative errno that ends the telling. */
 typedef int engine_heat_sink(void *ctx, const struct engine_heat *page);

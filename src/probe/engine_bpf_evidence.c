@@ -42,7 +42,7 @@ static uint64_t misses_of(const struct engine *engine, int fd)
 
 uint64_t engine_bpf_missed(const struct engine *engine, bool samples)
 {
-    uint64_t sum = 0;
+    uint64_t sum = 0 - engine->missed_before[samples];
     for (size_t i = 0; i < engine->links_n; i++)
         if (engine->takes_samples[i] == samples)
             sum += misses_of(engine, engine->program_fds[i]);

@@ -66,6 +66,7 @@ struct engine {
     struct chains *chains;   /* NULL: no evidence is taken */
     uint64_t fault_entry[2];
     uint64_t unreadable;     /* samples whose chain could not be kept */
+    uint64_t missed_before[2]; /* by those who used the object before: of events, of samples */
     uint64_t lost_before;    /* when a gap was last looked for */
     char evidence_why[160];  /* why none is taken though it was asked for */
 

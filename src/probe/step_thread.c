@@ -36,6 +36,7 @@ static void fill_attr(const struct tracer *t, enum perf_kind kind, bool deaf,
     out->read_format = 0;
     out->inherit = out->inherit_thread = 0;
     out->task = out->comm = out->comm_exec = 0;
+    out->mmap = out->mmap_data = out->mmap2 = 0;
     out->sigtrap = !deaf && kind != PERF_ENTER && kind != PERF_LEAVE;
     out->remove_on_exec = 1;
     out->sig_data = cookie;

@@ -89,6 +89,7 @@ static int put_state(struct follow *f)
         s->lost = stats.lost;
         s->heat_faults = stats.heat_faults;
         s->heat = stats.heat;
+        s->no_calls = stats.no_calls;
         s->evidence = stats.evidence;
         s->samples = stats.samples;
         s->samples_lost = stats.samples_lost;

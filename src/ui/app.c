@@ -29,9 +29,10 @@ enum action {
 const struct binding app_bindings[] = {
     {{'?', KEY_CODE_F1}, "?", "help", true, DO_HELP},
     {{'q'}, "q", "quit", true, DO_QUIT},
-    {{KEY_CODE_TAB}, "Tab", "next view", true, DO_NEXT_VIEW},
+    {{'1', '2', '3', '4', '5', '6', '7', '8', '9'}, "1-9", "view: the one with this number", true,
+     DO_VIEW},
+    {{KEY_CODE_TAB}, "Tab", "next view", false, DO_NEXT_VIEW},
     {{KEY_CODE_BACKTAB}, "S-Tab", "previous view", false, DO_PREVIOUS_VIEW},
-    {{'1', '2', '3', '4', '5', '6', '7', '8', '9'}, "1-9", "view by its number", false, DO_VIEW},
     {{' '}, "Space", "freeze: keep what is shown, or go on", true, DO_FREEZE},
     {{'/'}, "/", "search: an address, a part of a name, or permissions as in r?xp", true,
      DO_SEARCH},
@@ -257,6 +258,7 @@ static void show_view(struct app *a, size_t view)
     }
     a->back = a->view;
     a->view = view;
+    a->ui.left = app_views[a->back];
 }
 
 static void step_view(struct app *a, size_t by)

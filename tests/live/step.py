@@ -18,7 +18,7 @@ from lib.tap import Tap, need_program  # noqa: E402
 from lib.tmux import Tmux  # noqa: E402
 
 KNOWN = os.path.join(target.HELPERS, "step_known")
-SECONDS = 60
+SECONDS = 300
 
 
 def run(command):
@@ -289,7 +289,7 @@ def killed(number, wanted, how="forever"):
                 target.wait_for(lambda: tracer_of(pid) == 0, "the tracer to let go")
                 with open(flag, "w", encoding="ascii"):
                     pass
-                target.wait_for(lambda: os.path.exists(done), "the program to go on", 20)
+                target.wait_for(lambda: os.path.exists(done), "the program to go on")
             except (TimeoutError, FileNotFoundError) as e:
                 return [f"killed after {wanted} bytes: {e}"]
             finally:
