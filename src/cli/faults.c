@@ -97,6 +97,21 @@ static void print_entry(void *ctx, const struct fault_entry *e)
         flush(f);
 }
 
+static void print_counted(void *ctx, const struct fault_entry *e)
+{
+    struct faults *f = ctx;
+    if (f->options->disagreements)
+        return;
+    if (f->options->format == FORMAT_JSONL)
+        faults_jsonl_counted(e, &f->out);
+    else if (f->options->format == FORMAT_CSV)
+        faults_csv_counted(e, &f->out);
+    else if (f->options->format == FORMAT_TABLE)
+        faults_table_counted(e, &f->out);
+    if (f->out.len > 1 << 16)
+        flush(f);
+}
+
 static int fold_part(struct faults *f, const struct record *r, const struct event *v, size_t count)
 {
     struct record *part = record_create(RECORD_EVENTS, r->pid, r->t_ns);
@@ -297,7 +312,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     if (!model_now(f->model))
         return err_set(e, -ESRCH, "process %d ended before it could be followed", pid);
     mappings_sizes(f->mappings, model_spaces(f->model), pid, model_now(f->model)->regions);
-    model_on_event(f->model, find_site, print_entry, f);
+    model_on_event(f->model, find_site, print_entry, print_counted, f);
     if (f->options->format == FORMAT_TABLE)
         faults_table_head(f->options->evidence, &f->out);
     else if (f->options->format == FORMAT_CSV)

@@ -16,6 +16,7 @@ enum event_type {
     EVENT_SAMPLE, /* what the kernel did for the fault that this thread is in, with its call chain */
     EVENT_NAME,  /* a part of the name of the mapping that is told next */
     EVENT_MAPPING, /* a mapping: of a program that has just begun, or of the call told next */
+    EVENT_HEAT,  /* faults that were counted only, at pages that had equally many */
     EVENT_GAP,   /* samples of any thread may be missing from here on, or were up to here */
     EVENT_TYPE_N
 };
@@ -97,6 +98,9 @@ struct event {
             uint8_t told;        /* enum mapping_told */
             bool flags_told;     /* vmflags are the kernel's own, not worked out */
         } mapping;
+        struct {
+            uint64_t address, pages, count; /* of the first page; from there on; faults at each */
+        } heat;
         struct {
             bool ends;
         } gap;

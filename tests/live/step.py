@@ -141,9 +141,9 @@ def blocked():
                   *results(done.stdout.decode())]
     if records[-1]["lost"]:
         wrong.append(f"lost {records[-1]['lost']}")
-    for pages, size in (1, "4.0K"), (4, "16K"):  # where it stands, not one page more than it was stopped at is there
+    for pages, size in (1, "4.0K"), (4, "16K"):  # not one page more is there than it stopped at
         frame = screen("utouch<Enter>" + "t" * (pages - 1), command=command)
-        if not re.search(rf"resident +{re.escape(size)} ", frame):
+        if not re.search(rf"exclusive +{re.escape(size)}\b", frame):
             wrong.append(frame)
     return wrong
 
