@@ -44,6 +44,8 @@ enum mm_call {
 };
 /* "mmap", ...; of a 32-bit task mmap2 is reported as mmap with its offset in bytes. */
 const char *mm_call_name(enum mm_call call);
+/* How many of the arguments are the call's own; the others are whatever was in the registers. */
+unsigned mm_call_args(enum mm_call call);
 
 enum { CALL_ARGS = 6, EVENT_NAME_MAX = 64 };
 
