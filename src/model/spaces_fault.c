@@ -342,6 +342,8 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         in.thp_possible = huge_fits(s, sp, p, e->fault.address, &huge_doubt);
     path_predict(&in, &out->verdict);
     uint8_t path = out->verdict.path;
+    if (s->no_calls)
+        path_doubt(&out->verdict, "mm calls are not seen: mapping and page may be others by now");
     if ((path == PATH_BAD_AREA || path == PATH_BAD_ACCESS) && e->fault.in_exec == NOT_KNOWN)
         path_doubt(&out->verdict, "execve may be writing into the new program already");
     if (path == PATH_WP && sp->forking_tid && sp->forking_tid != e->tid)
@@ -357,6 +359,22 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         path_doubt(&out->verdict, huge_doubt);
     if (p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING && path != PATH_BAD_ACCESS)
         path_doubt(&out->verdict, "what the mapped descriptor refers to was not looked up yet");
+}
+
+int space_heat(struct spaces *s, struct space *sp, const struct event *e, struct fault_entry *out)
+{
+    const struct region_table *t = spaces_regions(s, sp->pid);
+    const struct region *r = t ? region_table_at(t, e->heat.address) : NULL;
+    struct place p = {.is = r ? PLACE_INSIDE : PLACE_NONE};
+    uint64_t start = e->heat.address, end = start + (e->heat.pages << s->g.page_shift);
+    if (r) {
+        p.v.r = *r;
+        end = r->end < end ? r->end : end;
+    }
+    out->program = sp->program;
+    out->event.heat.pages = (end - start) >> s->g.page_shift;
+    name_region(&p, out);
+    return pages_forget(s, sp, start, end);
 }
 
 void space_fault(struct spaces *s, struct space *sp, const struct event *e,
@@ -382,6 +400,8 @@ void space_fault(struct spaces *s, struct space *sp, const struct event *e,
     name_region(&p, out);
     if (p.is != PLACE_INSIDE && !sp->complete)
         nothing_known(&out->verdict, "the mappings of this process were not all read yet");
+    else if (p.is != PLACE_INSIDE && s->no_calls)
+        nothing_known(&out->verdict, "no mapping is known here, but mm calls are not seen");
     else
         predict(s, sp, &p, out);
     note_copy(s, out);

@@ -89,6 +89,7 @@ static int put_state(struct follow *f)
         s->lost = stats.lost;
         s->heat_faults = stats.heat_faults;
         s->heat = stats.heat;
+        s->no_calls = stats.no_calls;
         s->evidence = stats.evidence;
         s->samples = stats.samples;
         s->samples_lost = stats.samples_lost;
@@ -132,6 +133,8 @@ static int drain_until_stopped(struct follow *f)
         poll(fds, 2, io_now_ns() < calm ? DRAIN_FIRST_MS : DRAIN_MS);
         rc = f->ops->drain(f->engine, put_events, f);
         bool stop = fds[0].revents & POLLIN;
+        if (!rc && stop && f->ops->rest)
+            rc = f->ops->rest(f->engine, put_events, f);
         uint64_t now = io_now_ns();
         if (!rc && (stop || now >= state_due)) {
             rc = put_state(f);

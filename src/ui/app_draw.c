@@ -11,7 +11,8 @@
 #include "ui/keys.h"
 
 enum { SEGMENTS_MAX = 20, SEGMENT_MAX = 200, NS_PER_MS = 1000 * 1000 };
-enum { HELP_AND_QUIT = 16 }; /* columns kept for these two in the footer */
+enum { HELP_AND_QUIT = 16, VIEWS_TOO = 26, VIEWS_TOO_COLS = 60 }; /* columns kept for these keys */
+enum { STATE_PADDED_COLS = 80 };
 enum { STEP_ROWS_MIN = 8, STEP_ROWS_TALL = 16, STEP_COLS_WIDE = 160 };
 
 static const uint64_t ns_per_s = 1000 * 1000 * 1000;
@@ -139,8 +140,6 @@ static void add_honesty(struct app *a, struct header *h)
     add(h, 6, "faults: %s%s", engine->name[0] ? engine->name : "none", engine->heat ? " heat" : "");
     if (engine->lost)
         add(h, 3, "%llu events lost", (unsigned long long)engine->lost)->alert = true;
-    if (!m->sample.complete)
-        add(h, 3, "still reading")->alert = true;
     if (m->sample.ranges_skipped)
         add(h, 3, "%llu skipped", (unsigned long long)m->sample.ranges_skipped)->alert = true;
     if (m->regions->skipped)
@@ -149,13 +148,27 @@ static void add_honesty(struct app *a, struct header *h)
         add(h, 3, "%llu records lost", (unsigned long long)a->dropped)->alert = true;
 }
 
+/* Padded to one width: nothing else moves when it changes with each sample. */
+static const char *state_of(const struct app *a, unsigned cols)
+{
+    const struct moment *m = a->ui.now;
+    if (a->ui.frozen)
+        return "[frozen]";
+    if (!m || !m->sample.complete)
+        return m ? "[reading]" : "[waiting]";
+    return cols >= STATE_PADDED_COLS ? "   [live]" : "[live]";
+}
+
 static void add_state(struct app *a, struct header *h, unsigned cols)
 {
     const struct view_ops *ops = app_views[a->view];
     char status[64];
     const char *s = ops->status ? ops->status(a->views[a->view], &a->ui, status, sizeof status)
                                 : NULL;
-    add(h, 4, "%s", ops->name)->right = true;
+    if (a->view <= APP_BACKING)
+        add(h, 4, "%zu %s", a->view + 1, ops->name)->right = true;
+    else
+        add(h, 4, "%s", ops->name)->right = true;
     if (s)
         add(h, 3, "%s", s)->right = true;
     struct segment *state;
@@ -164,7 +177,7 @@ static void add_state(struct app *a, struct header *h, unsigned cols)
     else if (a->ui.gone)
         state = add(h, 0, "[ended]");
     else
-        state = add(h, 0, a->ui.frozen ? "[frozen]" : a->ui.now ? "[live]" : "[waiting]");
+        state = add(h, 0, "%s", state_of(a, cols));
     state->right = true;
     state->alert = a->ui.gone || a->ui.frozen;
 }
@@ -244,7 +257,8 @@ static void draw_footer(struct app *a, struct area row)
     } else {
         const struct binding *own = app_views[a->view]->bindings;
         bool typing = app_views[a->view]->type != NULL;
-        unsigned end = row.cols > HELP_AND_QUIT && !typing ? row.cols - HELP_AND_QUIT : row.cols;
+        unsigned kept = row.cols >= VIEWS_TOO_COLS ? VIEWS_TOO : HELP_AND_QUIT;
+        unsigned end = row.cols > kept && !typing ? row.cols - kept : row.cols;
         unsigned col = 1;
         if (!typing && app_steps(a))
             col = bindings_draw(app_step_bindings, NULL, row, col, end);

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "ui/family_parts.h"
+#include "ui/frame.h"
 #include "ui/list.h"
 
 enum { MARK_COLS = 2, PID_COLS = 8, SIZE_COLS = 7, HEAD_ROWS = 2 };
@@ -274,7 +275,7 @@ static void draw_panel(struct family_view *v, struct ui_state *ui, struct area a
         snprintf(title, sizeof title, "%s",
                  v->panel == PANEL_DIVERGED ? "copies of their own since fork, by mapping"
                                             : "copies as they are made: when, who, page, where");
-    family_draw_rule(ui, a, title);
+    rule_draw(a, 2, "%s", title);
     if (v->panel == PANEL_PAIRS)
         draw_pairs(f, rest, member);
     else if (v->panel == PANEL_DIVERGED)
@@ -395,6 +396,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_family = {
     .name = "family",
+    .about = "the process and its descendants: what each uses, and how much of it they share",
     .bindings = bindings,
     .size = sizeof(struct family_view),
     .deinit = deinit,

@@ -30,12 +30,6 @@ void family_title(const struct family_member *m, char *out, size_t cap)
     snprintf(out, cap, "%s %d", comm, m->pid);
 }
 
-void family_draw_rule(const struct ui_state *ui, struct area a, const char *title)
-{
-    area_fill(area_part(a, 0, 0, a.cols, 1), STYLE(COLOR_DIM), ui->look.ascii ? '-' : 0x2500);
-    area_printf(a, 2, 0, STYLE(COLOR_TITLE), " %s ", title);
-}
-
 bool family_is_break(const struct fault_entry *f)
 {
     uint8_t path = f->verdict.path;

@@ -425,6 +425,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_faults = {
     .name = "faults",
+    .about = "page faults and mm calls as they happen, and where most of them come from",
     .bindings = bindings,
     .size = sizeof(struct faults_view),
     .draw = draw,

@@ -20,6 +20,12 @@ enum { MAP_NOTHING = PAGE_STATE_N };
 
 struct map_pixel map_pixel_of(const struct tally *t);
 
+/* Two pixels in a cell, above each other: where colours can tell states apart. */
+static inline bool look_has_halves(const struct look *look)
+{
+    return look->colors >= 256 && !look->ascii;
+}
+
 /* The cell for two pixels above each other, or for one that fills the cell. cursor: 0 none, 1 on
  * the first pixel, 2 on the second. */
 struct cell map_cell_pair(struct map_pixel upper, struct map_pixel lower, unsigned cursor);
@@ -32,10 +38,13 @@ struct cell map_cell_swatch(unsigned state, const struct look *look);
 
 /* --- map_text.c: words --- */
 
-enum { MAP_ADDRESS_MAX = 24, MAP_NAME_MAX = 256, MAP_MIX_MAX = 512, MAP_SHARE_MAX = 8 };
+enum { MAP_ADDRESS_MAX = 24, MAP_NAME_MAX = 256, MAP_MIX_MAX = 512, MAP_SHARE_MAX = 8,
+       MAP_COUNT_MAX = 32 };
 
 /* "7f3a_4000_0000" */
 const char *map_address(char out[MAP_ADDRESS_MAX], uint64_t address);
+/* "262,144" */
+const char *map_count(char out[MAP_COUNT_MAX], uint64_t count);
 /* The short name of a region, escaped: the last part of a path, or its kind where it has none. */
 const char *map_region_name(const struct region *r, char out[MAP_NAME_MAX]);
 /* "libc.so.6 r-xp 1.6M" in at most cols columns (fewer words when it is narrow). */
@@ -54,8 +63,6 @@ void map_scale(const struct moment *m, unsigned zoom, bool half_cells, bool brie
                size_t cap);
 /* Draws text with line breaks between words in at most rows rows; the rows used. */
 unsigned map_wrapped(struct area a, unsigned row, unsigned rows, const char *utf8, struct style s);
-/* The character, or its stand-in on an ASCII screen. */
-uint32_t map_char(const struct look *look, uint32_t ch, char ascii);
 
 /* --- map_picture.c: the pixels of the window --- */
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ui/frame.h"
 #include "ui/list.h"
 #include "ui/physical_parts.h"
 
@@ -121,13 +122,11 @@ static void ask(struct physical_view *v, const struct ui_state *ui)
     }
 }
 
-static void draw_title(struct area a, unsigned row, const struct zone *z, const struct look *look,
-                       unsigned shift)
+static void draw_title(struct area a, unsigned row, const struct zone *z, unsigned shift)
 {
     char size[TEXT_SIZE_MAX];
-    area_fill(area_part(a, 0, row, a.cols, 1), STYLE(COLOR_DIM), look->ascii ? '-' : 0x2500);
-    area_printf(a, PHYSICAL_GUTTER, row, STYLE(COLOR_TITLE), " node %u, zone %s, %s ", z->node,
-                z->name, text_size(size, z->present << shift));
+    rule_draw(area_part(a, 0, row, a.cols, 1), PHYSICAL_GUTTER, "node %u, zone %s, %s", z->node,
+              z->name, text_size(size, z->present << shift));
 }
 
 static void draw_picture(struct physical_view *v, const struct ui_state *ui, struct area a)
@@ -142,7 +141,7 @@ static void draw_picture(struct physical_view *v, const struct ui_state *ui, str
         if (!physical_row(&v->w, v->w.top + i, &zone, &first, &frames))
             return;
         if (!frames) {
-            draw_title(a, i, zone, &ui->look, shift);
+            draw_title(a, i, zone, shift);
             continue;
         }
         area_printf(a, 0, i, STYLE(COLOR_DIM), "%11s", physical_address(address, first, shift));
@@ -337,6 +336,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_physical = {
     .name = "physical",
+    .about = "the memory of the whole machine, frame by frame, and what it is used for",
     .bindings = bindings,
     .size = sizeof(struct physical_view),
     .deinit = deinit,

@@ -24,7 +24,9 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/buf.h"
 #include "probe/engine.h"
+#include "probe/maps.h"
 #include "worker.h"
 
 static void touch_all(struct worker *w)
@@ -282,6 +284,71 @@ static void exec_is_followed(void **state)
     assert_string_equal(h.comm, "true");
     assert_true(h.others > 20); /* of the new program */
     assert_int_equal(h.process_exits, 1);
+}
+
+static void exec_cat(struct worker *w)
+{
+    dup2(w->go, 0); /* which it waits for */
+    execl("/bin/cat", "cat", (char *)NULL);
+}
+
+static bool was_told(const struct heard *h, const struct region *r)
+{
+    for (uint64_t i = 0; i < h->mappings; i++) {
+        const struct event *e = &h->mapping[i];
+        if (e->mapping.start == r->start && e->mapping.end == r->end &&
+            e->mapping.inode == r->inode && e->mapping.offset == r->offset &&
+            e->mapping.dev_major == r->dev_major && e->mapping.dev_minor == r->dev_minor &&
+            e->mapping.perms == r->perms)
+            return true;
+    }
+    return false;
+}
+
+static struct region_table *regions_of(pid_t pid)
+{
+    struct region_table *t = NULL;
+    struct buf b = {0};
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    assert_int_equal(io_read_at(AT_FDCWD, path, &b), 0);
+    assert_int_equal(maps_parse(b.data, b.len, NULL, &t), 0);
+    buf_deinit(&b);
+    return t;
+}
+
+/* Every file that a new program has mapped was told, and those of exec itself before it ran. */
+static void mappings_of_a_new_program_are_told(void **state)
+{
+    (void)state;
+    struct worker w;
+    start_worker(&w, exec_cat, 1);
+    struct heard h = heard_of(&w);
+    struct engine *e = follow(&w, plain);
+    assert_int_equal(write(w.go, "g", 1), 1);
+    for (unsigned quiet = 0; quiet < 3 || !h.all_told;) {
+        uint64_t before = h.mappings + h.others;
+        usleep(20000);
+        assert_int_equal(engine_perf.drain(e, hear, &h), 0);
+        quiet = h.mappings + h.others == before ? quiet + 1 : 0;
+    }
+    struct region_table *t = regions_of(w.pid);
+    unsigned files = 0, text = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct region *r = &t->v[i];
+        if (!r->inode || r->perms & REGION_W)
+            continue;
+        files++;
+        text += r->perms == (REGION_R | REGION_X) && was_told(&h, r);
+    }
+    assert_true(files > 4 && text >= 3); /* cat, ld.so, libc */
+    assert_int_equal(h.all_told, 1);
+    assert_int_equal(h.mapping[0].mapping.told, MAPPED_AT_EXEC);
+    assert_int_equal(h.mapping[h.mappings - 1].mapping.told,
+                     h.calls ? MAPPED_BY_CALL : MAPPED_SEEN);
+    region_table_unref(t);
+    kill(w.pid, SIGKILL);
+    finish(&w, e, &h);
 }
 
 static void read_into(struct worker *w)
@@ -545,6 +612,7 @@ int main(void)
         cmocka_unit_test(children_are_left_alone),
         cmocka_unit_test(threads_without_children),
         cmocka_unit_test(exec_is_followed),
+        cmocka_unit_test(mappings_of_a_new_program_are_told),
         cmocka_unit_test(faults_in_kernel_mode_have_the_users_ip),
         cmocka_unit_test(without_kernel_mode_they_are_not_seen),
         cmocka_unit_test(few_faults_come_by_themselves),

@@ -34,6 +34,8 @@ struct heard {
     size_t tid_count;
     char comm[16];
     struct event call[64]; /* the first calls */
+    struct event mapping[64]; /* the first mappings, but for those that end a list */
+    uint64_t mappings, all_told;
     uintptr_t ip;          /* of the last fault in the window */
     uint8_t *hits;         /* of each page of the window, if wanted */
 };
@@ -84,6 +86,14 @@ static inline int hear(void *ctx, const struct event *events, size_t count)
         case EVENT_EXIT:
             h->exits++;
             h->process_exits += e->tid == e->pid;
+            break;
+        case EVENT_NAME:
+            break;
+        case EVENT_MAPPING:
+            if (e->mapping.told == MAPPED_ALL)
+                h->all_told++;
+            else if (h->mappings < 64)
+                h->mapping[h->mappings++] = *e;
             break;
         default:
             fail();
