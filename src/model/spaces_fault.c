@@ -360,6 +360,22 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         path_doubt(&out->verdict, "what the mapped descriptor refers to was not looked up yet");
 }
 
+int space_heat(struct spaces *s, struct space *sp, const struct event *e, struct fault_entry *out)
+{
+    const struct region_table *t = spaces_regions(s, sp->pid);
+    const struct region *r = t ? region_table_at(t, e->heat.address) : NULL;
+    struct place p = {.is = r ? PLACE_INSIDE : PLACE_NONE};
+    uint64_t start = e->heat.address, end = start + (e->heat.pages << s->g.page_shift);
+    if (r) {
+        p.v.r = *r;
+        end = r->end < end ? r->end : end;
+    }
+    out->program = sp->program;
+    out->event.heat.pages = (end - start) >> s->g.page_shift;
+    name_region(&p, out);
+    return pages_forget(s, sp, start, end);
+}
+
 void space_fault(struct spaces *s, struct space *sp, const struct event *e,
                  struct fault_entry *out)
 {

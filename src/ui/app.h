@@ -64,6 +64,7 @@ struct app {
     unsigned pace;      /* how fast, an index */
     uint64_t step_seen; /* entries of the log when the cursor followed last */
     unsigned tabs_col; /* where the views stand in the first line; 0: they do not */
+    uint64_t step_at;   /* where the cursor goes when that is in the picture, or 0 */
     bool mouse;
     bool repaint; /* ^L: everything must be sent again */
     bool quit;
