@@ -281,7 +281,7 @@ static int observe_follow(void *ctx, pid_t pid, struct err *e)
         o->blind = "faults in kernel mode";
     if (rc)
         return 0;
-    model_on_event(o->model, NULL, keep_fault, o);
+    model_on_event(o->model, NULL, keep_fault, NULL, o);
     rc = tell_engine(o, pid);
     return rc ? err_set(e, rc, "out of memory") : 0;
 }

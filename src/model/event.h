@@ -16,6 +16,7 @@ enum event_type {
     EVENT_SAMPLE, /* what the kernel did for the fault that this thread is in, with its call chain */
     EVENT_NAME,  /* a part of the name of the mapping that is told next */
     EVENT_MAPPING, /* a mapping: of a program that has just begun, or of the call told next */
+    EVENT_HEAT,  /* faults that were counted only, at pages that had equally many */
     EVENT_GAP,   /* samples of any thread may be missing from here on, or were up to here */
     EVENT_SIGNAL, /* not delivered: engines tell it with its fault */
     EVENT_TYPE_N
@@ -46,6 +47,8 @@ enum mm_call {
 };
 /* "mmap", ...; of a 32-bit task mmap2 is reported as mmap with its offset in bytes. */
 const char *mm_call_name(enum mm_call call);
+/* How many of the arguments are the call's own; the others are whatever was in the registers. */
+unsigned mm_call_args(enum mm_call call);
 
 enum { CALL_ARGS = 6, EVENT_NAME_MAX = 64 };
 
@@ -101,6 +104,9 @@ struct event {
             uint8_t told;        /* enum mapping_told */
             bool flags_told;     /* vmflags are the kernel's own, not worked out */
         } mapping;
+        struct {
+            uint64_t address, pages, count; /* of the first page; from there on; faults at each */
+        } heat;
         struct {
             bool ends;
         } gap;

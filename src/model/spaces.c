@@ -291,7 +291,8 @@ int space_returned(struct spaces *s, struct space *sp, const struct event *e)
     }
 }
 
-static void fold_change(struct spaces *s, struct space *sp, const struct event *e)
+static void fold_change(struct spaces *s, struct space *sp, const struct event *e,
+                        struct fault_entry *out)
 {
     int rc = 0;
     if (sp->forking_tid == e->tid && (e->type == EVENT_CALL || e->type == EVENT_FORK))
@@ -315,6 +316,9 @@ static void fold_change(struct spaces *s, struct space *sp, const struct event *
     case EVENT_NAME:
     case EVENT_MAPPING:
         rc = space_told(s, sp, e);
+        break;
+    case EVENT_HEAT:
+        rc = space_heat(s, sp, e, out);
         break;
     default:
         break;
@@ -346,6 +350,6 @@ bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *ou
         return true;
     }
     if (sp)
-        fold_change(s, sp, e);
+        fold_change(s, sp, e, out);
     return false;
 }

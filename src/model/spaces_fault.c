@@ -287,8 +287,7 @@ static void name_region(const struct place *p, struct fault_entry *out)
     if (p->is != PLACE_INSIDE)
         return;
     out->region_start = p->v.r.start;
-    const char *slash = strrchr(p->v.r.name, '/');
-    const char *name = slash && slash[1] ? slash + 1 : p->v.r.name;
+    const char *name = region_last_part(p->v.r.name);
     size_t n = strnlen(name, sizeof out->region - 1);
     memcpy(out->region, name, n);
     out->region[n] = '\0';
@@ -378,6 +377,22 @@ static void settle_by_signal(const struct event *e, struct path_verdict *v)
         path_settle(v, PATH_SIGBUS, "Has the pool a page for it?", "no: SIGBUS, BUS_ADRERR");
     else if (signal > SIGNAL_NONE && !v->sure)
         path_settle(v, ends[signal].path, "Which signal was sent?", ends[signal].sent);
+}
+
+int space_heat(struct spaces *s, struct space *sp, const struct event *e, struct fault_entry *out)
+{
+    const struct region_table *t = spaces_regions(s, sp->pid);
+    const struct region *r = t ? region_table_at(t, e->heat.address) : NULL;
+    struct place p = {.is = r ? PLACE_INSIDE : PLACE_NONE};
+    uint64_t start = e->heat.address, end = start + (e->heat.pages << s->g.page_shift);
+    if (r) {
+        p.v.r = *r;
+        end = r->end < end ? r->end : end;
+    }
+    out->program = sp->program;
+    out->event.heat.pages = (end - start) >> s->g.page_shift;
+    name_region(&p, out);
+    return pages_forget(s, sp, start, end);
 }
 
 void space_fault(struct spaces *s, struct space *sp, const struct event *e,

@@ -56,6 +56,8 @@ struct engine_ops {
     int (*fd)(const struct engine *engine); /* becomes readable when events wait; -1: poll by time */
     /* Delivers what waits. Never blocks and never reads the target's /proc (poll rung excepted). */
     int (*drain)(struct engine *engine, engine_sink *sink, void *ctx);
+    /* Delivers what drain keeps back for a while: once, before close. NULL: nothing. */
+    int (*rest)(struct engine *engine, engine_sink *sink, void *ctx);
     void (*stats)(const struct engine *engine, struct engine_stats *out);
     /* The kernel's call chain with this number, from 1 on without gaps, as struct record has it;
      * NULL if there is none (yet). Borrowed while open. The member is NULL where samples are never

@@ -90,6 +90,7 @@ static int configure(struct engine *engine, const struct engine_options *o)
         .wake = slots / 8,
         .heat = slots / 8 * 5,
         .follow = o->follow,
+        .shared_cpus = cpus > WIRE_CPUS,
         .sample_room = slots / 2,
         .fault_entry = {engine->fault_entry[0], engine->fault_entry[1]},
     };
@@ -362,6 +363,7 @@ const struct engine_ops engine_bpf = {
     .close = bpf_close,
     .fd = bpf_fd,
     .drain = engine_bpf_drain,
+    .rest = engine_bpf_heat_rest,
     .stats = bpf_stats,
     .stack = engine_bpf_stack,
 };

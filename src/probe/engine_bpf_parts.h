@@ -80,6 +80,10 @@ struct engine {
 
     bool heat_forced;
     uint64_t heat_from_ns, heat_before; /* beginning of the second looked at; its first count */
+    uint64_t heat_told, heat_due_ns;    /* count when pages were told last; when they are again */
+    uint32_t heat_next;                 /* place to begin at */
+    bool heat_waits;                    /* not all could be told */
+    struct event heat_batch[BATCH];
 
     struct chains *chains;   /* NULL: no evidence is taken */
     uint64_t fault_entry[2];
@@ -128,5 +132,9 @@ uint32_t engine_bpf_read_mapping(const struct engine *engine, const struct wire 
 /* Heat mode. */
 void engine_bpf_heat_check(struct engine *engine);
 uint64_t engine_bpf_heat_count(const struct engine *engine);
+/* Tell the pages counted since the last time, as EVENT_HEAT: now and then, or all at once. A
+ * page that found no place in the table is in engine_stats.heat_faults alone. */
+int engine_bpf_heat_tell(struct engine *engine, engine_sink *sink, void *ctx);
+int engine_bpf_heat_rest(struct engine *engine, engine_sink *sink, void *ctx);
 
 #endif

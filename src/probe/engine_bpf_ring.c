@@ -122,12 +122,33 @@ static int tell_gap(const struct engine *engine, bool ends, engine_sink *sink, v
     return sink(ctx, &e, 1);
 }
 
+/* How many events of the batch come before the end of a process. */
+static size_t before_end(const struct engine *engine, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct event *e = &engine->batch[i];
+        if (e->type == EVENT_EXIT && e->tid == e->pid)
+            return i;
+    }
+    return n;
+}
+
+/* What was counted in a process is told before it ends. */
+static int deliver_batch(struct engine *engine, size_t n, engine_sink *sink, void *ctx)
+{
+    size_t first = engine_bpf_heat_count(engine) == engine->heat_told ? n : before_end(engine, n);
+    int rc = first ? sink(ctx, engine->batch, first) : 0;
+    if (!rc && first < n)
+        rc = engine_bpf_heat_rest(engine, sink, ctx);
+    return !rc && first < n ? sink(ctx, engine->batch + first, n - first) : rc;
+}
+
 static int deliver(struct engine *engine, size_t n, engine_sink *sink, void *ctx)
 {
     bool gap = engine_bpf_gap(engine);
     int rc = gap ? tell_gap(engine, false, sink, ctx) : 0;
     if (!rc)
-        rc = sink(ctx, engine->batch, n);
+        rc = deliver_batch(engine, n, sink, ctx);
     return !rc && gap ? tell_gap(engine, true, sink, ctx) : rc;
 }
 
@@ -149,7 +170,7 @@ int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx)
         drained += n;
     }
     engine_bpf_heat_check(engine);
-    return 0;
+    return engine_bpf_heat_tell(engine, sink, ctx);
 }
 
 int engine_bpf_ring_open(struct engine *engine, int bell_fd, struct err *e)

@@ -146,6 +146,8 @@ static int drain_until_stopped(struct follow *f)
         poll(fds, 2, io_now_ns() < calm ? DRAIN_FIRST_MS : DRAIN_MS);
         rc = f->ops->drain(f->engine, put_events, f);
         bool stop = fds[0].revents & POLLIN;
+        if (!rc && stop && f->ops->rest)
+            rc = f->ops->rest(f->engine, put_events, f);
         uint64_t now = io_now_ns();
         if (stop && !rc)
             rc = drain_rest(f);

@@ -14,7 +14,12 @@ unsigned bindings_draw(const struct binding *table, const struct binding *over, 
 void bindings_help(struct list *lines, struct area a, const char *title,
                    const struct binding *table);
 
-/* Where only ASCII can be shown: nothing else is left. */
+/* A rule across the first row of an area, with a title in it from column `col` on. */
+void rule_draw(struct area a, unsigned col, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Where only ASCII can be shown: rules, branches and other marks become their nearest character,
+ * whatever else is not ASCII a question mark. */
 void grid_only_ascii(struct grid *g);
 
 #endif

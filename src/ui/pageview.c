@@ -371,6 +371,7 @@ static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 
 const struct view_ops view_page = {
     .name = "page",
+    .about = "all that the kernel tells of the page under the cursor",
     .bindings = bindings,
     .size = sizeof(struct page_view),
     .draw = draw,

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "ui/family_parts.h"
+#include "ui/frame.h"
 #include "ui/list.h"
 
 enum {
@@ -363,7 +364,7 @@ static void draw_panel(const struct sharing_view *v, struct ui_state *ui, struct
     pid_t pids[UI_RELATIVES_MAX];
     for (unsigned k = 0; k < v->members; k++)
         pids[k] = ui->family->v[v->member[k]].pid;
-    family_draw_rule(ui, a, "copies as they are made: when, who, page, where");
+    rule_draw(a, 2, "copies as they are made: when, who, page, where");
     family_draw_breaks(ui, area_part(a, 0, 1, a.cols, a.rows - 1), pids, v->members);
 }
 
@@ -390,7 +391,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         return;
     }
     if (!prepare(v, ui, a, rows)) {
-        area_text(a, 1, a.rows / 2, a.cols, v->members < 2 ? "there is nobody to compare with"
+        area_text(a, 1, a.rows / 2, a.cols, v->members < 2 ? "one process alone: sharing is told of two and more"
                                                            : "too narrow",
                   STYLE(COLOR_DIM));
         return;
@@ -458,6 +459,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_sharing = {
     .name = "sharing",
+    .about = "two to four processes page by page: one frame for all, or copies of their own",
     .bindings = bindings,
     .size = sizeof(struct sharing_view),
     .deinit = deinit,
