@@ -35,7 +35,8 @@ static void read_fault(const struct engine *engine, struct event *e, const struc
     e->fault.ip = w->b;
     e->fault.access = (uint8_t)arch_fault_access(w->flags);
     e->fault.protection = (uint8_t)arch_fault_protection(w->flags);
-    e->fault.mode = w->detail % WIRE_IN_EXEC;
+    e->fault.mode = w->detail & WIRE_MODE;
+    e->fault.asks = w->detail >> WIRE_ASKS_SHIFT & WIRE_ASKS_MASK;
     e->fault.in_exec = w->detail & WIRE_IN_EXEC ? KNOWN_YES : KNOWN_NO;
     e->fault.signal = (uint8_t)engine_bpf_signal_of(engine, w);
 }
