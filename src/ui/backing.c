@@ -122,8 +122,8 @@ static unsigned put_numbers(struct area a, unsigned line, const bool shown[COLUM
         bool unknown = is_unknown(i, s);
         if (!shown[i])
             continue;
-        area_printf(a, col, line, style, "%6s",
-                    unknown ? "?" : numbers[i] ? text_size(text, numbers[i]) : ".");
+        const char *number = unknown ? "?" : numbers[i] ? text_size(text, numbers[i]) : ".";
+        area_printf(a, col, line, number_style(style, number), "%6s", number);
         col += SIZE_COLS;
     }
     return col;
