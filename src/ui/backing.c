@@ -12,7 +12,7 @@
 #include "ui/search.h"
 #include "ui/subset.h"
 
-enum { MARK_COLS = 2, RANGE_COLS = 13, SIZE_COLS = 7, PANEL_ROWS = 9, COLUMNS = 10 };
+enum { MARK_COLS = 2, RANGE_COLS = 13, SIZE_COLS = 7, PANEL_ROWS = 6, COLUMNS = 10 };
 
 /* Columns leave from the right when the screen is narrow, but those that hold something. */
 static const char *const titles[COLUMNS] = {"SIZE", "HERE", "CACHED", "DIRTY", "SWAP",
