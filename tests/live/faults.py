@@ -18,10 +18,9 @@ from machine import Machine  # noqa: E402
 KNOWN = os.path.join(HELPERS, "faults_known")
 # The program ends with huge pages; these need a prepared machine.
 HUGE = {"huge_anonymous", "huge_forked", "small_first"}
-# What events alone do not settle: the limit of a stack; whether a file grew meanwhile; whether a
-# child that has not done anything yet is there still, or one that copies a page has done so; what
-# KSM has merged.
-OPEN = {"ksm", "grows_down", "stack", "beyond_the_end", "parent_copies", "child_copies", "huge_forked"}
+# What events alone do not settle: whether a child that has not done anything yet is there still, or
+# one that copies a page has done so; what KSM has merged.
+OPEN = {"ksm", "parent_copies", "child_copies", "huge_forked"}
 
 
 def follow(*options):
