@@ -367,7 +367,6 @@ static void bpf_stats(const struct engine *engine, struct engine_stats *out)
     out->lost = engine_bpf_events_lost(engine);
     out->heat_faults = engine_bpf_heat_count(engine);
     out->heat = engine->state->heat;
-    out->held = engine->signals.held;
     out->evidence = engine->chains != NULL;
     out->evidence_why = engine->evidence_why;
     if (out->evidence)
@@ -382,7 +381,7 @@ const struct engine_ops engine_bpf = {
     .close = bpf_close,
     .fd = bpf_fd,
     .drain = engine_bpf_drain,
-    .rest = engine_bpf_heat_rest,
+    .rest = engine_bpf_rest,
     .stats = bpf_stats,
     .stack = engine_bpf_stack,
 };

@@ -2,6 +2,7 @@
  * bell is rung only when a good part of the ring is full; the reader also looks by the clock. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/io.h"
 #include "probe/arch_x86_64.h"
@@ -172,6 +173,15 @@ int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx)
     }
     engine_bpf_heat_check(engine);
     return engine_bpf_heat_tell(engine, sink, ctx);
+}
+
+int engine_bpf_rest(struct engine *engine, engine_sink *sink, void *ctx)
+{
+    const struct timespec old_enough = {.tv_nsec = (long)engine->signals.hold_ns};
+    int rc = 0;
+    if (engine->signals.held && !nanosleep(&old_enough, NULL))
+        rc = engine_bpf_drain(engine, sink, ctx);
+    return rc ? rc : engine_bpf_heat_rest(engine, sink, ctx);
 }
 
 int engine_bpf_ring_open(struct engine *engine, int bell_fd, struct err *e)
