@@ -45,7 +45,7 @@ struct outcome {
     bool is_expect;
     enum verdict verdict; /* of an expectation; of an action: VERDICT_FAIL when it failed and
                              no expectation of its result follows */
-    char expected[160], found[160]; /* sentences, escaped */
+    char expected[400], found[400]; /* sentences, escaped */
 };
 
 struct run;

@@ -40,8 +40,23 @@ static uint64_t small_page(void)
 /* Where a mapping goes, and the two guards around it. */
 struct spot {
     bool ours; /* else the kernel chooses */
-    uint64_t at, below, above, end;
+    uint64_t at, below, above;
+    uint64_t end, low; /* the next ones go behind or below these */
 };
+
+/* Below all others, and without room to grow. */
+static void choose_large_spot(const struct process *p, uint64_t bytes, uint64_t align,
+                              struct spot *out)
+{
+    if (bytes > p->low || p->low - bytes <= align)
+        return;
+    out->above = p->low - small_page();
+    out->at = (out->above - bytes) & ~(align - 1);
+    out->below = out->at - small_page();
+    out->end = p->cursor;
+    out->low = out->below;
+    out->ours = true;
+}
 
 static void choose_spot(const struct process *p, uint64_t bytes, uint64_t page_size, bool grows,
                         struct spot *out)
@@ -50,14 +65,17 @@ static void choose_spot(const struct process *p, uint64_t bytes, uint64_t page_s
     uint64_t align = page_size > HUGE_PAGE ? page_size : HUGE_PAGE;
     uint64_t room = bytes > HUGE_PAGE ? bytes : HUGE_PAGE;
     *out = (struct spot){0};
-    if (bytes > (l->arena_end - l->arena) / 4)
+    if (bytes > (l->arena_end - l->arena) / 4) {
+        choose_large_spot(p, bytes, align, out);
         return;
+    }
     out->below = p->cursor;
     out->at = round_up(out->below + small_page() + (grows ? ROOM_BELOW : 0), align);
     if (!grows)
         out->below = out->at - small_page();
     out->above = out->at + round_up(bytes, align) + room;
     out->end = out->above + small_page();
+    out->low = p->low;
     out->ours = out->end <= l->arena_end;
 }
 
@@ -175,7 +193,10 @@ int act_map(struct act *a, struct err *e)
     if ((rc = map_at(a, &spot, number, e)) || a->out->gone)
         return rc;
     if (!a->out->error) {
-        a->p->cursor = spot.ours ? spot.end : a->p->cursor;
+        if (spot.ours) {
+            a->p->cursor = spot.end;
+            a->p->low = spot.low;
+        }
         return name_result(a, page_size, e);
     }
     if (spot.ours && !(rc = unguard(a->p, spot.below, e)))

@@ -50,6 +50,7 @@ struct process {
     struct named_fd *fds;
     size_t fd_count, fd_cap;
     uint64_t cursor; /* where the next mapping is placed */
+    uint64_t low;    /* large ones are placed below this */
     struct last_action last;
 };
 

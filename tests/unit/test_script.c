@@ -630,10 +630,14 @@ static const struct {
     {"wait main", 1, 6, 4, "a process cannot wait for itself"},
     {A "vmread a", 2, 8, 1, "expected whose mapping it is, as PROCESS:a"},
     {A "free a", 2, 6, 1, "\"a\" was not made by malloc: use unmap"},
-    {"map file 4K r private anon", 1, 5, 4,
-     "expected a name for the mapping, but \"file\" is a word of the language"},
-    {"file f 4K\nopen d f r\nclose d\nmap a 4K r private fd d", 4, 23, 1,
-     "there is no descriptor \"d\" here: make one with \"open NAME FILE rw\""},
+    {"map file 4K r private anon\nexpect data present 1", 2, 13, 7,
+     "expected a change, such as +64K, -4K or 0, found \"present\""},
+    {"map data 4K r private anon\nexpect data 3", 2, 13, 1,
+     "expected a change, such as +64K, -4K or 0, found \"3\""},
+    {A "expect frames 3", 2, 8, 6,
+     "nothing that can be expected is called \"frames\", and no mapping"},
+    {A "read a\nexpect path do_wp_page cpoy", 3, 24, 4,
+     "expected copy, reuse, x and a number, or the end of the line, found \"cpoy\""},
     {"map a 4K r private fd 1 offset 1\nexpect errno EINVAL\nread a", 3, 6, 1,
      "there is no mapping \"a\" here: make one with \"map NAME ...\""},
     /* order */
@@ -659,6 +663,34 @@ static void test_mistakes(void **state)
             e.length != mistakes[i].length)
             fail_msg("%s: at %u:%u, length %u", e.text, e.at.line, e.at.column, e.length);
     }
+}
+
+/* Every word of the language may be a name, and what follows it tells which is meant. */
+static void test_names_like_words(void **state)
+{
+    (void)state;
+    static const char source[] = "file data 64K\nopen file data rw\nmap swap 64K rw shared fd file\n"
+                                 "map path 4K rw private anon\nmap data 4K rw private anon\n"
+                                 "fork ok\nwrite path\n"
+                                 "expect path do_anonymous_page\nexpect path anon 1\n"
+                                 "expect path[0] mapcount 1\nexpect data +4K\nexpect data size 4K\n"
+                                 "expect data >= 0\nexpect swap 0\nexpect swap present <= 16\n"
+                                 "expect file data[3] byte 3\nexpect ok\nexpect ok:path anon 0\n"
+                                 "close file\nmap late 4K r private fd file\nexpect errno EBADF\n";
+    static const enum expect_kind kinds[] = {
+        EX_PATH, EX_PAGES, EX_MAPCOUNT, EX_COUNTER, EX_SIZE, EX_COUNTER, EX_COUNTER,
+        EX_PAGES, EX_FILE_BYTE, EX_OK, EX_PAGES, EX_ERRNO};
+    struct script *s = good(source);
+    struct buf out = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->v[i].kind == ST_EXPECT)
+            assert_int_equal(s->v[i].expect.kind, kinds[n++]);
+    assert_int_equal(n, sizeof kinds / sizeof *kinds);
+    script_format(s, &out);
+    script_destroy(good(out.data));
+    buf_deinit(&out);
+    script_destroy(s);
 }
 
 /* A mapping that fails on purpose leaves an older one of its name alone. */
@@ -690,9 +722,37 @@ static void test_caret(void **state)
     buf_deinit(&out);
 }
 
+/* Of a line that is too long to be read the part around the mistake is shown. */
+static void test_caret_in_a_long_line(void **state)
+{
+    (void)state;
+    struct buf source = {0}, out = {0};
+    struct script *s = NULL;
+    struct script_error e = {0};
+    buf_puts(&source, "map a 4K rw private anon ");
+    for (int i = 0; i < 3000; i++)
+        buf_puts(&source, "populate ");
+    buf_puts(&source, "annon ");
+    for (int i = 0; i < 3000; i++)
+        buf_puts(&source, "populate ");
+    assert_int_equal(script_parse(source.data, source.len, &s, &e), -EINVAL);
+    script_error_show(&e, "x.vms", source.data, source.len, &out);
+    char *word = strstr(out.data, "    "), *line = word ? strchr(word, '\n') : NULL;
+    char *caret = strchr(out.data, '^');
+    assert_true(out.len < 500);
+    assert_non_null(line);
+    assert_non_null(caret);
+    assert_memory_equal(caret, "^^^^^\n", 7);
+    assert_memory_equal(word + (caret - line - 1), "annon", 5);
+    buf_deinit(&out);
+    buf_deinit(&source);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_like_words),
+        cmocka_unit_test(test_caret_in_a_long_line),
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_forms_are_complete),
         cmocka_unit_test(test_needs),
