@@ -54,6 +54,8 @@ struct run_options {
     uint64_t limit_ns;       /* of a statement */
     uint64_t total_limit_ns; /* of the whole scenario */
     const char *directory;   /* where temporary files go; NULL: $TMPDIR or /tmp */
+    int stop_fd;             /* when it is readable the run gives up what it does, with -ECANCELED,
+                                and can only be ended; 0: there is none */
 };
 
 /* Begins a scenario: checks `needs`, changes the machine as they ask. The script and the observer
