@@ -242,9 +242,9 @@ int expect_page_number(struct judging *j, struct err *e)
 
 /* A frame, or in the verdict why there is none (then true is returned). */
 static bool no_frame(struct judging *j, const struct span *s, const struct moment *m,
-                     const char *when, uint64_t *frame)
+                     uint64_t address, const char *when, uint64_t *frame)
 {
-    struct page p = m ? pagetree_get(m->tree, moment_page(m, s->start)) : page_absent;
+    struct page p = m ? pagetree_get(m->tree, moment_page(m, address)) : page_absent;
     if (!m) {
         expect_unknown(j, "there is no picture from before");
     } else if (p.state == PAGE_UNKNOWN) {
@@ -258,6 +258,16 @@ static bool no_frame(struct judging *j, const struct span *s, const struct momen
         return false;
     }
     return true;
+}
+
+/* Where the page was before the last statement, which may have moved its mapping. */
+static uint64_t address_before(const struct judging *j, const struct span *s)
+{
+    const struct last_action *last = &s->process->last;
+    const struct statement *st = last->valid ? &j->run->script->v[last->at] : NULL;
+    bool moved = st && s->process == j->run->actor && st->kind == ST_REMAP &&
+                 !strcmp(st->name, j->ex->a.name);
+    return moved ? s->start - (uint64_t)last->moved : s->start;
 }
 
 /* Of two pages in one picture each; or of one page before and after. A page that was not there
@@ -279,10 +289,11 @@ int expect_frames(struct judging *j, struct err *e)
                                                                   : "different frames");
     else
         expect_wants(j, "%s %s", a.name, same ? "keeps its frame" : "has a new frame");
-    if (no_frame(j, &a, a.now, "", &x))
+    if (no_frame(j, &a, a.now, a.start, "", &x))
         return 0;
     const struct moment *before = two ? NULL : expect_picture_before(j->run, a.process);
-    if (two ? no_frame(j, &b, b.now, "", &y) : no_frame(j, &a, before, " before", &y)) {
+    if (two ? no_frame(j, &b, b.now, b.start, "", &y)
+            : no_frame(j, &a, before, address_before(j, &a), " before", &y)) {
         if (kind == EX_NEW_FRAME && before && j->out->verdict == VERDICT_FAIL)
             return expect_verdict(j, true, "a frame, where there was none");
         return 0;

@@ -24,8 +24,7 @@ void format_size(uint64_t bytes, struct buf *out)
 
 void format_change(int64_t bytes, struct buf *out)
 {
-    if (bytes)
-        buf_putc(out, bytes < 0 ? '-' : '+');
+    buf_putc(out, bytes < 0 ? '-' : '+');
     format_size(bytes < 0 ? -(uint64_t)bytes : (uint64_t)bytes, out);
 }
 

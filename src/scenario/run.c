@@ -281,6 +281,7 @@ static int act(struct run *r, size_t at, struct process *p, struct err *e)
     p->last.valid = true;
     p->last.at = at;
     p->last.fault_count = 0;
+    p->last.moved = 0;
     p->last.result = (struct stage_result){0};
     r->actor = p;
     uint64_t asked_ns = io_now_ns();

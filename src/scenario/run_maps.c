@@ -96,6 +96,26 @@ static int unguard(struct process *p, uint64_t at, struct err *e)
     return act_do(p, &op, &r, e);
 }
 
+static int guard_spot(struct process *p, const struct spot *spot, struct err *e)
+{
+    int rc = spot->ours ? guard(p, spot->below, e) : 0;
+    return rc || !spot->ours ? rc : guard(p, spot->above, e);
+}
+
+/* Something was placed there, or the guards go. */
+static int settle_spot(struct process *p, const struct spot *spot, bool taken, struct err *e)
+{
+    if (!spot->ours)
+        return 0;
+    if (taken) {
+        p->cursor = spot->end;
+        p->low = spot->low;
+        return 0;
+    }
+    int rc = unguard(p, spot->below, e);
+    return rc ? rc : unguard(p, spot->above, e);
+}
+
 /* ---- map ---- */
 
 static uint64_t flags_of(const struct map_args *m)
@@ -188,20 +208,10 @@ int act_map(struct act *a, struct err *e)
     struct spot spot = {0};
     if (!m->fixed && !m->fixed_noreplace && !m->compat)
         choose_spot(a->p, round_up(m->size, page_size), page_size, m->growsdown, &spot);
-    if (spot.ours && ((rc = guard(a->p, spot.below, e)) || (rc = guard(a->p, spot.above, e))))
+    if ((rc = guard_spot(a->p, &spot, e)) || (rc = map_at(a, &spot, number, e)) || a->out->gone)
         return rc;
-    if ((rc = map_at(a, &spot, number, e)) || a->out->gone)
-        return rc;
-    if (!a->out->error) {
-        if (spot.ours) {
-            a->p->cursor = spot.end;
-            a->p->low = spot.low;
-        }
-        return name_result(a, page_size, e);
-    }
-    if (spot.ours && !(rc = unguard(a->p, spot.below, e)))
-        rc = unguard(a->p, spot.above, e);
-    return rc;
+    rc = settle_spot(a->p, &spot, !a->out->error, e);
+    return rc || a->out->error ? rc : name_result(a, page_size, e);
 }
 
 /* ---- calls on ranges ---- */
@@ -279,15 +289,39 @@ int act_uffd(struct act *a, struct err *e)
     return rc ? rc : act_do(a->p, &op, a->out, e);
 }
 
+static int remap_to(struct act *a, const struct named_mapping *m, int flags, uint64_t to,
+                    struct err *e)
+{
+    struct stage_op op = {.what = STAGE_CALL,
+                          .args = {SYS_mremap, m->start, m->bytes, a->st->size, (uint64_t)flags, to}};
+    return act_do(a->p, &op, a->out, e);
+}
+
+/* What cannot grow in its place moves to a spot of ours, like a new mapping: the kernel would put it
+ * beside others, and merge it with them. */
+static int remap_elsewhere(struct act *a, const struct named_mapping *m, struct err *e)
+{
+    struct spot spot;
+    choose_spot(a->p, round_up(a->st->size, m->page_size), m->page_size, false, &spot);
+    if (!spot.ours)
+        return remap_to(a, m, MREMAP_MAYMOVE, 0, e);
+    int rc = guard_spot(a->p, &spot, e);
+    if (!rc)
+        rc = remap_to(a, m, MREMAP_MAYMOVE | MREMAP_FIXED, spot.at, e);
+    return rc || a->out->gone ? rc : settle_spot(a->p, &spot, !a->out->error, e);
+}
+
 int act_remap(struct act *a, struct err *e)
 {
     struct named_mapping *m = process_find_mapping(a->p, a->st->name);
     if (!m)
         return err_set(e, -EINVAL, "%s has no mapping %s", a->p->name, a->st->name);
-    int rc = act_call(a, e, SYS_mremap, m->start, m->bytes, a->st->size,
-                      a->st->flags ? MREMAP_MAYMOVE : 0);
+    int rc = remap_to(a, m, 0, 0, e);
+    if (!rc && !a->out->gone && a->out->error == ENOMEM && a->st->flags)
+        rc = remap_elsewhere(a, m, e);
     if (rc || a->out->gone || a->out->error)
         return rc;
+    a->p->last.moved = a->out->value - (int64_t)m->start;
     m->start = m->first = (uint64_t)a->out->value;
     m->bytes = round_up(a->st->size, m->page_size);
     m->end = m->start + m->bytes;
