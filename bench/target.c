@@ -7,8 +7,9 @@
  *   reserve SIZE TOUCHED [contiguous]  MAP_NORESERVE, touched in 64 blocks spread over it, or in 1
  *   maps N                        N mappings that do not merge, one page of each touched
  *   small                         nothing of its own
- *   workers N SIZE [OWN]          SIZE of 4K pages, shared with N forked children; each writes OWN
- *                                 of them, spread over all
+ *   workers N SIZE [OWN [random]] SIZE of 4K pages, shared with N forked children; each writes OWN
+ *                                 of them, spread over all; or all touched at random, and each
+ *                                 child writes others
  *   loop SIZE [PIECE]             keeps SIZE mapped and touched, and for ever unmaps its oldest
  *                                 PIECE and maps and touches a new one. SIGUSR1 prints one line of
  *                                 figures since the last such line and starts counting again. */
@@ -125,10 +126,18 @@ static void maps(uint64_t n)
     }
 }
 
-static void work(char *p, uint64_t size, uint64_t own, int done)
+static void touch_some(char *p, uint64_t size, uint64_t count, uint64_t seed)
+{
+    while (count--)
+        *(volatile char *)(p + random_next(&seed) % (size / BENCH_PAGE) * BENCH_PAGE) = 1;
+}
+
+static void work(char *p, uint64_t size, uint64_t own, uint64_t seed, int done)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (own)
+    if (seed)
+        touch_some(p, size, own, seed);
+    else if (own)
         touch(p, size, size / own);
     close(done);
     for (;;)
@@ -136,11 +145,14 @@ static void work(char *p, uint64_t size, uint64_t own, int done)
 }
 
 /* Ready when all have written: then nobody has the pipe's end any more. */
-static void workers(uint64_t n, uint64_t size, uint64_t own)
+static void workers(uint64_t n, uint64_t size, uint64_t own, bool at_random)
 {
     char *p = map_small_pages(size, 0), byte;
     int done[2];
-    touch(p, size, BENCH_PAGE);
+    if (at_random)
+        touch_at_random(p, size);
+    else
+        touch(p, size, BENCH_PAGE);
     if (pipe(done))
         bench_die("pipe");
     for (uint64_t i = 0; i < n; i++) {
@@ -148,7 +160,7 @@ static void workers(uint64_t n, uint64_t size, uint64_t own)
         if (pid < 0)
             bench_die("fork");
         if (!pid)
-            work(p, size, own, done[1]);
+            work(p, size, own, at_random ? 0x9e3779b97f4a7c15u * (i + 1) : 0, done[1]);
     }
     close(done[1]);
     while (read(done[0], &byte, 1) > 0)
@@ -280,7 +292,7 @@ int main(int argc, char **argv)
     else if (!strcmp(shape, "maps") && a)
         maps(a);
     else if (!strcmp(shape, "workers") && a && b)
-        workers(a, b, argc > 4 ? bench_size(argv[4]) : 0);
+        workers(a, b, argc > 4 ? bench_size(argv[4]) : 0, !strcmp(last, "random"));
     else if (!strcmp(shape, "loop") && a)
         loop(a, b ? b : 64u << 20);
     else if (strcmp(shape, "small") != 0)

@@ -15,7 +15,8 @@ $(B)/demo: demo/demo.c $(B)/flags
 $(B)/bench/%: bench/%.c $(B)/flags
 	$(build-program)
 
-$(B)/tests/helpers/target_states: $(wildcard tests/helpers/states/*.c)
+$(B)/tests/helpers/target_states: $(wildcard tests/helpers/states/*)
+$(B)/tests/helpers/faults_known: $(wildcard tests/helpers/faults/*)
 $(B)/tests/helpers/%: tests/helpers/%.c $(B)/flags
 	$(build-program)
 

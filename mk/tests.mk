@@ -40,8 +40,7 @@ build-fuzz:
 	@$(MAKE) --no-print-directory -s $(FUZZ) fuzzers
 
 check: ## everything, from nothing: packages, build, every test
-	@tools/deps.sh build demo check
-	@tests/run $(SUITES)
+	@tools/deps.sh build demo check; deps=$$?; tests/run $(SUITES) && exit $$deps
 
 $(SUITES:%=check-%): check-%:
 	@tests/run $*

@@ -90,11 +90,13 @@ static bool is_whole(const struct region_table *t)
     return false;
 }
 
-void mappings_begun(struct mappings *m, struct spaces *spaces, pid_t pid, const struct event *later,
-                    size_t count)
+void mappings_begun(struct mappings *m, struct spaces *spaces, const struct event *exec,
+                    const struct event *later, size_t count)
 {
     struct procdir d;
-    bool told = count && (later->type == EVENT_NAME || later->type == EVENT_MAPPING);
+    pid_t pid = exec->pid;
+    bool told = exec->exec.told ||
+                (count && (later->type == EVENT_NAME || later->type == EVENT_MAPPING));
     if (told || procdir_open(m->proc_root, pid, &d, NULL))
         return;
     struct region_table *t = read_regions(m, &d, true);
@@ -178,13 +180,23 @@ void mappings_sizes(struct mappings *m, struct spaces *spaces, pid_t pid,
 
 /* --- files that calls mapped --- */
 
+/* The thread was told of a mapping shortly before its call: other threads' events lie between. */
+static bool was_told(const struct event *v, size_t i)
+{
+    enum { BEFORE = 64 };
+    for (size_t k = i; k && i - k < BEFORE; k--)
+        if (v[k - 1].tid == v[i].tid)
+            return v[k - 1].type == EVENT_MAPPING;
+    return false;
+}
+
 /* The process that maps files in these events, if one does and the engine does not tell which: 0
  * else. */
 static pid_t maps_files(const struct event *v, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (v[i].type == EVENT_CALL && v[i].call.call == CALL_MMAP && v[i].call.has_args &&
-            (int32_t)v[i].call.args[4] >= 0 && (!i || v[i - 1].type != EVENT_MAPPING))
+            (int32_t)v[i].call.args[4] >= 0 && !was_told(v, i))
             return v[i].pid;
     return 0;
 }

@@ -19,9 +19,9 @@ void mappings_before(struct mappings *m, struct spaces *spaces, const struct eve
                      size_t count);
 
 /* The mappings of a program that has just begun, as they were before the events that follow its
- * exec. */
-void mappings_begun(struct mappings *m, struct spaces *spaces, pid_t pid, const struct event *later,
-                    size_t count);
+ * exec, unless events tell them. */
+void mappings_begun(struct mappings *m, struct spaces *spaces, const struct event *exec,
+                    const struct event *later, size_t count);
 
 /* The sizes of all files that a process has mapped. */
 void mappings_sizes(struct mappings *m, struct spaces *spaces, pid_t pid,

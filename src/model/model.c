@@ -78,6 +78,7 @@ static int ready_log(struct model *m)
     m->log.evidence = m->engine.evidence;
     m->log.on_added = before.on_added;
     m->log.on_settled = before.on_settled;
+    m->log.on_counted = before.on_counted;
     m->log.ctx = before.ctx;
     return rc;
 }
@@ -92,8 +93,10 @@ static int follow_target(struct model *m, const struct target_info *info)
         return rc;
     m->symbols = symbols_create();
     m->spaces = spaces_create(&info->geometry, info->thp_always, info->thp_madvise);
-    if (m->symbols && m->spaces)
+    if (m->symbols && m->spaces) {
+        spaces_set_no_calls(m->spaces, m->engine.no_calls);
         return 0;
+    }
     symbols_destroy(m->symbols);
     spaces_destroy(m->spaces);
     m->symbols = NULL;
@@ -143,9 +146,27 @@ static int fold_pages(struct model *m, const struct record *r)
     return 0;
 }
 
+/* Each mapping gets what was counted in it. */
+static void fold_heat(struct model *m, const struct event *e)
+{
+    unsigned shift = m->next.target.geometry.page_shift;
+    struct event rest = *e;
+    while (rest.heat.pages) {
+        struct fault_entry entry = {.event = rest};
+        spaces_fold(m->spaces, &rest, &entry);
+        fault_log_count(&m->log, &entry, shift);
+        rest.heat.address += entry.event.heat.pages << shift;
+        rest.heat.pages -= entry.event.heat.pages;
+    }
+}
+
 static void fold_event(struct model *m, const struct event *e)
 {
     struct fault_entry entry = {.event = *e};
+    if (e->type == EVENT_HEAT) {
+        fold_heat(m, e);
+        return;
+    }
     if (e->type == EVENT_SAMPLE || e->type == EVENT_GAP) {
         fault_log_evidence(&m->log, e);
         return;
@@ -183,8 +204,10 @@ static int fold_engine(struct model *m, const struct record *r)
     bool new = !m->engine.name[0] && r->engine->name[0];
     m->engine = *r->engine;
     m->log.evidence = m->engine.evidence;
-    if (m->spaces)
+    if (m->spaces) {
+        spaces_set_no_calls(m->spaces, m->engine.no_calls);
         fault_log_settle_until(&m->log, r->t_ns);
+    }
     if (!new)
         return 0;
     m->engine_ns = r->t_ns;
@@ -383,8 +406,10 @@ const struct engine_state *model_engine(const struct model *m)
     return &m->engine;
 }
 
-void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled, void *ctx)
+void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled,
+                    fault_log_fn *counted, void *ctx)
 {
+    m->log.on_counted = counted;
     m->log.on_added = added;
     m->log.on_settled = settled;
     m->log.ctx = ctx;

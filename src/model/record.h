@@ -76,6 +76,7 @@ struct engine_state {
     uint64_t events, faults, lost, heat_faults; /* so far */
     bool heat;        /* it only counts, now */
     uint8_t stepping; /* enum engine_stepping */
+    bool no_calls;    /* mm calls are not seen */
     bool pinned;      /* samples keep to one process, whichever the events are of */
     bool evidence;    /* kernel call chains are taken */
     char evidence_why[CAN_REASON_MAX]; /* why not, if they were asked for; safe to show */

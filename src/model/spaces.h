@@ -54,6 +54,10 @@ int spaces_uffd_waits(struct spaces *s, pid_t pid, bool waits);
  * tells. Forgotten at exec. 0 or -ENOMEM. */
 int spaces_uffd_made(struct spaces *s, pid_t pid);
 
+/* Events tell of no mm calls: what is known of mappings and pages may be out of date at any time, and
+ * all verdicts are unsure. */
+void spaces_set_no_calls(struct spaces *s, bool none);
+
 /* Whether the kernel balances pages between NUMA nodes (kernel.numa_balancing); no, at first. */
 void spaces_set_numa(struct spaces *s, bool balancing);
 
@@ -79,7 +83,8 @@ struct fault_entry {
 };
 
 /* Folds one event. For a fault *out is filled and true returned; all other events only change the
- * spaces. Unknown processes get an empty space. Out of memory: the space is marked unknown (all
+ * spaces. Of faults that were only counted, *out has the mapping and the program, without a verdict,
+ * and only as many pages are folded, and left in its event, as lie in that mapping. Unknown processes get an empty space. Out of memory: the space is marked unknown (all
  * verdicts unsure) until the next sample. */
 bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *out);
 

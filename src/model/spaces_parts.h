@@ -93,6 +93,7 @@ struct spaces {
     struct geometry g;
     bool thp_always, thp_madvise, numa_balancing;
     bool exact;              /* samples are (spaces_set_exact) */
+    bool no_calls;           /* spaces_set_no_calls */
     struct space *bucket[SPACE_BUCKETS];
     uint32_t forks;
     struct ended ended[SPACES_ENDED]; /* the last ones, in no order */
@@ -112,6 +113,7 @@ struct spaces {
     size_t told_name_len;
     struct vma told;         /* by the call that this thread is about to return from; 0: none */
     int32_t told_tid;
+    bool told_flags;         /* its vmflags are the kernel's own */
     struct run_list runs;    /* scratch */
     struct region_smaps smaps; /* scratch: only vmflags is used */
 };
@@ -215,6 +217,9 @@ int space_each_vma(struct spaces *s, struct space *sp, uint64_t start, uint64_t 
 /* Sets and clears VmFlags of a range. */
 int space_set_flags(struct spaces *s, struct space *sp, uint64_t start, uint64_t end, uint64_t set,
                     uint64_t clear);
+/* Faults at some pages that were only counted: nothing is known of these now. */
+int space_heat(struct spaces *s, struct space *sp, const struct event *e, struct fault_entry *out);
+
 void space_fault(struct spaces *s, struct space *sp, const struct event *e,
                  struct fault_entry *out);
 

@@ -28,7 +28,7 @@ static void describe(struct spaces *s, const struct event *e, struct vma *vma)
                               .name = spaces_keep_name(s, s->told_name)},
                         .vmflags = e->mapping.vmflags,
                         .known = ~(uint64_t)0,
-                        .marks = VMA_NEW};
+                        .marks = e->mapping.told == MAPPED_SEEN ? 0 : VMA_NEW};
     s->told_name_len = 0;
 }
 
@@ -46,6 +46,23 @@ static int add_at_exec(struct spaces *s, struct space *sp, const struct vma *vma
     if (!rc && written)
         rc = pages_forget_absent(s, sp, vma->r.start, vma->r.end, NOTE_ABSENT);
     return rc;
+}
+
+/* A mapping as it is now. Whether it took the place of others, or is what they became, is not told:
+ * of pages where one was known before nothing is known any more. */
+static int see(struct spaces *s, struct space *sp, const struct vma *vma)
+{
+    int rc = space_edit(sp);
+    if (rc)
+        return rc;
+    struct vma_pos pos = vmas_seek(sp->vmas, vma->r.start);
+    for (const struct vma *was; !rc && (was = vmas_at(sp->vmas, pos)) && was->r.start < vma->r.end;
+         pos = vmas_next(sp->vmas, pos))
+        rc = pages_forget(s, sp, was->r.start > vma->r.start ? was->r.start : vma->r.start,
+                          was->r.end < vma->r.end ? was->r.end : vma->r.end);
+    if (!rc)
+        rc = vmas_cut(sp->vmas, vma->r.start, vma->r.end);
+    return rc ? rc : vmas_add(sp->vmas, vma);
 }
 
 int space_told(struct spaces *s, struct space *sp, const struct event *e)
@@ -67,6 +84,9 @@ int space_told(struct spaces *s, struct space *sp, const struct event *e)
     }
     if (e->mapping.told == MAPPED_AT_EXEC)
         return add_at_exec(s, sp, &vma);
+    if (e->mapping.told == MAPPED_SEEN)
+        return see(s, sp, &vma);
+    s->told_flags = e->mapping.flags_told;
     s->told = vma;
     s->told_tid = e->tid;
     return 0;
@@ -84,7 +104,8 @@ bool space_take_told(struct spaces *s, int32_t tid, struct vma *vma)
     vma->r.dev_major = r->dev_major;
     vma->r.dev_minor = r->dev_minor;
     vma->r.kind = r->kind;
-    vma->vmflags = s->told.vmflags;
+    if (s->told_flags)
+        vma->vmflags = s->told.vmflags;
     if (r->name[0])
         vma->marks &= ~(unsigned)VMA_BACKING;
     return true;

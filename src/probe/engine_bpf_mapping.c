@@ -5,6 +5,7 @@
 
 #include "model/region.h"
 #include "probe/engine_bpf_parts.h"
+#include "probe/mapping_events.h"
 
 /* VM_* of include/linux/mm.h by their code in smaps (fs/proc/task_mmu.c); the numbers are those of
  * 64-bit machines, and as old as the codes. */
@@ -82,22 +83,6 @@ static uint8_t kind_of_file(uint64_t magic, uint64_t mode, const struct name *na
     return S_ISREG(mode) ? REGION_FILE : REGION_DEVICE;
 }
 
-static size_t put_name(const struct name *name, struct event *events)
-{
-    size_t n = 0;
-    for (size_t at = 0; at < name->len; at += EVENT_NAME_MAX, n++) {
-        size_t len = name->len - at < EVENT_NAME_MAX ? name->len - at : EVENT_NAME_MAX;
-        struct event *e = &events[n];
-        e->t_ns = events->t_ns;
-        e->pid = events->pid;
-        e->tid = events->tid;
-        e->type = EVENT_NAME;
-        memset(e->name.text, 0, sizeof e->name.text);
-        memcpy(e->name.text, name->text + at, len);
-    }
-    return n;
-}
-
 uint32_t engine_bpf_read_mapping(const struct engine *engine, const struct wire *w,
                                  struct event *events, size_t *n)
 {
@@ -129,13 +114,13 @@ uint32_t engine_bpf_read_mapping(const struct engine *engine, const struct wire 
     e.mapping.end = w->b;
     e.mapping.told = w->flags & WIRE_AT_EXEC ? MAPPED_AT_EXEC : MAPPED_BY_CALL;
     e.mapping.vmflags = vmflags_of(place->v[0]);
+    e.mapping.flags_told = true;
     e.mapping.perms = perms_of(place->v[0]);
     e.mapping.offset = file ? place->v[1] : 0;
     e.mapping.inode = place->v[2];
     e.mapping.dev_major = (uint32_t)(place->v[3] >> 20);
     e.mapping.dev_minor = (uint32_t)(place->v[3] & 0xfffff);
     e.mapping.size = S_ISREG(of->v[2]) ? of->v[0] : UINT64_MAX;
-    *n += put_name(&name, first);
-    events[(*n)++] = e;
+    *n += mapping_events(&e, name.text, name.len, first);
     return WIRE_MAPPING_SLOTS + (uint32_t)slots;
 }

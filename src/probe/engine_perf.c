@@ -2,9 +2,8 @@
  * and tracepoints of system calls where tracefs can be read. No privilege is needed for processes
  * of one's own; faults in kernel mode and system calls take more.
  *
- * perf does not say whether an access read or wrote. Its mmap records are not used: they tell of
- * mappings as they are after merging, and brk, mprotect and growing stacks write them too, so that
- * taken for mmap calls they would be wrong more often than not.
+ * perf does not say whether an access read or wrote. Its mmap records name the files that are mapped
+ * (engine_perf_mapping.c).
  *
  * After exec of a set-user-ID program the kernel removes all events; following ends there. */
 #include <errno.h>
@@ -18,6 +17,8 @@
 #include "base/io.h"
 #include "probe/engine.h"
 #include "probe/engine_perf.h"
+#include "probe/mounts.h"
+#include "probe/procdir.h"
 
 enum { BATCH = 256 };
 
@@ -37,6 +38,8 @@ struct engine {
     int epoll, timer;
     pid_t pid;
     bool follow;
+    struct perf_execs execs;
+    struct mount_kinds kinds; /* of ours: what devices hold shared memory */
     bool ended;              /* no event can come any more */
     bool settled;            /* and all have been delivered and counted */
     uint64_t faults_read;    /* in the rings, delivered or not */
@@ -57,6 +60,7 @@ static void perf_close(struct engine *e)
         close(e->timer);
     perf_events_close(&e->events);
     perf_calls_destroy(e->calls);
+    mounts_deinit(&e->kinds);
     free(e->watched);
     free(e->watched_index);
     free(e);
@@ -113,6 +117,18 @@ static int prepare_waiting(struct engine *e)
     return 0;
 }
 
+/* Without them, shared memory in files is taken for files. */
+static void read_own_mounts(struct mount_kinds *kinds)
+{
+    struct procdir own;
+    struct buf scratch = {0};
+    if (procdir_open(NULL, getpid(), &own, NULL))
+        return;
+    mounts_read(kinds, &own, &scratch);
+    procdir_close(&own);
+    buf_deinit(&scratch);
+}
+
 static int perf_open(const struct engine_options *options, struct engine **out, struct err *err)
 {
     struct engine *e = calloc(1, sizeof *e);
@@ -123,6 +139,7 @@ static int perf_open(const struct engine_options *options, struct engine **out, 
     e->follow = options->follow;
     e->events.wish = (struct perf_wish){.follow = options->follow, .kernel = options->kernel};
     perf_calls_find(&e->events.wish);
+    read_own_mounts(&e->kinds);
     int rc = perf_events_open(&e->events, e->pid, ring_size(options->ring_bytes), err);
     if (!rc && e->events.wish.calls && !(e->calls = perf_calls_create()))
         rc = err_set(err, -ENOMEM, "out of memory");
@@ -189,21 +206,44 @@ static bool is_wanted(const struct engine *e, const struct event *event)
     return e->follow || event->pid == e->pid;
 }
 
-static void take(struct engine *e, const struct perf_seen *seen)
+static void add(struct engine *e, const struct event *event)
 {
     struct event *slot = &e->batch[e->batched];
+    if (!is_wanted(e, event))
+        return;
+    if (perf_execs_event(&e->execs, event, slot))
+        slot = &e->batch[++e->batched];
+    *slot = *event;
+    e->batched++;
+}
+
+static void add_mapping(struct engine *e, const struct perf_seen *seen)
+{
+    enum mapping_told told = perf_execs_mapping(&e->execs, seen->mapping.pid, e->calls != NULL);
+    if (e->follow || seen->mapping.pid == e->pid)
+        e->batched += perf_mapping_events(seen, &e->kinds, told, &e->batch[e->batched]);
+}
+
+/* What is lost may have been mappings: those of a program that is just beginning are not all. */
+static void take(struct engine *e, const struct perf_seen *seen)
+{
+    struct event call;
     switch (seen->what) {
     case PERF_IS_EVENT:
         e->faults_read += seen->event.type == EVENT_FAULT;
-        *slot = seen->event;
-        e->batched += is_wanted(e, slot);
+        add(e, &seen->event);
+        break;
+    case PERF_IS_MAPPING:
+        add_mapping(e, seen);
         break;
     case PERF_IS_ENTER:
     case PERF_IS_LEAVE:
-        e->batched += e->calls && perf_calls_fold(e->calls, seen, slot) && is_wanted(e, slot);
+        if (e->calls && perf_calls_fold(e->calls, seen, &call))
+            add(e, &call);
         break;
     case PERF_IS_LOST:
         e->lost_told += seen->lost;
+        e->execs.count = 0;
         break;
     }
 }
@@ -240,7 +280,7 @@ static int merge(struct engine *e, uint64_t limit, engine_sink *sink, void *ctx)
         do {
             take(e, &r->next);
             perf_ring_advance(r, &e->events.layout);
-            if (e->batched == BATCH)
+            if (e->batched + PERF_RECORD_EVENTS > BATCH)
                 rc = deliver(e, sink, ctx);
         } while (!rc && r->has_next && r->next.t_ns <= until);
     return rc ? rc : deliver(e, sink, ctx);
@@ -296,22 +336,22 @@ static int perf_drain(struct engine *e, engine_sink *sink, void *ctx)
 static const char *blind_here(const struct perf_wish *got)
 {
     if (got->calls)
-        return got->kernel ? "whether a fault read or wrote, bad accesses"
-                           : "whether a fault read or wrote, bad accesses, faults in kernel mode";
-    return got->kernel ? "whether a fault read or wrote, bad accesses, mm calls"
-                       : "whether a fault read or wrote, bad accesses, mm calls, faults in kernel "
-                         "mode";
+        return got->kernel ? "whether a fault read or wrote"
+                           : "whether a fault read or wrote, faults in kernel mode";
+    return got->kernel ? "whether a fault read or wrote, mm calls"
+                       : "whether a fault read or wrote, mm calls, faults in kernel mode";
 }
 
 static void perf_stats(const struct engine *e, struct engine_stats *out)
 {
     *out = e->stats;
     out->blind = blind_here(&e->events.wish);
+    out->no_calls = !e->calls;
 }
 
 const struct engine_ops engine_perf = {
     .name = "perf",
-    .blind = "whether a fault read or wrote, bad accesses",
+    .blind = "whether a fault read or wrote",
     .settle_ns = (SETTLE_MS + 1) * UINT64_C(1000000),
     .open = perf_open,
     .close = perf_close,

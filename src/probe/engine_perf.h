@@ -38,7 +38,9 @@ struct perf_layout {
     size_t id_count;
 };
 
-enum perf_what { PERF_IS_OTHER, PERF_IS_EVENT, PERF_IS_LOST, PERF_IS_ENTER, PERF_IS_LEAVE };
+enum perf_what {
+    PERF_IS_OTHER, PERF_IS_EVENT, PERF_IS_LOST, PERF_IS_ENTER, PERF_IS_LEAVE, PERF_IS_MAPPING
+};
 
 /* A record as read. */
 struct perf_seen {
@@ -54,6 +56,13 @@ struct perf_seen {
             int64_t result;           /* leaving */
             bool compat;
         } call;
+        struct {            /* PERF_IS_MAPPING: as PERF_RECORD_MMAP2 has it */
+            int32_t pid, tid;
+            uint64_t start, bytes, offset, inode;
+            uint32_t dev_major, dev_minor, prot, flags;
+            const char *name; /* in the record, good as long as that */
+            uint32_t name_len;
+        } mapping;
     };
 };
 
@@ -115,6 +124,26 @@ struct perf_events {
     size_t ring_count;
     char filter[1024]; /* of system calls */
 };
+
+/* New programs whose mappings are just being told. */
+enum { PERF_EXECS_MAX = 64 };
+struct perf_execs {
+    int32_t pid[PERF_EXECS_MAX];
+    unsigned count;
+};
+
+/* Room that one record needs in a batch. */
+enum { PERF_NAME_MAX = 1023, PERF_RECORD_EVENTS = PERF_NAME_MAX / EVENT_NAME_MAX + 3 };
+
+/* Turns PERF_IS_MAPPING into events. Their number. */
+struct mount_kinds;
+size_t perf_mapping_events(const struct perf_seen *seen, const struct mount_kinds *kinds,
+                           enum mapping_told told, struct event *out);
+
+/* Follows which programs have just begun. An event: true when with it the mappings of its process
+ * are all there, which *all then says. A mapping: how it is told. */
+bool perf_execs_event(struct perf_execs *x, const struct event *e, struct event *all);
+enum mapping_told perf_execs_mapping(const struct perf_execs *x, int32_t pid, bool calls);
 
 /* Opens events on all threads of the process and starts them. 0, or a negative errno with *e set;
  * then *events is deinitialized. */

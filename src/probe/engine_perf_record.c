@@ -187,11 +187,31 @@ static void read_exec(struct fields *f, struct perf_seen *out)
     struct event *e = &out->event;
     *e = (struct event){.t_ns = out->t_ns, .type = EVENT_EXEC};
     take_ids(f, &e->pid, &e->tid);
+    e->exec.told = true;
     size_t len = strnlen(f->at, (size_t)(f->end - f->at));
     if (len >= sizeof e->exec.comm)
         len = sizeof e->exec.comm - 1;
     memcpy(e->exec.comm, f->at, len);
     out->what = PERF_IS_EVENT;
+}
+
+static void read_mapping(uint16_t misc, struct fields *f, struct perf_seen *out)
+{
+    take_ids(f, &out->mapping.pid, &out->mapping.tid);
+    out->mapping.start = take64(f);
+    out->mapping.bytes = take64(f);
+    out->mapping.offset = take64(f);
+    out->mapping.dev_major = take32(f);
+    out->mapping.dev_minor = take32(f);
+    out->mapping.inode = take64(f);
+    take64(f); /* generation of the inode */
+    out->mapping.prot = take32(f);
+    out->mapping.flags = take32(f);
+    out->mapping.name = f->at;
+    out->mapping.name_len = (uint32_t)strnlen(f->at, (size_t)(f->end - f->at));
+    bool sensible = out->mapping.start + out->mapping.bytes > out->mapping.start;
+    if (sensible && !(misc & PERF_RECORD_MISC_MMAP_BUILD_ID))
+        out->what = PERF_IS_MAPPING;
 }
 
 /* Cuts off what all records but samples end with: who wrote it and when. */
@@ -220,6 +240,9 @@ static void read_other(const struct perf_layout *layout, const struct perf_event
     case PERF_RECORD_COMM:
         if (h->misc & PERF_RECORD_MISC_COMM_EXEC)
             read_exec(f, out);
+        break;
+    case PERF_RECORD_MMAP2:
+        read_mapping(h->misc, f, out);
         break;
     case PERF_RECORD_LOST:
         take64(f); /* the id of the event */
@@ -267,6 +290,9 @@ void perf_attr_fill(const struct perf_wish *wish, enum perf_kind kind, struct pe
         .task = kind == PERF_FAULT,
         .comm = kind == PERF_FAULT,
         .comm_exec = kind == PERF_FAULT,
+        .mmap = kind == PERF_FAULT,
+        .mmap_data = kind == PERF_FAULT,
+        .mmap2 = kind == PERF_FAULT,
         .watermark = 1,
         .sample_id_all = 1,
         .use_clockid = 1,

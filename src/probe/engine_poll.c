@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/io.h"
@@ -129,6 +130,22 @@ static void count(struct engine *e, struct process *p, const struct stat_line *s
     }
 }
 
+/* A program is another before its name is: the kernel lets maps be opened once exec has done both. */
+static int tell_exec(struct engine *e, pid_t pid, engine_sink *sink, void *ctx)
+{
+    char path[32];
+    struct stat_line s;
+    struct event event = {.type = EVENT_EXEC, .pid = pid, .tid = pid};
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    if (read_stat(e, pid, &s))
+        return 0; /* its end is told when it is looked at next */
+    snprintf(event.exec.comm, sizeof event.exec.comm, "%.15s", s.comm);
+    return tell(e, &event, sink, ctx);
+}
+
 static int look_at(struct engine *e, struct process *p, engine_sink *sink, void *ctx)
 {
     struct stat_line s;
@@ -146,11 +163,7 @@ static int look_at(struct engine *e, struct process *p, engine_sink *sink, void 
         return 0;
     bool changed = p->program.ino != 0;
     p->program = program;
-    if (!changed)
-        return 0;
-    struct event event = {.type = EVENT_EXEC, .pid = p->pid, .tid = p->pid};
-    snprintf(event.exec.comm, sizeof event.exec.comm, "%.15s", s.comm);
-    return tell(e, &event, sink, ctx);
+    return changed ? tell_exec(e, p->pid, sink, ctx) : 0;
 }
 
 static bool is_known(const struct engine *e, pid_t pid)

@@ -55,7 +55,7 @@ static enum region_kind kind_of_file(const struct region *r, const struct mount_
     return REGION_FILE;
 }
 
-static enum region_kind kind_of(const struct region *r, const struct mount_kinds *kinds)
+enum region_kind maps_kind(const struct region *r, const struct mount_kinds *kinds)
 {
     if (r->name[0] == '[')
         return kind_of_special(r->name);
@@ -133,7 +133,7 @@ static bool builder_add(struct builder *b, const char *line, const char *end)
     name[len] = '\0';
     r.name = name;
     b->names_len += len + 1;
-    r.kind = (uint8_t)kind_of(&r, b->kinds);
+    r.kind = (uint8_t)maps_kind(&r, b->kinds);
     b->above = r.end;
     b->t->v[b->t->count++] = r;
     return true;

@@ -1,4 +1,4 @@
-/* Pages of many processes, each different block once. */
+/* Pages of many processes, each different block once (pages_blocks.c). */
 #include "probe/pages_pool.h"
 
 #include <errno.h>
@@ -8,33 +8,19 @@
 #include <unistd.h>
 
 #include "probe/abi.h"
-#include "probe/pages_raw.h"
+#include "probe/pages_blocks.h"
 #include "probe/pages_self.h"
 
-enum {
-    BATCH_PAGES = 1 << 14, /* collected, then taken into blocks: what a cache has room for */
-    BLOCK_PAGES = 16, /* small: a page that one process has changed costs it a block */
-    BUCKETS = 1 << 16
-};
-#define NO_BLOCK UINT32_MAX
-
-/* Raw runs [at, at + count) of the pool's reader; what lies in one block, or one long run. */
-struct block_of {
-    uint64_t page;
-    size_t at, count;
-    uint32_t next; /* of the same bucket */
-};
+enum { BATCH_PAGES = 1 << 14 }; /* collected, then taken into blocks: what a cache has room for */
 
 struct pages_pool {
     struct page_reader reader; /* its raws are those of all blocks */
+    struct pages_blocks blocks;
     uint64_t ignore; /* entry bits that change by themselves */
-    struct block_of *blocks;
-    size_t count, cap;
-    uint32_t *buckets;
     /* While a process is added. */
     struct pages_raw pending; /* a run that may go on; n 0: none */
     size_t open;              /* where the block that is growing begins in raws */
-    uint32_t *order;
+    uint32_t *order;          /* numbers of its blocks */
     size_t order_count, order_cap;
 };
 
@@ -46,12 +32,10 @@ struct pages_pool *pages_pool_create(const struct geometry *g)
     p->reader = (struct page_reader){.pagemap_fd = -1, .kpageflags_fd = -1, .kpagecount_fd = -1,
                                      .process_fd = -1, .geometry = *g};
     p->ignore = PM_SOFT_DIRTY;
-    p->buckets = malloc(BUCKETS * sizeof *p->buckets);
-    if (!p->buckets) {
+    if (pages_blocks_init(&p->blocks, &p->reader)) {
         pages_pool_destroy(p);
         return NULL;
     }
-    memset(p->buckets, 0xff, BUCKETS * sizeof *p->buckets);
     return p;
 }
 
@@ -60,26 +44,12 @@ void pages_pool_destroy(struct pages_pool *p)
     if (!p)
         return;
     page_reader_deinit(&p->reader);
-    free(p->blocks);
-    free(p->buckets);
+    pages_blocks_deinit(&p->blocks);
     free(p->order);
     free(p);
 }
 
-/* --- blocks --- */
-
-static uint32_t *bucket_of(struct pages_pool *p, uint64_t page)
-{
-    uint64_t h = page / BLOCK_PAGES * 0x9e3779b97f4a7c15u;
-    return &p->buckets[h >> 40 & (BUCKETS - 1)];
-}
-
-/* Nothing has been fetched yet, so raws are alike only in what the page table says. */
-static bool is_block(const struct pages_pool *p, const struct block_of *b,
-                     const struct pages_raw *raws)
-{
-    return !memcmp(p->reader.raws + b->at, raws, b->count * sizeof *raws);
-}
+/* --- one process --- */
 
 static int order_push(struct pages_pool *p, uint32_t block)
 {
@@ -91,43 +61,24 @@ static int order_push(struct pages_pool *p, uint32_t block)
     return rc;
 }
 
-/* The block that was growing is known already, and its raws are given back, or it is new. */
 static int close_block(struct pages_pool *p)
 {
-    size_t at = p->open, count = p->reader.raws_count - at;
-    if (!count)
+    uint32_t block;
+    if (p->reader.raws_count == p->open)
         return 0;
-    uint64_t page = p->reader.raws[at].page;
-    uint32_t *bucket = bucket_of(p, page);
-    for (uint32_t i = *bucket; i != NO_BLOCK; i = p->blocks[i].next)
-        if (p->blocks[i].page == page && p->blocks[i].count == count &&
-            is_block(p, &p->blocks[i], p->reader.raws + at)) {
-            p->reader.raws_count = at;
-            return order_push(p, i);
-        }
-    void *v = p->blocks;
-    int rc = p->count == NO_BLOCK ? -ENOMEM
-                                  : array_reserve(&v, &p->cap, p->count + 1, sizeof *p->blocks);
-    p->blocks = v;
+    int rc = pages_blocks_add(&p->blocks, p->open, &block);
     if (rc)
         return rc;
-    p->blocks[p->count] = (struct block_of){page, at, count, *bucket};
-    *bucket = (uint32_t)p->count;
     p->open = p->reader.raws_count;
-    return order_push(p, (uint32_t)p->count++);
+    return order_push(p, block);
 }
 
 static int grow_block(struct pages_pool *p, const struct pages_raw *raw)
 {
     bool other = p->reader.raws_count > p->open &&
-                 p->reader.raws[p->open].page / BLOCK_PAGES != raw->page / BLOCK_PAGES;
+                 p->reader.raws[p->open].page / PAGES_BLOCK != raw->page / PAGES_BLOCK;
     int rc = other ? close_block(p) : 0;
     return rc ? rc : pages_raw_push(&p->reader, raw);
-}
-
-static bool counts_up(const struct pages_pool *p, const struct pages_raw *raw)
-{
-    return p->reader.has_pfn && raw->source & RAW_ENTRY && raw->entry & PM_PRESENT;
 }
 
 /* The first n pages of *raw go into blocks, and *raw becomes the rest. */
@@ -137,15 +88,15 @@ static int take_part(struct pages_pool *p, struct pages_raw *raw, uint64_t n)
     part.n = (uint32_t)n;
     raw->page += n;
     raw->n -= (uint32_t)n;
-    raw->entry += counts_up(p, raw) ? n : 0;
+    raw->entry += pages_raw_counts_up(&p->reader, raw) ? n : 0;
     int rc = grow_block(p, &part);
-    return !rc && n > BLOCK_PAGES ? close_block(p) : rc;
+    return !rc && n > PAGES_BLOCK ? close_block(p) : rc;
 }
 
 /* Cuts a run at the boundaries of blocks; whole blocks in its midst stay one. */
 static int cut(struct pages_pool *p, struct pages_raw raw)
 {
-    const uint64_t block = BLOCK_PAGES, left = block - raw.page % block;
+    const uint64_t block = PAGES_BLOCK, left = block - raw.page % block;
     int rc = 0;
     if (left < block && left < raw.n)
         rc = take_part(p, &raw, left);
@@ -155,33 +106,6 @@ static int cut(struct pages_pool *p, struct pages_raw raw)
     if (!rc)
         rc = grow_block(p, &raw);
     return !rc && raw.n > block ? close_block(p) : rc;
-}
-
-static bool goes_on(const struct pages_pool *p, const struct pages_raw *a,
-                    const struct pages_raw *b)
-{
-    uint64_t step = counts_up(p, a) ? a->n : 0;
-    return a->n && a->page + a->n == b->page && a->entry + step == b->entry &&
-           a->categories == b->categories && a->kind == b->kind && a->source == b->source &&
-           !(a->categories & PAGE_IS_HUGE && a->source & RAW_SCANNED) &&
-           a->n + (uint64_t)b->n <= UINT32_MAX;
-}
-
-/* If the raws from here on are those of a block that is known: how many they are, and its number.
- * The last of a reading may be followed by others of its block: then it is not yet known. */
-static size_t find_block(struct pages_pool *p, const struct pages_raw *raws, size_t count,
-                         uint32_t *found)
-{
-    uint64_t page = raws->page;
-    for (uint32_t i = *bucket_of(p, page); i != NO_BLOCK; i = p->blocks[i].next) {
-        const struct block_of *b = &p->blocks[i];
-        if (b->page == page && b->count < count && is_block(p, b, raws) &&
-            raws[b->count].page / BLOCK_PAGES != raws[b->count - 1].page / BLOCK_PAGES) {
-            *found = i;
-            return b->count;
-        }
-    }
-    return 0;
 }
 
 /* The raws are those of a known block: nothing is to be kept of them. */
@@ -203,12 +127,16 @@ static int take(struct pages_pool *p, const struct pages_raw *raws, size_t count
         const struct pages_raw *raw = &raws[i];
         uint32_t block;
         n = 1;
-        if (goes_on(p, &p->pending, raw)) {
+        if (pages_raw_goes_on(&p->reader, &p->pending, raw)) {
             p->pending.n += raw->n;
-        } else if (raw->page % BLOCK_PAGES == 0 && (n = find_block(p, raw, count - i, &block))) {
+            continue;
+        }
+        bool begins = raw->page % PAGES_BLOCK == 0;
+        size_t known = begins ? pages_blocks_find(&p->blocks, raw, count - i, &block) : 0;
+        if (known) {
             rc = take_known(p, block);
+            n = known;
         } else {
-            n = 1;
             rc = p->pending.n ? cut(p, p->pending) : 0;
             p->pending = *raw;
         }
@@ -274,31 +202,6 @@ static int open_below(int dirfd, const char *name)
     return fd < 0 ? -1 : fd;
 }
 
-static int emit(struct pages_pool *p, unsigned want, struct family_picture *picture)
-{
-    struct run_vec runs = {0};
-    int rc = 0;
-    void *v = picture->pieces;
-    rc = array_reserve(&v, &picture->pieces_cap, p->count + 1, sizeof *picture->pieces);
-    picture->pieces = v;
-    for (size_t i = 0; !rc && i < p->count; i++) {
-        const struct block_of *b = &p->blocks[i];
-        size_t at = runs.count;
-        runs.closed = at;
-        rc = pages_emit_part(&p->reader, want, b->at, b->at + b->count, &runs);
-        if (rc)
-            break;
-        uint64_t page = runs.v[at].page;
-        picture->pieces[picture->pieces_count++] = (struct family_piece){
-            page, runs.v[runs.count - 1].page + runs.v[runs.count - 1].n - page, at,
-            runs.count - at};
-    }
-    picture->runs = runs.v;
-    picture->runs_count = runs.count;
-    picture->runs_cap = runs.cap;
-    return rc;
-}
-
 static void discount(struct pages_pool *p, const struct self_frames *self)
 {
     for (size_t i = 0; self->count && i < p->reader.raws_count; i++) {
@@ -347,5 +250,5 @@ int pages_pool_finish(struct pages_pool *p, int proc_root_fd, unsigned want,
     p->reader.kpageflags_fd = open_below(proc_root_fd, "kpageflags");
     p->reader.kpagecount_fd = open_below(proc_root_fd, "kpagecount");
     int rc = fetch_without_self(p, want);
-    return rc ? rc : emit(p, want, picture);
+    return rc ? rc : pages_blocks_emit(&p->blocks, want, picture);
 }

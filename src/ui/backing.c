@@ -7,10 +7,12 @@
 
 #include "base/text.h"
 #include "model/backing.h"
+#include "ui/fit.h"
+#include "ui/frame.h"
 #include "ui/search.h"
 #include "ui/subset.h"
 
-enum { MARK_COLS = 2, RANGE_COLS = 13, SIZE_COLS = 7, PANEL_ROWS = 9, COLUMNS = 10 };
+enum { MARK_COLS = 2, RANGE_COLS = 13, SIZE_COLS = 7, PANEL_ROWS = 6, COLUMNS = 10 };
 
 /* Columns leave from the right when the screen is narrow, but those that hold something. */
 static const char *const titles[COLUMNS] = {"SIZE", "HERE", "CACHED", "DIRTY", "SWAP",
@@ -120,8 +122,8 @@ static unsigned put_numbers(struct area a, unsigned line, const bool shown[COLUM
         bool unknown = is_unknown(i, s);
         if (!shown[i])
             continue;
-        area_printf(a, col, line, style, "%6s",
-                    unknown ? "?" : numbers[i] ? text_size(text, numbers[i]) : ".");
+        const char *number = unknown ? "?" : numbers[i] ? text_size(text, numbers[i]) : ".";
+        area_printf(a, col, line, number_style(style, number), "%6s", number);
         col += SIZE_COLS;
     }
     return col;
@@ -147,7 +149,6 @@ static void draw_row(const struct backing_view *v, const struct ui_state *ui,
     struct style s = STYLE(selected ? COLOR_CURSOR : COLOR_DEFAULT);
     struct backing_sum sum;
     uint64_t numbers[COLUMNS];
-    char name[1024];
     if (backing_of_region(&v->list.of, r, ui->caches, &sum))
         return;
     numbers_of(&v->list.of, r, &sum, numbers);
@@ -156,21 +157,18 @@ static void draw_row(const struct backing_view *v, const struct ui_state *ui,
     area_text(a, 0, line, 1, selected ? ">" : " ", s);
     area_printf(a, MARK_COLS, line, s, "%" PRIx64, r->start);
     unsigned col = put_numbers(a, line, shown, numbers, &sum, s);
-    const char *raw = search_region_name(r);
-    text_escape(name, sizeof name, raw, strlen(raw));
     if (col < a.cols)
-        area_text(a, col, line, a.cols - col, name, s);
+        fit_draw_name(a, col, line, a.cols - col, search_region_name(r), s);
 }
 
 static void draw_panel(const struct backing_view *v, const struct ui_state *ui, struct area a)
 {
     struct buf text = {0};
     struct backing_sum sum;
-    area_fill(area_part(a, 0, 0, a.cols, 1), STYLE(COLOR_DIM), ui->look.ascii ? '-' : 0x2500);
     if (!v->list.shown.count)
         return;
     const struct region *r = subset_region(&v->list, v->list.shown.row);
-    area_printf(a, 2, 0, STYLE(COLOR_TITLE), " %" PRIx64 "-%" PRIx64 " ", r->start, r->end);
+    rule_draw(a, 2, "%" PRIx64 "-%" PRIx64, r->start, r->end);
     if (!backing_of_region(&v->list.of, r, ui->caches, &sum))
         backing_sentences(&v->list.of, r, ui->caches, &sum, &text);
     subset_text(a, 1, &text);
@@ -187,6 +185,8 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     refresh(v, ui);
     unsigned panel = a.rows > 2 * PANEL_ROWS ? PANEL_ROWS : a.rows / 2;
     unsigned rows = a.rows > panel + 2 ? a.rows - panel - 2 : 0;
+    if (rows > l->count) /* the sums and the sentences follow the last row */
+        rows = l->count ? (unsigned)l->count : 1;
     subset_select(&v->list, ui);
     list_fit(l, l->count, rows);
     choose_columns(v, a.cols, shown);
@@ -199,7 +199,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
                   STYLE(COLOR_DIM));
     area_text(a, MARK_COLS, rows + 1, RANGE_COLS, "total", STYLE(COLOR_TITLE));
     put_numbers(a, rows + 1, shown, v->sums, &v->lacks, STYLE(COLOR_TITLE));
-    draw_panel(v, ui, area_part(a, 0, rows + 2, a.cols, panel));
+    draw_panel(v, ui, area_part(a, 0, rows + 2, a.cols, a.rows));
 }
 
 static unsigned act(void *view, struct ui_state *ui, int action)
@@ -219,6 +219,7 @@ static void filter(void *view, const char *what)
 
 const struct view_ops view_backing = {
     .name = "backing",
+    .about = "what stands behind the mappings: page cache, swap, KSM, locks",
     .bindings = bindings,
     .size = sizeof(struct backing_view),
     .deinit = deinit,

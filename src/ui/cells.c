@@ -53,9 +53,18 @@ struct area area_part(struct area a, unsigned col, unsigned row, unsigned cols, 
                          at_most(rows, a.rows - row)};
 }
 
+/* The marks that views draw themselves take one column, also in a locale that does not know them:
+ * there they are exchanged later. */
+static bool is_own_mark(uint32_t ch)
+{
+    return ch == 0x2026 || (ch >= 0x2500 && ch < 0x2600);
+}
+
 /* Columns of a character: 0 for one that combines, -1 for one that must not be drawn. */
 static int char_columns(uint32_t ch)
 {
+    if (is_own_mark(ch))
+        return 1;
     if (ch < 0x7f)
         return ch >= 0x20 ? 1 : -1;
     if (ch > 0x10ffff)

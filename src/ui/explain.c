@@ -285,14 +285,16 @@ static void put_all(struct pen *p, const struct ui_state *ui, const struct fault
 static void draw_nothing(const struct ui_state *ui, struct area a)
 {
     const struct engine_state *engine = ui->engine;
-    struct pen p = {a, 0, 0, ui->look.ascii};
+    struct pen p = {a, 0, 0};
+    char text[PEN_TEXT_MAX];
+    snprintf(text, sizeof text, "No fault to explain, because none are followed: %s",
+             engine && engine->why[0] ? engine->why : "start vmscope with --engine auto");
     if (ui->fault)
         pen_put(&p, 1, true, STYLE(COLOR_DIM), "this fault is no longer in the log");
     else if (engine && engine->name[0])
         pen_put(&p, 1, true, STYLE(COLOR_DIM), "no fault to explain yet");
     else
-        pen_label(&p, "", "No fault to explain, because none are followed: %s",
-             engine && engine->why[0] ? engine->why : "no engine was started");
+        pen_put(&p, 1, true, STYLE(COLOR_DEFAULT), text);
 }
 
 static void draw(void *view, struct ui_state *ui, struct area a)
@@ -304,10 +306,10 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         draw_nothing(ui, a);
         return;
     }
-    struct pen p = {area_part(a, 0, 0, a.cols, 0), 0, 0, ui->look.ascii};
+    struct pen p = {area_part(a, 0, 0, a.cols, 0), 0, 0};
     put_all(&p, ui, f);
     list_text_fit(lines, p.line, a.rows);
-    p = (struct pen){a, (unsigned)lines->top, 0, ui->look.ascii};
+    p = (struct pen){a, (unsigned)lines->top, 0};
     put_all(&p, ui, f);
 }
 
@@ -367,6 +369,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_explain = {
     .name = "explain",
+    .about = "why the selected fault or call went the way it did: the kernel's questions and the answers",
     .bindings = bindings,
     .size = sizeof(struct list),
     .draw = draw,

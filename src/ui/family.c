@@ -8,9 +8,11 @@
 
 #include "base/text.h"
 #include "ui/family_parts.h"
+#include "ui/frame.h"
 #include "ui/list.h"
 
 enum { MARK_COLS = 2, PID_COLS = 8, SIZE_COLS = 7, HEAD_ROWS = 2 };
+static const uint64_t old_ns = UINT64_C(5000000000);
 
 enum panel { PANEL_PAIRS, PANEL_DIVERGED, PANEL_BREAKS, PANEL_N };
 
@@ -274,7 +276,7 @@ static void draw_panel(struct family_view *v, struct ui_state *ui, struct area a
         snprintf(title, sizeof title, "%s",
                  v->panel == PANEL_DIVERGED ? "copies of their own since fork, by mapping"
                                             : "copies as they are made: when, who, page, where");
-    family_draw_rule(ui, a, title);
+    rule_draw(a, 2, "%s", title);
     if (v->panel == PANEL_PAIRS)
         draw_pairs(f, rest, member);
     else if (v->panel == PANEL_DIVERGED)
@@ -387,7 +389,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
     if (!ui->family || !ui->now)
         return NULL;
     uint64_t at = ui->family->sample.start_ns, now = ui->now->sample.start_ns;
-    if (now < at + 1500000000)
+    if (now < at + old_ns) /* it is not read with every sample */
         return NULL;
     snprintf(out, cap, "read %" PRIu64 " s ago", (now - at) / 1000000000);
     return out;
@@ -395,6 +397,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_family = {
     .name = "family",
+    .about = "the process and its descendants: what each uses, and how much of it they share",
     .bindings = bindings,
     .size = sizeof(struct family_view),
     .deinit = deinit,

@@ -21,7 +21,5 @@ void family_draw_breaks(struct ui_state *ui, struct area a, const pid_t *pids, s
 /* "target_family 4711", escaped. */
 void family_title(const struct family_member *m, char *out, size_t cap);
 
-/* The rule above a panel, with its title in it. */
-void family_draw_rule(const struct ui_state *ui, struct area a, const char *title);
 
 #endif

@@ -1,6 +1,7 @@
 /* Keys in a footer, and screens of ASCII alone. */
 #include "ui/frame.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,10 +25,40 @@ unsigned bindings_draw(const struct binding *table, const struct binding *over, 
     return col;
 }
 
+struct style number_style(struct style s, const char *number)
+{
+    if (!strcmp(number, ".") && s.fg == COLOR_DEFAULT && s.bg == COLOR_DEFAULT)
+        s.fg = COLOR_DIM;
+    return s;
+}
+
+void rule_draw(struct area a, unsigned col, const char *fmt, ...)
+{
+    char title[128];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(title, sizeof title, fmt, ap);
+    va_end(ap);
+    area_fill(area_part(a, 0, 0, a.cols, 1), STYLE(COLOR_DIM), 0x2500);
+    area_printf(a, col, 0, STYLE(COLOR_TITLE), " %s ", title);
+}
+
+static uint32_t ascii_of(uint32_t ch)
+{
+    static const struct {
+        uint32_t ch, ascii;
+    } marks[] = {{0, ' '},        {0x2026, '~'},    {0x2500, '-'}, {0x2502, '|'},
+                 {0x2506, ':'},   {0x251c, '|'}, {0x2514, '`'}, {0x25b4, '^'},
+                 {0x25be, 'v'}};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (marks[i].ch == ch)
+            return marks[i].ascii;
+    return ch > 0x7e ? '?' : ch;
+}
+
 /* Where only ASCII can be shown, no name may bring anything else. */
 void grid_only_ascii(struct grid *g)
 {
     for (size_t i = 0, n = (size_t)g->cols * g->rows; i < n; i++)
-        if (!g->cells[i].ch || g->cells[i].ch > 0x7e)
-            g->cells[i].ch = g->cells[i].ch ? '?' : ' ';
+        g->cells[i].ch = ascii_of(g->cells[i].ch);
 }

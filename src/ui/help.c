@@ -6,13 +6,15 @@
 #include "ui/frame.h"
 #include "ui/list.h"
 
-enum { LABEL_COLS = 13, NAME_COL = 6, NAME_COLS = 20 };
+enum {
+    LABEL_COLS = 13, NAME_COL = 6, NAME_COLS = 20, KEY_OF_VIEW_MAX = 4, VIEW_LABEL_MAX = 24
+};
 
 enum action { LEAVE = LIST_ACTION_N };
 
 static const struct binding bindings[] = {
-    LIST_BINDINGS(true, "up", "down", "beginning", "end"),
     {{KEY_CODE_ESC, 'q', '?', KEY_CODE_F1}, "Esc q", "leave help", true, LEAVE},
+    LIST_BINDINGS(true, "up", "down", "beginning", "end"),
     {.label = NULL},
 };
 
@@ -61,9 +63,8 @@ static void put_title(struct page_of_help *p, const char *title)
                                                                  CELL_UNDERLINE});
 }
 
-static void put_bindings(struct page_of_help *p, const char *title, const struct binding *table)
+static void put_keys(struct page_of_help *p, const struct binding *table)
 {
-    put_title(p, title);
     for (const struct binding *b = table; b->label; b++) {
         unsigned row = 0;
         bool shown = next_line(p, &row);
@@ -71,6 +72,12 @@ static void put_bindings(struct page_of_help *p, const char *title, const struct
             area_text(p->a, 2, row, LABEL_COLS - 2, b->label, STYLE(COLOR_KEY));
         put_text(p, shown, row, LABEL_COLS, b->help);
     }
+}
+
+static void put_bindings(struct page_of_help *p, const char *title, const struct binding *table)
+{
+    put_title(p, title);
+    put_keys(p, table);
 }
 
 void bindings_help(struct list *lines, struct area a, const char *title,
@@ -139,6 +146,10 @@ static void put_marks(struct page_of_help *p)
         {.label = ".", .help = "none"},
         {.label = "!", .help = "a mapping that can be written and executed"},
         {.label = ">", .help = "the selected row"},
+        {.label = "mixed", .help = "a cell of the map has the colour of the state that most of its "
+                                   "present pages have; split, chequered, underlined or in lower "
+                                   "case its pages differ"},
+        {.label = "reversed", .help = "a cell of the map that has just changed"},
         {.label = "*", .help = "on the map a fault just now, in the colour of its path; in the list "
                                "of faults one on the page under the cursor"},
         {.label = NULL},
@@ -146,22 +157,55 @@ static void put_marks(struct page_of_help *p)
     put_bindings(p, "Marks", marks);
 }
 
-static void put_all(struct page_of_help *p, bool steps)
+/* "1" to "9" or the letter of its key in the table of global keys; "" for one without. */
+static const char *key_of_view(size_t view, char out[KEY_OF_VIEW_MAX])
 {
-    if (steps)
+    static const char letters[APP_VIEWS] = {
+        [APP_PHYSICAL] = 'P', [APP_KERNEL] = 'K', [APP_PICKER] = 'A', [APP_HELP] = '?'};
+    snprintf(out, KEY_OF_VIEW_MAX, "%c", letters[view] ? letters[view] : (int)('1' + view));
+    return out;
+}
+
+static void put_views(struct page_of_help *p)
+{
+    struct binding rows[APP_VIEWS + 1] = {{.label = NULL}};
+    char labels[APP_VIEWS][VIEW_LABEL_MAX], key[KEY_OF_VIEW_MAX];
+    for (size_t i = 0; i < APP_VIEWS; i++) {
+        snprintf(labels[i], sizeof labels[i], "%s %s", key_of_view(i, key), app_views[i]->name);
+        rows[i] = (struct binding){.label = labels[i], .help = app_views[i]->about};
+    }
+    put_bindings(p, "Views", rows);
+}
+
+/* The view that one comes from is what one wants to know about. */
+static void put_view(struct page_of_help *p, const struct view_ops *view)
+{
+    unsigned row = 0;
+    char title[VIEW_LABEL_MAX + 16];
+    snprintf(title, sizeof title, "This view, %s", view->name);
+    put_title(p, title);
+    bool shown = next_line(p, &row);
+    put_text(p, shown, row, 2, view->about);
+    put_keys(p, view->bindings);
+}
+
+static void put_all(struct page_of_help *p, const struct ui_state *ui)
+{
+    if (ui->left)
+        put_view(p, ui->left);
+    if (ui->source->stepper)
         put_bindings(p, "Keys of stepping, in all views", app_step_bindings);
     put_bindings(p, "Keys everywhere", app_bindings);
+    put_views(p);
+    put_states(p);
+    put_marks(p);
+    put_attributes(p);
     for (size_t i = 0; i < APP_VIEWS; i++) {
         char title[64];
-        if (i <= APP_BACKING)
-            snprintf(title, sizeof title, "Keys in view %zu, %s", i + 1, app_views[i]->name);
-        else
-            snprintf(title, sizeof title, "Keys in the view %s", app_views[i]->name);
-        put_bindings(p, title, app_views[i]->bindings);
+        snprintf(title, sizeof title, "Keys in the view %s", app_views[i]->name);
+        if (app_views[i] != ui->left)
+            put_bindings(p, title, app_views[i]->bindings);
     }
-    put_marks(p);
-    put_states(p);
-    put_attributes(p);
     put_vmflags(p);
 }
 
@@ -169,11 +213,10 @@ static void draw(void *view, struct ui_state *ui, struct area a)
 {
     struct list *lines = view;
     struct page_of_help p = {area_part(a, 0, 0, a.cols, 0), 0, 0, ui->look.ascii};
-    bool steps = ui->source->stepper != NULL;
-    put_all(&p, steps);
+    put_all(&p, ui);
     list_text_fit(lines, p.line, a.rows);
     p = (struct page_of_help){a, (unsigned)lines->top, 0, ui->look.ascii};
-    put_all(&p, steps);
+    put_all(&p, ui);
 }
 
 static unsigned act(void *view, struct ui_state *ui, int action)
@@ -201,6 +244,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_help = {
     .name = "help",
+    .about = "what every key and mark means",
     .bindings = bindings,
     .size = sizeof(struct list),
     .draw = draw,

@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 #include "model/huge.h"
+#include "ui/fit.h"
+#include "ui/frame.h"
 #include "ui/search.h"
 #include "ui/subset.h"
 
@@ -85,7 +87,8 @@ static unsigned put_sizes(const struct huge_view *v, struct area a, unsigned lin
         const char *none = i == 1 && s->no_pmd ? "?" : ".";
         if (!shown[i])
             continue;
-        area_printf(a, col, line, style, "%6s", sizes[i] ? text_size(text, sizes[i]) : none);
+        const char *number = sizes[i] ? text_size(text, sizes[i]) : none;
+        area_printf(a, col, line, number_style(style, number), "%6s", number);
         col += SIZE_COLS;
     }
     area_printf(a, col, line, style, "%11s", huge_share(s, blocks, sizeof blocks));
@@ -114,17 +117,14 @@ static void draw_row(const struct huge_view *v, struct area a, unsigned line, si
     bool selected = row == v->list.shown.row;
     struct style s = STYLE(selected ? COLOR_CURSOR : COLOR_DEFAULT);
     struct huge_sum sum;
-    char name[1024];
     huge_of_region(&v->list.of, r, &v->thp, &sum);
     if (selected)
         area_fill(area_part(a, 0, line, a.cols, 1), s, ' ');
     area_text(a, 0, line, 1, selected ? ">" : " ", s);
     area_printf(a, MARK_COLS, line, s, "%" PRIx64, r->start);
     unsigned col = put_sizes(v, a, line, r->end - r->start, &sum, s);
-    const char *shown = search_region_name(r);
-    text_escape(name, sizeof name, shown, strlen(shown));
     if (col < a.cols)
-        area_text(a, col, line, a.cols - col, name, s);
+        fit_draw_name(a, col, line, a.cols - col, search_region_name(r), s);
 }
 
 static void draw_panel(const struct huge_view *v, const struct ui_state *ui, struct area a)
@@ -132,12 +132,11 @@ static void draw_panel(const struct huge_view *v, const struct ui_state *ui, str
     const struct moment *m = ui->now;
     unsigned shift = m->target.geometry.page_shift;
     struct buf text = {0};
-    area_fill(area_part(a, 0, 0, a.cols, 1), STYLE(COLOR_DIM), ui->look.ascii ? '-' : 0x2500);
     if (v->list.shown.count) {
         const struct region *r = subset_region(&v->list, v->list.shown.row);
         struct huge_sum sum;
         huge_of_region(m, r, &v->thp, &sum);
-        area_printf(a, 2, 0, STYLE(COLOR_TITLE), " %" PRIx64 "-%" PRIx64 " ", r->start, r->end);
+        rule_draw(a, 2, "%" PRIx64 "-%" PRIx64, r->start, r->end);
         huge_sentences(&sum, shift, "", &text);
         if (!text.len && !text.error)
             buf_puts(&text, "all of it is huge\n");
@@ -181,6 +180,8 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     refresh(v, ui);
     unsigned panel = a.rows > 2 * PANEL_ROWS ? PANEL_ROWS : a.rows / 2;
     unsigned rows = a.rows > panel + 2 ? a.rows - panel - 2 : 0;
+    if (rows > l->count) /* the sums and the sentences follow the last row */
+        rows = l->count ? (unsigned)l->count : 1;
     subset_select(&v->list, ui);
     list_fit(l, l->count, rows);
     draw_titles(v, a);
@@ -191,7 +192,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
                                        : "no mapping is large enough for a huge page",
                   STYLE(COLOR_DIM));
     draw_total(v, ui->now, a, rows + 1);
-    draw_panel(v, ui, area_part(a, 0, rows + 2, a.cols, panel));
+    draw_panel(v, ui, area_part(a, 0, rows + 2, a.cols, a.rows));
 }
 
 static unsigned act(void *view, struct ui_state *ui, int action)
@@ -222,6 +223,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_huge = {
     .name = "huge",
+    .about = "where huge pages are, where they could be, and why they are not",
     .bindings = bindings,
     .size = sizeof(struct huge_view),
     .deinit = deinit,

@@ -12,7 +12,7 @@
 enum { MARK_COLS = 2, NAME_COLS = 34 };
 
 static const struct binding bindings[] = {
-    LIST_BINDINGS(true, "one row up", "one row down", "first row", "last row"),
+    LIST_BINDINGS(false, "one row up", "one row down", "first row", "last row"),
     {.label = NULL},
 };
 
@@ -156,6 +156,7 @@ static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 
 const struct view_ops view_kernel = {
     .name = "kernel",
+    .about = "the memory that the kernel keeps for itself",
     .bindings = bindings,
     .size = sizeof(struct list),
     .draw = draw,

@@ -24,20 +24,18 @@ static const struct binding bindings[] = {
     {{KEY_CODE_PGDN}, "PgDn", "one screen down", false, MAP_PGDN},
     {{'g', KEY_CODE_HOME}, "g Home", "the first mapping", false, MAP_FIRST},
     {{'G', KEY_CODE_END}, "G End", "the last mapping", false, MAP_LAST},
-    {{'+', '='}, "+", "zoom in", true, MAP_IN},
+    {{'+', '='}, "+", "zoom in: a factor of 8, three steps are a level of the page table", true,
+     MAP_IN},
     {{'-', '_', KEY_CODE_ESC}, "- Esc", "zoom out", true, MAP_OUT},
     {{KEY_CODE_ENTER}, "Enter", "zoom in, at last to the page", false, MAP_ENTER},
-    {{'0'}, "0", "fit all", true, MAP_FIT},
+    {{'0'}, "0", "fit all: follow the process until you zoom", true, MAP_FIT},
     {{'n'}, "n", "next mapping", true, MAP_NEXT},
     {{'N'}, "N", "previous mapping", false, MAP_PREV},
-    {{'w'}, "w", "fold or unfold the strip of the whole space. A zoom step is a factor of 8, three "
-     "are a level of the page table; fit follows the process until you zoom", false, MAP_STRIP},
-    {{'i'}, "i", "fold or unfold the panel. A cell shows the state that most of its pages have, "
-     "pages not present left out; split, chequered, underlined or in lower case it is mixed, "
-     "reversed it has just changed", false, MAP_PANEL},
-    {{'H'}, "H", "heat: colour by the faults of the last 10 seconds, or by what pages are. A fault "
-     "just now is a star in the colour of the way that the kernel went", false, MAP_HEAT},
-    {{'F'}, "F", "fold or unfold the latest faults", false, MAP_FAULTS},
+    {{'H'}, "H", "heat: colour by the faults of the last 10 seconds, or by what pages are", true,
+     MAP_HEAT},
+    {{'F'}, "F", "faults: fold or unfold the latest", true, MAP_FAULTS},
+    {{'w'}, "w", "strip: fold or unfold the strip of the whole space", true, MAP_STRIP},
+    {{'i'}, "i", "panel: fold or unfold what is selected", true, MAP_PANEL},
     {{0}, NULL, NULL, false, 0},
 };
 
@@ -112,7 +110,7 @@ static struct layout_shape shape_of(const struct frame *f, const struct ui_state
         .page_shift = ui->now->target.geometry.page_shift,
         .zoom = zoom,
         .width = cols >= 16 ? cols / LAYOUT_SMALL * LAYOUT_SMALL : cols,
-        .stack = ui->look.colors >= 256 && !ui->look.ascii ? 2 : 1,
+        .stack = look_has_halves(&ui->look) ? 2 : 1,
         .cols = cols,
         .label = cols >= 100 ? 36 : cols >= 56 ? 26 : cols >= 16 ? cols / 2 : 0,
     };
@@ -249,7 +247,7 @@ static void draw_sides(struct map_view *v, const struct ui_state *ui, const stru
                        const struct map_selection *s, struct area a)
 {
     const struct frame *f = &v->frame;
-    uint32_t bar = map_char(&ui->look, 0x2502, '|');
+    uint32_t bar = 0x2502;
     if (f->strip) {
         draw_strip(v, ui, w, area_part(a, 0, 0, f->strip, a.rows));
         area_fill(area_part(a, f->strip, 0, 1, a.rows), STYLE(COLOR_DIM), bar);
@@ -522,6 +520,7 @@ static const char *map_status(void *view, const struct ui_state *ui, char *out, 
 
 const struct view_ops view_map = {
     .name = "map",
+    .about = "every page of the address space in its place; the first line says how many are one cell",
     .bindings = bindings,
     .size = sizeof(struct map_view),
     .deinit = map_deinit,

@@ -3,7 +3,8 @@
  * A cell has room for two colours. With half cells each pixel is a pair of quadrants: a pixel whose
  * pages are alike fills both, a mixed one shows its two states side by side, crosswise above and
  * below, so that mixed areas look like a chequerboard. Where both pixels are alike the cell has
- * the glyph of the state, which tells it without colour. More than two colours do not fit: then
+ * the glyph of the state, but no shade: beside halves that would look like another colour. More
+ * than two colours do not fit: then
  * each half has its pixel's first state, and an underline says that something is mixed.
  * One pixel a cell: the glyph of the state (its letter in ASCII, and without colours where another
  * state has the same glyph); mixed is U+259A in its colour, and without colours or in ASCII the
@@ -16,7 +17,10 @@
 #include "ui/fault_text.h"
 #include "ui/map_parts.h"
 
-enum { GLYPH_UPPER = 0x2580, GLYPH_LOWER = 0x2584, GLYPH_MIXED = 0x259a };
+enum {
+    GLYPH_UPPER = 0x2580, GLYPH_LOWER = 0x2584, GLYPH_FULL = 0x2588, GLYPH_SHADE_FIRST = 0x2591,
+    GLYPH_SHADE_LAST = 0x2593, GLYPH_MIXED = 0x259a
+};
 
 /* By quadrants that have the foreground: 1 upper left, 2 upper right, 4 lower left, 8 lower right. */
 static const uint32_t quadrants[16] = {' ',    0x2598, 0x259d, 0x2580, 0x2596, 0x258c,
@@ -65,6 +69,15 @@ static struct cell plain(unsigned state)
     if (state == MAP_NOTHING)
         return (struct cell){' ', COLOR_DEFAULT, COLOR_DEFAULT, 0};
     return (struct cell){info->glyph, (uint8_t)info->role, COLOR_DEFAULT, 0};
+}
+
+/* The same beside halves of cells, which are in full colour. */
+static struct cell full(unsigned state)
+{
+    struct cell c = plain(state);
+    if (c.ch >= GLYPH_SHADE_FIRST && c.ch <= GLYPH_SHADE_LAST)
+        c.ch = GLYPH_FULL;
+    return c;
 }
 
 /* The letter of a state; of a mixed pixel in lower case. */
@@ -155,7 +168,7 @@ struct cell map_cell_pair(struct map_pixel upper, struct map_pixel lower, unsign
     if (lower.changed)
         return changed_cell(lower);
     if (upper.state == lower.state && !mixed(upper) && !mixed(lower))
-        return plain(upper.state);
+        return full(upper.state);
     if (is_absent(upper) && is_absent(lower))
         return plain(PAGE_ABSENT);
     return pair_blocks(upper, lower);
@@ -200,5 +213,5 @@ struct cell map_cell_swatch(unsigned state, const struct look *look)
 {
     struct cell c = plain(state);
     c.ch = glyph_of(state, look);
-    return c;
+    return look_has_halves(look) ? full(state) : c;
 }

@@ -19,7 +19,7 @@ void map_faults_draw(const struct ui_state *ui, struct area a)
 {
     if (!a.rows)
         return;
-    area_fill(area_part(a, 0, 0, a.cols, 1), STYLE(COLOR_DIM), map_char(&ui->look, 0x2500, '-'));
+    area_fill(area_part(a, 0, 0, a.cols, 1), STYLE(COLOR_DIM), 0x2500);
     unsigned col = 1 + area_text(a, 1, 0, a.cols, " faults ", STYLE(COLOR_TITLE));
     struct area line = area_part(a, col + 1, 0, a.cols, 1);
     if (line.cols < 40)

@@ -1,12 +1,16 @@
 /* What is selected, in words: the region and the cell under the cursor, as a panel or as one line,
  * and the legend of the states that occur, with their exact shares. */
-#include "ui/fault_text.h"
 #include "ui/map_parts.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "ui/fault_text.h"
+#include "ui/fit.h"
+
+enum { DETAIL_NAME_MIN = 8 };
 
 void map_select(const struct ui_state *ui, const struct layout *l, struct map_selection *out)
 {
@@ -37,14 +41,14 @@ put(struct panel *p, struct style s, const char *fmt, ...)
         p->row += map_wrapped(p->a, p->row, p->a.rows - p->row, text, s);
 }
 
-static void put_title(struct panel *p, const char *title, const struct look *look)
+static void put_title(struct panel *p, const char *title)
 {
     if (p->row)
         p->row++;
     if (p->row >= p->a.rows)
         return;
     struct area line = area_part(p->a, 0, p->row++, p->a.cols, 1);
-    area_fill(line, STYLE(COLOR_DIM), map_char(look, 0x2500, '-'));
+    area_fill(line, STYLE(COLOR_DIM), 0x2500);
     area_printf(line, 0, 0, STYLE(COLOR_TITLE), "%s ", title);
 }
 
@@ -99,7 +103,7 @@ static void put_region(struct panel *p, const struct ui_state *ui, const struct 
     if (*name)
         put(p, STYLE(COLOR_TITLE), "%s", name);
     totals_of_region(ui->now, r, &t);
-    put_two(p, "resident", t.resident, t.no_resident, "exclusive", t.exclusive, t.no_exclusive);
+    put_two(p, "rss", t.resident, t.no_resident, "exclusive", t.exclusive, t.no_exclusive);
     put_two(p, "anon", t.anon, t.no_anon, "cow", t.cow, t.no_cow);
     put_two(p, "file", t.file, t.no_file, "shmem", t.shmem, t.no_shmem);
     put_two(p, "huge", t.pmd_mapped, t.no_pmd_mapped, "swap", t.swap, t.no_swap);
@@ -124,19 +128,23 @@ static uint64_t pages_of(const struct tally *t)
     return sum;
 }
 
+/* A state, its pages if they shall be told and there is room, and their share. */
 static void put_share(struct area line, unsigned state, uint64_t part, uint64_t whole,
-                      const struct look *look)
+                      const struct look *look, bool pages)
 {
-    char share[MAP_SHARE_MAX];
+    char share[MAP_SHARE_MAX], count[TEXT_COUNT_MAX];
     struct cell c = map_cell_swatch(state, look);
     map_share(part, whole, share);
     area_put(line, 0, 0, c.ch, (struct style){c.fg, c.bg, c.attr});
     unsigned len = (unsigned)strlen(share);
     if (line.cols < len + 3)
         return;
-    area_text(line, 2, 0, line.cols - len - 3, page_state_info(state)->title,
-              STYLE(COLOR_DEFAULT));
+    unsigned used = 2 + area_text(line, 2, 0, line.cols - len - 3, page_state_info(state)->title,
+                                  STYLE(COLOR_DEFAULT));
     area_text(line, line.cols - len, 0, len, share, STYLE(COLOR_DEFAULT));
+    unsigned end = line.cols - MAP_SHARE_MAX, digits = (unsigned)strlen(text_count(count, part));
+    if (pages && line.cols > MAP_SHARE_MAX && used + 1 + digits <= end)
+        area_text(line, end - digits, 0, digits, count, STYLE(COLOR_DEFAULT));
 }
 
 static void put_attrs(struct panel *p, const struct page *page)
@@ -196,16 +204,18 @@ static void put_last_fault(struct panel *p, const struct map_selection *s,
 static void put_cell(struct panel *p, const struct map_selection *s, const struct ui_state *ui)
 {
     uint8_t order[PAGE_STATE_N];
-    char mix[MAP_MIX_MAX];
+    char mix[MAP_MIX_MAX], count[TEXT_COUNT_MAX];
     unsigned n = map_states(&s->tally, order);
     put(p, STYLE(COLOR_DEFAULT), "%" PRIx64 "-%" PRIx64, s->start, s->end);
-    put(p, STYLE(COLOR_DEFAULT), "%s", map_mix(&s->tally, mix));
+    if (n > 1)
+        put(p, STYLE(COLOR_DEFAULT), "%s pages", text_count(count, pages_of(&s->tally)));
+    else
+        put(p, STYLE(COLOR_DEFAULT), "%s", map_mix(&s->tally, mix));
     for (unsigned i = 0; i < n && n > 1 && p->row < p->a.rows; i++)
         put_share(area_part(p->a, 0, p->row++, p->a.cols, 1), order[i], s->tally.n[order[i]],
-                  pages_of(&s->tally), &ui->look);
-    if (n)
-        put(p, STYLE(COLOR_DIM), "%s",
-            page_state_info(map_pixel_of(&s->tally).state)->sentence);
+                  pages_of(&s->tally), &ui->look, true);
+    if (n == 1)
+        put(p, STYLE(COLOR_DIM), "%s", page_state_info(order[0])->sentence);
     if (n && s->layout->shape.zoom == 0)
         put_page(p, ui, s->start);
     put_last_fault(p, s, ui);
@@ -217,7 +227,7 @@ unsigned map_panel_draw(const struct map_selection *s, const struct ui_state *ui
     if (!s->item)
         return 0;
     bool gap = !s->item->regions;
-    put_title(&p, gap ? "gap" : "mapping", &ui->look);
+    put_title(&p, gap ? "gap" : "mapping");
     if (s->region)
         put_region(&p, ui, s->region);
     else if (gap)
@@ -228,7 +238,7 @@ unsigned map_panel_draw(const struct map_selection *s, const struct ui_state *ui
         put(&p, STYLE(COLOR_DIM), "one of %zu mappings drawn together", s->item->regions);
     if (!gap) {
         bool half = s->layout->shape.stack == 2;
-        put_title(&p, half ? "this pixel" : "this cell", &ui->look);
+        put_title(&p, half ? "this pixel" : "this cell");
         put_cell(&p, s, ui);
     }
     return p.row < a.rows ? p.row : a.rows;
@@ -255,7 +265,7 @@ unsigned map_legend_rows(const struct ui_state *ui, bool heat)
         return MAP_HEAT_LEVELS + 2;
     uint8_t order[PAGE_STATE_N];
     struct tally t;
-    return legend_states(ui, &t, order) + 3 + follows_faults(ui);
+    return legend_states(ui, &t, order) + 4 + follows_faults(ui);
 }
 
 static void heat_text(char out[32], unsigned level)
@@ -301,10 +311,11 @@ unsigned map_legend_draw(const struct ui_state *ui, bool heat, struct area a)
         return heat_legend(ui, a);
     uint8_t order[PAGE_STATE_N];
     struct tally t;
-    unsigned n = legend_states(ui, &t, order), row = 0;
+    unsigned n = legend_states(ui, &t, order), row = 1;
+    area_text(a, 0, 0, a.cols, "whole process", STYLE(COLOR_TITLE));
     for (unsigned i = 0; i < n && row < a.rows; i++)
         put_share(area_part(a, 0, row++, a.cols, 1), order[i], t.n[order[i]], pages_of(&t),
-                  &ui->look);
+                  &ui->look, false);
     struct cell c = map_cell_swatch(PAGE_ABSENT, &ui->look);
     const struct map_pixel mixed = {PAGE_ANON, PAGE_ABSENT, false};
     const struct map_pixel changed = {PAGE_ANON, PAGE_ANON, true};
@@ -359,13 +370,18 @@ void map_detail_line(const struct map_selection *s, const struct ui_state *ui, s
                     s->start, s->end, text_size(size, s->end - s->start));
         return;
     }
-    unsigned col = area_text(a, 0, 0, a.cols, map_mix(&s->tally, mix), STYLE(COLOR_TITLE));
-    if (!s->region || col + 12 > a.cols)
+    char text[MAP_MIX_MAX], resident[TEXT_SIZE_MAX];
+    fit_text(text, sizeof text, map_mix(&s->tally, mix), a.cols);
+    unsigned col = area_text(a, 0, 0, a.cols, text, STYLE(COLOR_TITLE));
+    if (!s->region)
         return;
-    char resident[TEXT_SIZE_MAX];
     totals_of_region(ui->now, s->region, &t);
     region_perms_text(s->region->perms, perms);
-    area_printf(a, col, 0, STYLE(COLOR_DEFAULT), " | %s %s %s, resident %s",
-                map_region_name(s->region, name), perms, text_size(size, t.size),
-                known(resident, t.resident, t.no_resident));
+    snprintf(text, sizeof text, " %s %s, rss %s", perms, text_size(size, t.size),
+             known(resident, t.resident, t.no_resident));
+    unsigned rest = (unsigned)strlen(text) + 3;
+    if (col + rest + DETAIL_NAME_MIN > a.cols)
+        return;
+    fit_name(mix, sizeof mix, map_region_name(s->region, name), a.cols - col - rest);
+    area_printf(a, col, 0, STYLE(COLOR_DEFAULT), " | %s%s", mix, text);
 }

@@ -20,6 +20,12 @@ enum { MAP_NOTHING = PAGE_STATE_N };
 
 struct map_pixel map_pixel_of(const struct tally *t);
 
+/* Two pixels in a cell, above each other: where colours can tell states apart. */
+static inline bool look_has_halves(const struct look *look)
+{
+    return look->colors >= 256 && !look->ascii;
+}
+
 /* The cell for two pixels above each other, or for one that fills the cell. cursor: 0 none, 1 on
  * the first pixel, 2 on the second. */
 struct cell map_cell_pair(struct map_pixel upper, struct map_pixel lower, unsigned cursor);
@@ -54,8 +60,6 @@ void map_scale(const struct moment *m, unsigned zoom, bool half_cells, bool brie
                size_t cap);
 /* Draws text with line breaks between words in at most rows rows; the rows used. */
 unsigned map_wrapped(struct area a, unsigned row, unsigned rows, const char *utf8, struct style s);
-/* The character, or its stand-in on an ASCII screen. */
-uint32_t map_char(const struct look *look, uint32_t ch, char ascii);
 
 /* --- map_picture.c: the pixels of the window --- */
 

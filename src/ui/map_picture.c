@@ -250,7 +250,7 @@ struct line {
 
 static void draw_ruler(const struct line *n, struct style s)
 {
-    area_fill(n->pixels, s, map_char(&n->ui->look, 0x2500, '-'));
+    area_fill(n->pixels, s, 0x2500);
 }
 
 static void draw_gap(const struct line *n)
@@ -351,7 +351,7 @@ static void draw_gutter(const struct line *n)
     area_text(n->gutter, len < room ? room - len : 0, 0, room, len > room ? text + len - room : text,
               s);
     if (n->item->folded && n->row == n->item->row + n->item->header)
-        area_put(n->gutter, room, 0, map_char(&n->ui->look, 0x2506, ':'), STYLE(COLOR_DIM));
+        area_put(n->gutter, room, 0, 0x2506, STYLE(COLOR_DIM));
 }
 
 static void draw_line(const struct line *n, size_t item)

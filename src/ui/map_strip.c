@@ -130,11 +130,11 @@ static void draw_bar(const struct map_strip_entry *e, const struct ui_state *ui,
 {
     struct cell bar = map_cell_swatch(e->regions ? state_of(ui->now, e) : PAGE_ABSENT, &ui->look);
     if (!e->regions)
-        bar.ch = map_char(&ui->look, 0x2506, ':');
+        bar.ch = 0x2506;
     for (unsigned r = 0; r < e->rows; r++) {
         area_put(a, 1, r, bar.ch, (struct style){bar.fg, bar.bg, bar.attr});
         if (here != ELSEWHERE)
-            area_put(a, 0, r, map_char(&ui->look, 0x2502, '|'), STYLE(COLOR_DIM));
+            area_put(a, 0, r, 0x2502, STYLE(COLOR_DIM));
     }
     if (here == UNDER_CURSOR)
         area_put(a, 0, 0, '>', STYLE(COLOR_TITLE));

@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-uint32_t map_char(const struct look *look, uint32_t ch, char ascii)
-{
-    return look->ascii ? (uint32_t)(unsigned char)ascii : ch;
-}
+#include "ui/fit.h"
 
 const char *map_address(char out[MAP_ADDRESS_MAX], uint64_t address)
 {
@@ -23,21 +20,6 @@ const char *map_address(char out[MAP_ADDRESS_MAX], uint64_t address)
     return out;
 }
 
-/* "262,144" */
-static const char *count_text(char out[32], uint64_t count)
-{
-    char digits[24];
-    int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)count);
-    size_t o = 0;
-    for (int i = 0; i < n; i++) {
-        if (i && (n - i) % 3 == 0)
-            out[o++] = ',';
-        out[o++] = digits[i];
-    }
-    out[o] = '\0';
-    return out;
-}
-
 const char *map_region_name(const struct region *r, char out[MAP_NAME_MAX])
 {
     const char *name = r->name;
@@ -45,34 +27,9 @@ const char *map_region_name(const struct region *r, char out[MAP_NAME_MAX])
         snprintf(out, MAP_NAME_MAX, "%s", region_kind_name(r->kind));
         return out;
     }
-    const char *slash = strrchr(name, '/');
-    if (*name == '/' && slash[1] && strncmp(name, "/dev/", 5) != 0)
-        name = slash + 1;
+    name = region_last_part(name);
     text_escape(out, MAP_NAME_MAX, name, strlen(name));
     return out;
-}
-
-/* Cuts a string to some columns; the last one then is '~'. Returns the columns left. */
-static unsigned cut_columns(char *s, unsigned cols)
-{
-    size_t len = strlen(s), at = 0, kept = 0;
-    unsigned used = 0;
-    uint32_t ch;
-    while (at < len) {
-        size_t n = text_utf8_decode(s + at, len - at, &ch);
-        char one[5] = {0};
-        memcpy(one, s + at, n ? n : 1);
-        unsigned w = (unsigned)text_columns(one);
-        if (used + w > cols) {
-            memcpy(s + kept, cols ? "~" : "", cols ? 2 : 1);
-            return cols ? (unsigned)text_columns(s) : 0;
-        }
-        used += w;
-        at += n ? n : 1;
-        if (used < cols)
-            kept = at;
-    }
-    return used;
 }
 
 const char *map_label(const struct layout *l, const struct layout_item *item, unsigned cols,
@@ -80,7 +37,7 @@ const char *map_label(const struct layout *l, const struct layout_item *item, un
 {
     const struct region *r = &l->table->v[item->region];
     uint64_t bytes = layout_mapped(l, item->start, item->end) << l->shape.page_shift;
-    char name[MAP_NAME_MAX], size[TEXT_SIZE_MAX], perms[5], more[40] = "";
+    char name[MAP_NAME_MAX], fitting[MAP_NAME_MAX], size[TEXT_SIZE_MAX], perms[5], more[40] = "";
     text_size(size, bytes);
     region_perms_text(r->perms, perms);
     if (item->regions > 1)
@@ -91,8 +48,8 @@ const char *map_label(const struct layout *l, const struct layout_item *item, un
         snprintf(more, sizeof more, " %s", size);
     map_region_name(r, name);
     size_t rest = cols > strlen(more) ? cols - strlen(more) : 0;
-    cut_columns(name, (unsigned)rest);
-    snprintf(out, MAP_NAME_MAX, "%.*s%s", MAP_NAME_MAX - 48, name, rest ? more : "");
+    fit_name(fitting, MAP_NAME_MAX - 48, name, (unsigned)rest);
+    snprintf(out, MAP_NAME_MAX, "%.*s%s", MAP_NAME_MAX - 48, fitting, rest ? more : "");
     return out;
 }
 
@@ -117,15 +74,15 @@ const char *map_mix(const struct tally *t, char out[MAP_MIX_MAX])
     uint64_t pages = 0;
     for (unsigned i = 0; i < n; i++)
         pages += t->n[order[i]];
-    char number[32];
-    int len = snprintf(out, MAP_MIX_MAX, "%s page%s: ", count_text(number, pages),
+    char number[TEXT_COUNT_MAX];
+    int len = snprintf(out, MAP_MIX_MAX, "%s page%s: ", text_count(number, pages),
                        pages == 1 ? "" : "s");
     if (n == 1)
         snprintf(out + len, (size_t)(MAP_MIX_MAX - len), "%s%s", pages == 1 ? "" : "all ",
                  page_state_info(order[0])->title);
     for (unsigned i = n == 1; i < n && len < MAP_MIX_MAX; i++)
         len += snprintf(out + len, (size_t)(MAP_MIX_MAX - len), "%s%s %s", i ? ", " : "",
-                        count_text(number, t->n[order[i]]), page_state_info(order[i])->title);
+                        text_count(number, t->n[order[i]]), page_state_info(order[i])->title);
     if (!n)
         snprintf(out, MAP_MIX_MAX, "not mapped");
     return out;

@@ -44,15 +44,15 @@ unsigned pen_beside(const struct pen *p, unsigned widest)
 void pen_branch(struct pen *p, const char *question, const char *answer, unsigned beside,
                 struct style s)
 {
-    pen_put(p, 2, true, STYLE(COLOR_DIM), p->ascii ? "|-" : "\u251c\u2500");
+    pen_put(p, 2, true, STYLE(COLOR_DIM), "\u251c\u2500");
     pen_put(p, 5, false, STYLE(COLOR_DEFAULT), question);
     if (!beside)
-        pen_put(p, 2, true, STYLE(COLOR_DIM), p->ascii ? "|" : "\u2502");
+        pen_put(p, 2, true, STYLE(COLOR_DIM), "\u2502");
     pen_put(p, beside ? beside : 7, false, s, answer);
 }
 
 void pen_leaf(struct pen *p, const char *text)
 {
-    pen_put(p, 2, true, STYLE(COLOR_DIM), p->ascii ? "`-" : "\u2514\u2500");
+    pen_put(p, 2, true, STYLE(COLOR_DIM), "\u2514\u2500");
     pen_put(p, 5, false, (struct style){COLOR_FLASH, COLOR_DEFAULT, CELL_BOLD}, text);
 }

@@ -13,7 +13,6 @@ struct pen {
     struct area a;
     unsigned top;  /* the line that is first on the screen */
     unsigned line; /* the next one to be written */
-    bool ascii;
 };
 
 /* Text from a column on in as many lines as it needs; `first` false: it goes on beside what is

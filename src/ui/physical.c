@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ui/frame.h"
 #include "ui/list.h"
 #include "ui/physical_parts.h"
 
@@ -121,13 +122,11 @@ static void ask(struct physical_view *v, const struct ui_state *ui)
     }
 }
 
-static void draw_title(struct area a, unsigned row, const struct zone *z, const struct look *look,
-                       unsigned shift)
+static void draw_title(struct area a, unsigned row, const struct zone *z, unsigned shift)
 {
     char size[TEXT_SIZE_MAX];
-    area_fill(area_part(a, 0, row, a.cols, 1), STYLE(COLOR_DIM), look->ascii ? '-' : 0x2500);
-    area_printf(a, PHYSICAL_GUTTER, row, STYLE(COLOR_TITLE), " node %u, zone %s, %s ", z->node,
-                z->name, text_size(size, z->present << shift));
+    rule_draw(area_part(a, 0, row, a.cols, 1), PHYSICAL_GUTTER, "node %u, zone %s, %s", z->node,
+              z->name, text_size(size, z->present << shift));
 }
 
 static void draw_picture(struct physical_view *v, const struct ui_state *ui, struct area a)
@@ -142,7 +141,7 @@ static void draw_picture(struct physical_view *v, const struct ui_state *ui, str
         if (!physical_row(&v->w, v->w.top + i, &zone, &first, &frames))
             return;
         if (!frames) {
-            draw_title(a, i, zone, &ui->look, shift);
+            draw_title(a, i, zone, shift);
             continue;
         }
         area_printf(a, 0, i, STYLE(COLOR_DIM), "%11s", physical_address(address, first, shift));
@@ -189,6 +188,16 @@ static uint64_t newest(const struct physmem *m, const struct ui_state *ui)
     return ui->now ? ui->now->sample.start_ns + ui->now->sample.span_ns : 0;
 }
 
+/* Without a panel: what the colours mean, where the picture leaves room, and the cell in a line. */
+static void draw_below(const struct physical_window *w, const struct physical_selection *s,
+                       struct area a)
+{
+    unsigned used = 2 + (unsigned)physical_rows(w);
+    if (a.rows > used + 1)
+        physical_legend_draw(s, area_part(a, 1, used, a.cols - 1, a.rows - 1 - used));
+    physical_line_draw(s, area_part(a, 1, a.rows - 1, a.cols - 1, 1));
+}
+
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
     struct physical_view *v = view;
@@ -214,7 +223,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     if (panel)
         physical_panel_draw(&s, area_part(a, cols + 2, 1, PHYSICAL_PANEL_COLS, a.rows - 1));
     else
-        physical_line_draw(&s, area_part(a, 1, a.rows - 1, a.cols - 1, 1));
+        draw_below(&v->w, &s, a);
 }
 
 /* --- keys --- */
@@ -337,6 +346,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_physical = {
     .name = "physical",
+    .about = "the memory of the whole machine, frame by frame, and what it is used for",
     .bindings = bindings,
     .size = sizeof(struct physical_view),
     .deinit = deinit,

@@ -199,6 +199,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_picker = {
     .name = "processes",
+    .about = "the processes of this machine; what is typed narrows them down",
     .bindings = bindings,
     .size = sizeof(struct picker_view),
     .deinit = deinit,

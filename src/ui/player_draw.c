@@ -74,10 +74,10 @@ static void draw_right(const struct player *p, struct area a)
         player_draw_explanation(p, below);
 }
 
-static void draw_bar(const struct player *p, struct area a, unsigned col)
+static void draw_bar(struct area a, unsigned col)
 {
     for (unsigned row = 0; row < a.rows; row++)
-        area_put(a, col, row, map_char(&p->look, 0x2502, '|'), STYLE(COLOR_DIM));
+        area_put(a, col, row, 0x2502, STYLE(COLOR_DIM));
 }
 
 static void draw_scenario(struct player *p, struct area a)
@@ -90,7 +90,7 @@ static void draw_scenario(struct player *p, struct area a)
     }
     unsigned left = a.cols < 120 ? a.cols * 45 / 100 : a.cols * 2 / 5;
     player_draw_script(p, area_part(a, 0, 0, left, a.rows));
-    draw_bar(p, a, left);
+    draw_bar(a, left);
     draw_right(p, area_part(a, left + 2, 0, a.cols - left - 2, a.rows));
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "ui/fit.h"
+#include "ui/frame.h"
 #include "ui/list.h"
 #include "ui/search.h"
 
@@ -49,15 +51,17 @@ struct regions_view {
     size_t *rows; /* owned; indices into the table, in the order shown */
     size_t rows_cap;
     struct list shown; /* of the rows; which one is selected follows from the cursor */
+    unsigned title_end[COL_N]; /* where the title drawn last ends; 0: not shown */
 };
 
-enum action { OPEN_MAP = LIST_ACTION_N, SORT, REVERSE, FLAGS };
+enum action { OPEN_MAP = LIST_ACTION_N, SORT, SORT_BACK, REVERSE, FLAGS };
 
 static const struct binding bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "show on the map", true, OPEN_MAP},
-    {{'s', 'o'}, "s", "sort: by the next column (also o)", true, SORT},
-    {{'S'}, "S", "reverse the order of rows", false, REVERSE},
-    {{'v'}, "v", "flags: read those of all mappings (VmFlags) and show them, or not", false, FLAGS},
+    {{'s', '>', 'o'}, "s >", "sort: by the next column (also o); or click on a title", true, SORT},
+    {{'<'}, "<", "sort by the column before", false, SORT_BACK},
+    {{'S'}, "S", "reverse: the order of rows", true, REVERSE},
+    {{'v'}, "v", "flags: read those of all mappings (VmFlags) and show them, or not", true, FLAGS},
     LIST_BINDINGS(false, "one row up", "one row down", "first row", "last row"),
     {.label = NULL},
 };
@@ -202,7 +206,7 @@ static size_t selected_row(const struct regions_view *v, const struct moment *m,
 }
 
 struct table {
-    bool shown[COL_N], ascii;
+    bool shown[COL_N];
     unsigned width[COL_N];
 };
 
@@ -241,24 +245,6 @@ static void place_columns(struct table *t, unsigned cols, bool has_flags, bool f
     }
     if (t->shown[COL_NAME])
         t->width[COL_NAME] += left;
-}
-
-/* Keeps the end of a name that is too long: it tells files of one directory apart. */
-static void draw_name(struct area a, unsigned col, unsigned row, unsigned cols, const char *name,
-                      struct style s, bool ascii)
-{
-    char text[1024];
-    const char *p = text;
-    text_escape(text, sizeof text, name, strlen(name));
-    size_t width = text_columns(text);
-    if (width <= cols || cols < 3) {
-        area_text(a, col, row, cols, text, s);
-        return;
-    }
-    for (uint32_t c; width > cols - 1; width = text_columns(p))
-        p += text_utf8_decode(p, strlen(p), &c);
-    area_put(a, col, row, ascii ? '<' : 0x2026, s);
-    area_text(a, col + 1, row, cols - 1, p, s);
 }
 
 static void flags_text(const struct region *r, char *out, size_t cap)
@@ -301,16 +287,16 @@ static void cell_text(const struct region *r, const struct totals *t, enum colum
     }
 }
 
-static void draw_titles(const struct regions_view *v, const struct table *t, struct area a)
+static void draw_titles(struct regions_view *v, const struct table *t, struct area a)
 {
     unsigned col = MARK_COLS;
     for (unsigned c = 0; c < COL_N; c++) {
+        v->title_end[c] = t->shown[c] ? col + t->width[c] : 0;
         if (!t->shown[c])
             continue;
         struct style s = STYLE(COLOR_TITLE);
         char text[16];
-        const char *mark = v->sort != c ? "" : t->ascii ? (v->reverse ? "^" : "v")
-                                                        : (v->reverse ? "\u25b4" : "\u25be");
+        const char *mark = v->sort != c ? "" : v->reverse ? "\u25b4" : "\u25be";
         snprintf(text, sizeof text, "%s%s", mark, columns[c].title);
         s.attr = *mark ? CELL_UNDERLINE : 0;
         unsigned pad = columns[c].number ? t->width[c] - 1 - (unsigned)text_columns(text) : 0;
@@ -342,12 +328,12 @@ static void draw_row(struct regions_view *v, const struct moment *m, const struc
             continue;
         unsigned room = t->width[c] - 1;
         if (c == COL_NAME) {
-            draw_name(line, col, 0, room, search_region_name(r), s, t->ascii);
+            fit_draw_name(line, col, 0, room, search_region_name(r), s);
         } else {
             cell_text(r, totals, (enum column)c, t->width[c], text, sizeof text);
             size_t len = strlen(text);
             unsigned pad = columns[c].number && len < room ? room - (unsigned)len : 0;
-            area_text(line, col + pad, 0, room, text, s);
+            area_text(line, col + pad, 0, room, text, number_style(s, text));
         }
         col += t->width[c];
     }
@@ -370,7 +356,7 @@ static void look(const struct regions_view *v, struct ui_state *ui)
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
     struct regions_view *v = view;
-    struct table t = {.ascii = ui->look.ascii};
+    struct table t = {0};
     if (!refresh(v, ui->now)) {
         area_text(a, 1, 0, a.cols, "not enough memory for this table", STYLE(COLOR_ALERT));
         return;
@@ -412,12 +398,28 @@ static unsigned reorder(struct regions_view *v, struct ui_state *ui)
     return UI_REDRAW;
 }
 
+/* A click on the title of the column that decides already reverses it. */
+static unsigned sort_by_title(struct regions_view *v, struct ui_state *ui, unsigned col)
+{
+    enum column c = COL_RANGE;
+    while (c < COL_FLAGS && col >= v->title_end[c])
+        c++;
+    if (c == COL_FLAGS)
+        return UI_HANDLED;
+    v->reverse = c == v->sort && !v->reverse;
+    v->sort = c;
+    return reorder(v, ui);
+}
+
 static unsigned act(void *view, struct ui_state *ui, int action)
 {
     struct regions_view *v = view;
     switch (action) {
     case SORT:
         v->sort = v->sort == COL_NAME ? COL_RANGE : v->sort + 1;
+        return reorder(v, ui);
+    case SORT_BACK:
+        v->sort = v->sort == COL_RANGE ? COL_NAME : v->sort - 1;
         return reorder(v, ui);
     case REVERSE:
         v->reverse = !v->reverse;
@@ -441,7 +443,9 @@ static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
     int action = list_wheel(m);
     if (action >= 0)
         return act(view, ui, action);
-    if (!ui->now || !refresh(v, ui->now) || !m->row || !list_point(&v->shown, m->row - 1))
+    if (ui->now && !m->row)
+        return sort_by_title(v, ui, m->col);
+    if (!ui->now || !refresh(v, ui->now) || !list_point(&v->shown, m->row - 1))
         return UI_HANDLED;
     select_row(v, ui, v->shown.row);
     return m->what == MOUSE_DOUBLE ? UI_REDRAW | UI_SHOW_MAP : UI_REDRAW;
@@ -468,6 +472,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
 
 const struct view_ops view_regions = {
     .name = "regions",
+    .about = "one row a mapping: how large it is, and what of it is resident, of which kind",
     .bindings = bindings,
     .size = sizeof(struct regions_view),
     .deinit = deinit,

@@ -77,6 +77,7 @@ struct ui_state {
     struct rate_history rates;
     uint64_t now_ns;             /* CLOCK_MONOTONIC; without a terminal the time of the last event */
     uint64_t cursor;             /* selected address, shared by all views */
+    const struct view_ops *left; /* the view shown before this one; NULL: none yet */
     bool frozen;
     bool flash;                  /* what differs between before and now shall stand out */
     struct look look;
@@ -110,6 +111,7 @@ struct mouse {
 
 struct view_ops {
     const char *name;              /* "map": tab title */
+    const char *about;             /* what it shows: one clause */
     const struct binding *bindings; /* ended by one with label NULL */
     size_t size;                   /* of the view's state, which begins as zeros */
     void (*deinit)(void *view);    /* releases what the state owns; NULL: nothing */

@@ -11,7 +11,14 @@ enum { RING = 4096 };
 static void check(const struct perf_seen *seen, struct perf_calls *calls)
 {
     struct event call;
-    DEMAND(seen->what <= PERF_IS_LEAVE);
+    DEMAND(seen->what <= PERF_IS_MAPPING);
+    if (seen->what == PERF_IS_MAPPING) {
+        struct event out[PERF_RECORD_EVENTS];
+        size_t n = perf_mapping_events(seen, NULL, MAPPED_SEEN, out);
+        DEMAND(n && n < PERF_RECORD_EVENTS && out[n - 1].type == EVENT_MAPPING);
+        DEMAND(out[n - 1].mapping.start < out[n - 1].mapping.end);
+        return;
+    }
     if (seen->what == PERF_IS_EVENT) {
         const struct event *e = &seen->event;
         DEMAND(e->type == EVENT_FAULT || e->type == EVENT_FORK || e->type == EVENT_EXEC ||

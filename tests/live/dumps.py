@@ -41,7 +41,7 @@ class Proc:
     def snap(self, name, *options):
         done = subprocess.run([VMSCOPE, "snap", "-p", str(self.pids[name]), "--proc-root",
                                f"{self.dir.name}/{name}", "--format", "json", *options],
-                              capture_output=True, text=True, timeout=120, check=False)
+                              capture_output=True, text=True, timeout=300, check=False)
         return done
 
     def picture(self, name):

@@ -10,8 +10,9 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "helpers"))
-from faults import KNOWN, ROOT, VMSCOPE, expectations  # noqa: E402
+from faults import KNOWN, expectations  # noqa: E402
 from lib.tap import Skip, Tap  # noqa: E402
+from lib.target import VMSCOPE  # noqa: E402
 from machine import Machine  # noqa: E402
 
 # What leaves a trace in the kernel, and what none: the zero page, and pages that are only made
@@ -32,7 +33,7 @@ def follow(*command, options=()):
     with tempfile.NamedTemporaryFile() as out:
         done = subprocess.run([VMSCOPE, "faults", "--evidence", "-f", "jsonl", "-o", out.name,
                                *options, "--", *command], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=120)
+                              stderr=subprocess.PIPE, timeout=300)
         with open(out.name, encoding="utf-8") as f:
             return (done.stdout.decode().splitlines(), [json.loads(line) for line in f],
                     done.stderr.decode(errors="replace"))
@@ -151,7 +152,7 @@ def in_order():
 def only_disagreements():
     with tempfile.NamedTemporaryFile() as out:
         subprocess.run([VMSCOPE, "faults", "--disagreements", "-f", "jsonl", "-o", out.name, "--",
-                        KNOWN], stdout=subprocess.PIPE, check=True, timeout=60)
+                        KNOWN], stdout=subprocess.PIPE, check=True, timeout=300)
         with open(out.name, encoding="utf-8") as f:
             records = [json.loads(line) for line in f]
     wrong = [str(r) for r in records[:-1] if r["type"] != "fault"
@@ -164,7 +165,7 @@ def only_disagreements():
 def without_privilege():
     """One line says why there is none; the faults are told all the same."""
     done = subprocess.run([VMSCOPE, "faults", "--evidence", "-f", "jsonl", "--", "/bin/true"],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300,
                           user=65534, group=65534, extra_groups=[], cwd="/")
     lines = [line for line in done.stderr.decode().splitlines() if "evidence" in line]
     records = [json.loads(line) for line in done.stdout.decode().splitlines()]

@@ -13,10 +13,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from lib import kernel  # noqa: E402
-from lib.compare import PAGE, snap, vmscope  # noqa: E402
+from lib.compare import PAGE, before_colon, in_every, snap, vmscope  # noqa: E402
 from lib.tap import Skip, Tap, need_program  # noqa: E402
-from lib.terminal import Terminal  # noqa: E402
 from lib.target import HELPERS, VMSCOPE, Target, stop, wait_for  # noqa: E402
+from lib.tmux import Tmux  # noqa: E402
 
 FAMILY = os.path.join(HELPERS, "target_family")
 NOBODY = 65534
@@ -36,7 +36,7 @@ class Family(Target):
                 self.children.append(int(line[2]))
 
     def readline(self):
-        line = self.process.stdout.readline()
+        line = self.line()
         if not line:
             raise RuntimeError("target_family has ended")
         return line.decode()
@@ -101,9 +101,9 @@ def private(pid):
 
 
 def differing_weights(pid, pids, user=None):
-    """USS and PSS of all, in a picture between two readings of smaps_rollup. Other programs, as they
-    come and go, change how often libraries are mapped: the picture is to lie between the readings,
-    and one that does is enough, since a wrong one would never."""
+    """USS and PSS of all, in pictures each between two readings of smaps_rollup. Other programs, as
+    they come and go, change how often libraries are mapped: a number that fits once is right, since a
+    wrong one would never."""
     # Without map counts it is smaps_rollup that vmscope reads, while it maps libraries itself.
     least = 64 << 10 if user or os.geteuid() else 0
 
@@ -119,19 +119,14 @@ def differing_weights(pid, pids, user=None):
             t = picture[p]["totals"]
             for name, x, y in zip(("uss", "resident"), before[p], after[p]):
                 if t[name] not in (x, y):
-                    bad.append(f"{p}: {name} {t[name]}, smaps {x} and {y}")
+                    bad.append(f"{name} of {p}: {t[name]}, smaps {x} and {y}")
             low, high = sorted((before[p][2], after[p][2]))
             # smaps_rollup rounds down to kilobytes.
             if t["pss"] is None or not low - least <= t["pss"] < high + 1024:
-                bad.append(f"{p}: pss {t['pss']}, smaps_rollup {low} and {high}")
+                bad.append(f"pss of {p}: {t['pss']}, smaps_rollup {low} and {high}")
         return bad
 
-    bad = []
-    for _ in range(100):
-        bad = attempt()
-        if not bad:
-            break
-    return bad
+    return in_every(attempt, before_colon, 100)
 
 
 def shared_in(name, target, a, b):
@@ -237,19 +232,28 @@ def on_screen(t):
 
 
 def live(t):
-    """What a child copies shows up in the column NEW with the next sample, a second later."""
-    delay, pages = 1.0, 40
-    with Terminal([VMSCOPE, "attach", "--family", "-d", str(delay), "--cpu-limit", "50",
-                   str(t.pid)], cols=120) as terminal:
-        terminal.wait_output(b"NEW")
-        ready = time.monotonic() + 2 * delay  # the column needs the sample before
-        while time.monotonic() < ready:
-            terminal.pump()
-        t.command("write", 1, 20, pages)
-        began = time.monotonic()
-        terminal.wait_output(b"%dK" % (pages * PAGE >> 10))
-        took = time.monotonic() - began
-    return [] if took < delay + 0.7 else [f"it took {took:.2f} s"]
+    """What a child copies is in the columns OWN and NEW with the next sample. The one after that would
+    take a whole delay in any case, so one quick answer of several is proof; when a sample was just
+    being taken, the copies may come in two parts."""
+    delay, copied, seen = 1.0, 40 * PAGE >> 10, []
+    with Tmux(f'"{VMSCOPE}" attach --family -d {delay} --cpu-limit 50 {t.pid}', cols=120) as screen:
+        def own_and_new(pid):
+            rows = [line.split() for line in screen.text().splitlines()]
+            return next((row[-4:-2] for row in rows if row[:1] == [str(pid)] and len(row) > 8), None)
+
+        for i in (1, 2, 4, 5, 6, 7):
+            pid = t.children[i]
+            own = wait_for(lambda: (found := own_and_new(pid)) and found[1] == "." and found[0],
+                           "a sample without copies")
+            t.command("write", i, 20, 40)
+            began = time.monotonic()
+            wanted = f"{int(own[:-1]) + copied}K"
+            new = wait_for(lambda: (found := own_and_new(pid)) and found[0] == wanted and found[1],
+                           f"{wanted} as the own of {pid}")
+            seen.append((time.monotonic() - began, new))
+            if seen[-1][0] < delay and new == f"{copied}K":
+                return []
+    return [f"seconds and column NEW: {seen}"]
 
 
 def unprivileged(t):
@@ -314,7 +318,7 @@ def check_all(pid):
 
 def python_pool():
     with Target([sys.executable, "-c", POOL], stdin=subprocess.PIPE) as t:
-        t.process.stdout.readline()
+        t.wait_line(b"ready")
         return check_all(t.pid)
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """vmscope faults against a program that says beforehand which faults it is going to make."""
+import collections
 import itertools
 import json
 import os
@@ -9,26 +10,24 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib.tap import Skip, Tap  # noqa: E402
+from lib.target import HELPERS, VMSCOPE  # noqa: E402
 from lib.terminal import Terminal  # noqa: E402
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "helpers"))
 from machine import Machine  # noqa: E402
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-VMSCOPE = os.path.join(ROOT, "build", "vmscope")
-KNOWN = os.path.join(ROOT, "build", "tests", "helpers", "faults_known")
+KNOWN = os.path.join(HELPERS, "faults_known")
 # The program ends with huge pages; these need a prepared machine.
 HUGE = {"huge_anonymous", "huge_forked", "small_first"}
-# What events alone do not settle: the limit of a stack; whether a file grew meanwhile; whether a
-# child that has not done anything yet is there still, or one that copies a page has done so; what
-# KSM has merged.
-OPEN = {"ksm", "grows_down", "stack", "beyond_the_end", "parent_copies", "child_copies", "huge_forked"}
+# What events alone do not settle: whether a child that has not done anything yet is there still, or
+# one that copies a page has done so; what KSM has merged.
+OPEN = {"ksm", "parent_copies", "child_copies", "huge_forked"}
 
 
 def follow(*options):
     """The lines of the program, and the records of vmscope."""
     with tempfile.NamedTemporaryFile() as out:
         done = subprocess.run([VMSCOPE, "faults", "-f", "jsonl", "-o", out.name, *options],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
         if done.returncode:
             raise RuntimeError(done.stderr.decode(errors="replace"))
         with open(out.name, encoding="utf-8") as f:
@@ -36,7 +35,7 @@ def follow(*options):
 
 
 def expectations(lines):
-    names = ("seq", "addr", "access", "path", "how", "function", "line", "pid", "also")
+    names = ("seq", "addr", "access", "path", "how", "function", "source", "pid", "also")
     for line in lines:
         if line.startswith("expect "):
             yield dict(zip(names, line.split()[1:]))
@@ -73,10 +72,10 @@ def wrong_places(state):
     of the system call."""
     wrong = [f"pid {e['pid']} but {r['pid']}" for e, r in state["pairs"]
              if int(e["pid"]) != r["pid"]]
-    return wrong + [f"{e['function']}:{e['line']} but {r['symbol']} {r['source']}"
+    return wrong + [f"{e['function']} {e['source']} but {r['symbol']} {r['source']}"
                     for e, r in state["pairs"] if e["function"] != "-"
                     and (str(r["symbol"]).split("+")[0] != e["function"]
-                         or r["source"] != f"faults_known.c:{e['line']}")]
+                         or r["source"] != e["source"])]
 
 
 def wrong_modes(state):
@@ -113,9 +112,9 @@ def on_screen():
     going = tempfile.NamedTemporaryFile()  # the command outlives the screen: it ends with this file
     loop = ["sh", "-c", f"while [ -e {going.name} ]; do {KNOWN} >/dev/null; done"]
     with going, Terminal([VMSCOPE, "run", "--engine", "bpf", "--", *loop], rows=50, cols=200) as t:
-        t.wait_output(b"live")
+        t.wait_text(b"live")
         t.send(b"4f" + at["function"].encode() + b"\r")
-        t.wait_output(b"faults_known.c:")
+        t.wait_text(b"faults_known.c:")
         t.send(b"q")
     return []
 
@@ -169,28 +168,71 @@ def place_of(e):
 
 
 def known_by_perf():
-    """Perf events do not tell the access, nor every bad one; what is predicted for the others is
-    right, or unsure."""
-    said, records = follow("--engine", "perf", "--", KNOWN)
-    if records[-1]["engine"] != "perf":
-        raise Skip(records[-1]["why"])
-    bad = {"bad_area", "bad_access", "sigbus"}
+    """Perf events do not tell the access; what is predicted is right, or unsure."""
+    state = {}
+    state["said"], state["records"] = follow("--engine", "perf", "--", KNOWN)
+    if state["records"][-1]["engine"] != "perf":
+        raise Skip(state["records"][-1]["why"])
+    return wrong_by_perf(state)
+
+
+def wrong_by_perf(state):
+    """Order, place, function and line of every fault in user mode; the path where it is sure."""
+    low, high = (int(word, 16) for line in state["said"] if line.startswith("arena ")
+                 for word in line.split()[1:])
+    expected = itertools.takewhile(lambda e: e["function"] not in HUGE, expectations(state["said"]))
+    expected = [e for e in expected if low <= int(e["addr"], 16) < high
+                and e["function"] != "in_kernel"]
+    seen = [r for r in state["records"] if r["type"] == "fault" and r["mode"] == "user"
+            and low <= int(r["addr"], 16) < high]
+    state["pairs"] = list(zip(expected, seen))
+    wrong = [f"{e} but {r}" for e, r in state["pairs"]
+             if place_of(e) != (int(r["addr"], 16) >> 12, r["pid"])
+             or r["sure"] and (e["path"], e["how"]) != (r["path"], r["how"] or "-")]
+    if len(seen) < len(expected):
+        wrong.append(f"expected {len(expected)} faults, saw {len(seen)}")
+    return (wrong or wrong_places(state))[:5]
+
+
+def counted_by_page():
+    """Where faults are only counted, each page and process has as many as were announced."""
+    said, records = follow("--engine", "bpf", "--heat", "--", KNOWN)
     low, high = (int(word, 16) for line in said if line.startswith("arena ")
                  for word in line.split()[1:])
-    left = [e for e in expectations(said) if low <= int(e["addr"], 16) < high]
-    left = list(itertools.takewhile(lambda e: e["function"] not in HUGE, left))
-    wrong = []
-    for r in records:
-        if r["type"] != "fault" or not low <= int(r["addr"], 16) < high or not left:
-            continue
-        place = (int(r["addr"], 16) >> 12, r["pid"])
-        while left[1:] and left[0]["path"] in bad and place_of(left[0]) != place:
-            left.pop(0)
-        e = left.pop(0)
-        if place_of(e) != place or r["sure"] and (e["path"], e["how"]) != (r["path"], r["how"] or "-"):
-            wrong.append(f"{e} but {r}")
-    wrong += [f"{e} was not seen" for e in left if e["path"] not in bad]
+    expected = collections.Counter(place_of(e) for e in expectations(said)
+                                   if low <= int(e["addr"], 16) < high)
+    seen, all_counted = collections.Counter(), 0
+    for r in (r for r in records if r["type"] == "heat"):
+        all_counted += r["pages"] * r["count"]
+        first = int(r["addr"], 16) >> 12
+        for page in range(first, first + r["pages"]):
+            if low >> 12 <= page < high >> 12:
+                seen[page, r["pid"]] += r["count"]
+    wrong = [f"page {page:#x} of {pid}: {expected[page, pid]} announced, {seen[page, pid]} counted"
+             for page, pid in expected | seen if expected[page, pid] != seen[page, pid]]
+    if any(r["type"] == "fault" for r in records):
+        wrong.append("a fault was told by itself")
+    if not 0 < all_counted == records[-1]["heat_told"] <= records[-1]["heat_faults"]:
+        wrong.append(f"{all_counted} told in lines, {records[-1]}")
     return wrong[:5]
+
+
+def known_unprivileged():
+    """An ordinary user sees the same, without calls and so without certainty; all places are named."""
+    done = subprocess.run([VMSCOPE, "faults", "-f", "jsonl", "--", KNOWN],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                          user=65534, group=65534, extra_groups=[], cwd="/")
+    state = {"said": done.stderr.decode().splitlines(),
+             "records": [json.loads(line) for line in done.stdout.decode().splitlines()]}
+    summary, faults = state["records"][-1], [r for r in state["records"] if r["type"] == "fault"]
+    if summary["engine"] != "perf":
+        raise Skip(summary["why"])
+    wrong = [f"sure: {r}" for r in faults if r["sure"]]
+    wrong += [f"nothing is known of {r}" for r in faults if r["path"] == "unknown"
+              and not r["symbol"]]
+    if "root" not in summary["why"] or "mm calls" not in summary["blind"]:
+        wrong.append(f"not said: {summary}")
+    return (wrong or wrong_by_perf(state))[:5]
 
 
 def main():
@@ -215,8 +257,10 @@ def main():
     tap.run("and so it is with swap", lambda: known_prepared("swap", swap=True))
     tap.run("and so it is with pages that KSM merged", lambda: known_prepared("ksm", ksm=True))
     tap.run("and so it is with userfaultfd, or unsure", lambda: known_prepared("uffd"))
-    tap.run("perf events tell the same, but for bad accesses", known_by_perf)
+    tap.run("perf events tell the same", known_by_perf)
+    tap.run("and so they do for an ordinary user", known_unprivileged)
     tap.run("and so it is on a busy machine", known_when_busy)
+    tap.run("counted by page only, each page has its faults", counted_by_page)
     tap.run("functions and lines are on the screen", on_screen)
     tap.run("counters agree with the kernel's own", counters)
     return tap.finish()

@@ -54,7 +54,7 @@ def keys_are_answered():
         s.keys("?")
         s.wait_text(KEYS_HELP)
         s.keys("Escape")
-        wait_for(lambda: KEYS_HELP not in s.text(), "the help to go", 20)
+        wait_for(lambda: KEYS_HELP not in s.text(), "the help to go")
         s.keys("/", "a", "b", "c")
         s.wait_text("search: abc")
 
@@ -80,7 +80,7 @@ def an_answer_is_shown():
     with Screen() as s:
         s.wait_text("q quit")
         # Opening to write waits for the reader; it is there already, or comes with the first read.
-        fd = wait_for(lambda: open_writer(s.fifo), "a reader of the FIFO", 20)
+        fd = wait_for(lambda: open_writer(s.fifo), "a reader of the FIFO")
         os.write(fd, b"7f5000000000-7f5000010000 rw-p 00000000 00:00 0    [anon:come-late]\n")
         os.close(fd)
         s.wait_text("come-late")

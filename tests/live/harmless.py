@@ -72,7 +72,7 @@ def killed_on_screen():
     with cat() as target:
         with Terminal([VMSCOPE, "attach", "-d", "0.02", str(target.pid)]) as screen:
             screen.wait_output(b"\x1b[")
-            screen.wait_output(b"heap")
+            screen.wait_text(b"heap")
             os.kill(screen.pid, signal.SIGKILL)
             screen.wait()
         return unharmed(target)
@@ -107,7 +107,7 @@ def killed_while_running():
 
 def run(*command, options=(), **kwargs):
     return subprocess.run([VMSCOPE, "run", *options, "--", *command], stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=60, check=False, **kwargs)
+                          capture_output=True, timeout=300, check=False, **kwargs)
 
 
 def statuses():
@@ -212,7 +212,7 @@ def ends_while_read():
             except subprocess.TimeoutExpired:
                 pass
             target.process.kill()
-            out, err = reader.communicate(timeout=60)
+            out, err = reader.communicate(timeout=300)
         outcomes.add(reader.returncode)
         if reader.returncode == 0 and not err:
             bad += compare.shape(compare.json.loads(out))

@@ -28,7 +28,7 @@ class Huge(Target):
     """target_huge with its mappings by name."""
 
     def __init__(self, *specs, **kw):
-        super().__init__([os.path.join(os.environ.get("HELPERS", HELPERS), "target_huge"), *specs],
+        super().__init__([os.path.join(HELPERS, "target_huge"), *specs],
                          stdin=subprocess.PIPE, **kw)
         self.at, self.absent = {}, {}
         while True:
@@ -195,14 +195,14 @@ def another_program():
 
 def unprivileged():
     """Folio orders need frames; what smaps and SCAN tell is still there, and nothing reads 0."""
-    with Huge("plain:2", "folios:65536:4") as target:
+    with Huge("refused:2") as target:
         shot = snap(target.pid, "--huge")
-        huge = region_of(shot, target.at["plain:2"])
+        huge = region_of(shot, target.at["refused:2"])
         bad = []
         if shot["can"]["pfn"]:
             raise Skip("frames can be seen here")
         if huge["small"] or huge["unread"] != 2 * BLOCK:
-            bad.append(f"plain: {huge}")
+            bad.append(f"small pages: {huge}")
         status, out, err = vmscope("snap", "--huge", "-p", target.pid)
         if status or err or b"not seen: " not in out:
             bad.append(f"the table does not say what is not seen: {out[:200]}")

@@ -5,6 +5,7 @@ kernel's counters; the watched process's frames; the kernel view against vmalloc
 unprivileged: yes
 """
 import array
+import collections
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lib import kernel
-from lib.compare import vmscope
+from lib.compare import before_colon, in_every, vmscope
 from lib.tap import Tap, end_by_exception, need_program
 from lib.target import Target, VMSCOPE
 
@@ -50,15 +51,17 @@ def uses(frame):
 
 def own_count():
     """Bytes of frames that are free, anonymous, in slab, page tables: by flags alone."""
-    free = anon = slab = table = 0
+    frames = collections.Counter()
     with open("/proc/kpageflags", "rb") as f:
         while data := f.read(1 << 20):
-            for flags in array.array("Q", data[:len(data) // 8 * 8]):
-                free += flags >> 10 & 1
-                anon += flags >> 12 & 1 and not flags >> 21 & 1
-                slab += flags >> 7 & 1 and not flags >> 10 & 1
-                table += flags >> 26 & 1
-    return {"free": free * 4096, "anon": anon * 4096, "slab": slab * 4096, "page tables": table * 4096}
+            frames.update(array.array("Q", data[:len(data) // 8 * 8]))
+
+    def bytes_where(condition):
+        return sum(n for flags, n in frames.items() if condition(flags)) * 4096
+    return {"free": bytes_where(lambda flags: flags >> 10 & 1),
+            "anon": bytes_where(lambda flags: flags >> 12 & 1 and not flags >> 21 & 1),
+            "slab": bytes_where(lambda flags: flags >> 7 & 1 and not flags >> 10 & 1),
+            "page tables": bytes_where(lambda flags: flags >> 26 & 1)}
 
 
 def sleeper():
@@ -101,7 +104,7 @@ def frames_of_the_process():
                     own |= {e & ((1 << 55) - 1) for e in piece if e >> 63}
         entries.close()
     shown = size(re.search(r"this process maps ([0-9.]+[KMG]?) of it", frame)[1])
-    return [] if abs(shown - len(own) * 4096) < 0.05 * shown else [f"{shown} shown, {len(own)} frames"]
+    return [] if abs(shown - len(own) * 4096) < 0.05 * shown else [f"frames: {shown} shown, {len(own)} counted"]
 
 
 def kernels_own():
@@ -131,9 +134,10 @@ def main():
     end_by_exception()
     need_program(VMSCOPE)
     if os.access("/proc/kpageflags", os.R_OK):
-        tap.run("uses of all frames, as flags say", frames_of_the_machine)
-        tap.run("frames of the watched process", frames_of_the_process)
-        tap.run("the kernel's own areas", kernels_own)
+        for title, test in (("uses of all frames, as flags say", frames_of_the_machine),
+                            ("frames of the watched process", frames_of_the_process),
+                            ("the kernel's own areas", kernels_own)):
+            tap.run(title, lambda test=test: in_every(test, before_colon))
     else:
         tap.run("unprivileged: the reason, and no zeros", unprivileged)
     return tap.finish()

@@ -40,10 +40,8 @@ def one(seed, seen):
             stop(pid)
         bad = []
         for pid in pids:
-            found = complaints(pid)
-            if found:  # once more: others map and unmap shared libraries at any moment
-                found = complaints(pid)
-            bad += [f"process {pids.index(pid)}: {c}" for c in found]
+            bad += [f"process {pids.index(pid)}: {c}"
+                    for c in compare.in_every(lambda pid=pid: complaints(pid))]
             for r in compare.snap(pid, "--pages")["regions"]:
                 seen.update(run["state"] for run in r["runs"])
         return bad

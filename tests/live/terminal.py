@@ -16,18 +16,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE]
 
 from lib.tap import Skip, Tap, end_by_exception  # noqa: E402
-from lib.target import VMSCOPE, die_with_parent  # noqa: E402
+from lib.target import DEADLINE, VMSCOPE, die_with_parent  # noqa: E402
+from lib.terminal import plain  # noqa: E402
 
-DEADLINE = 20
 ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 SHOW_CURSOR, HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
 MOUSE_ON, MOUSE_OFF = b"\x1b[?1006;1000h", b"\x1b[?1006;1000l"
-SEQUENCE = re.compile(rb"\x1b(\[[0-9;?<>]*[ -/]*[@-~]|[()][0-9A-B]|[=>78]|\].*?\x07)")
-
-
-def plain(data):
-    """The text in the output; what curses sends between the parts of a word does not matter."""
-    return SEQUENCE.sub(b"", data)
+MARK = b"[the shell]"  # what the shell of the test writes to the terminal after each change
 
 
 class Job:
@@ -95,6 +90,14 @@ class Job:
                                    f"{plain(self.output)[-300:]!r}")
             self.pump(0.2)
 
+    def change(self):
+        """How the job's state changed: 'stopped N', 'exit N' or 'signal N'. All that it wrote to the
+        terminal until then has come: the shell wrote its mark after it."""
+        report = self.next_report()
+        self.until(lambda: MARK in self.output, "the mark of the shell")
+        self.output = self.output.replace(MARK, b"")
+        return report
+
     def next_report(self):
         self.until(lambda: b"\n" in self.reports, "the shell's report")
         line, _, self.reports = self.reports.partition(b"\n")
@@ -121,13 +124,6 @@ class Job:
     def foreground(self):
         os.write(self.control, b"f")
 
-    def ended(self):
-        """How the job ended: 'exit N' or 'signal N'."""
-        line = self.next_report()
-        while self.pump(0.05):
-            pass
-        return line
-
     def complaints(self):
         """What is not as it was before the job had the terminal."""
         found = []
@@ -144,35 +140,43 @@ class Job:
 
 def run_shell(tty, argv, env, report, control):
     """Never returns. Writes `pid N`, `stopped N`, `exit N`, `signal N`; `f` continues the job."""
-    os.setsid()
-    fcntl.ioctl(tty, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    pid = os.fork()
-    if pid == 0:
-        os.setpgid(0, 0)
-        os.tcsetpgrp(tty, os.getpgrp())
-        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
-        for fd in (0, 1, 2):
-            os.dup2(tty, fd)
-        os.closerange(3, 100)
-        os.execvpe(argv[0], argv, env)
-    os.write(report, f"pid {pid}\n".encode())
-    while True:
-        _, status = os.waitpid(pid, os.WUNTRACED)
-        if not os.WIFSTOPPED(status):
-            break
-        os.tcsetpgrp(tty, os.getpgrp())
-        os.write(report, f"stopped {os.WSTOPSIG(status)}\n".encode())
+    try:
+        os.setsid()
+        fcntl.ioctl(tty, termios.TIOCSCTTY, 0)
+        for number in (signal.SIGTTOU, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP):
+            signal.signal(number, signal.SIG_DFL)
+        pid = os.fork()
+        if pid == 0:
+            become_job(tty, argv, env)
+        os.write(report, f"pid {pid}\n".encode())
+        while os.WIFSTOPPED(status := os.waitpid(pid, os.WUNTRACED)[1]):
+            os.tcsetpgrp(tty, os.getpgrp())
+            os.write(report, f"stopped {os.WSTOPSIG(status)}\n".encode())
+            os.write(tty, MARK)
+            os.read(control, 1)
+            os.tcsetpgrp(tty, pid)
+            os.killpg(pid, signal.SIGCONT)
+        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else \
+            f"exit {os.WEXITSTATUS(status)}"
+        os.write(report, f"{how}\n".encode())
+        os.write(tty, MARK)  # fails when the terminal is gone
         os.read(control, 1)
-        os.tcsetpgrp(tty, pid)
-        os.killpg(pid, signal.SIGCONT)
-    how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else \
-        f"exit {os.WEXITSTATUS(status)}"
-    os.write(report, f"{how}\n".encode())
-    os.read(control, 1)
-    os._exit(0)
+    finally:
+        os._exit(0)
+
+
+def become_job(tty, argv, env):
+    """The foreground job of the terminal."""
+    os.setpgid(0, 0)
+    os.tcsetpgrp(tty, os.getpgrp())
+    for number in (signal.SIGTTOU, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    for fd in (0, 1, 2):
+        os.dup2(tty, fd)
+    os.closerange(3, 100)
+    os.execvpe(argv[0], argv, env)
 
 
 class Target:
@@ -198,7 +202,7 @@ def test_quit():
         if ENTER_SCREEN not in job.output:
             return ["it does not use the alternate screen"]
         job.type(b"q")
-        how = job.ended()
+        how = job.change()
         return job.complaints() + ([] if how == "exit 0" else [how])
 
 
@@ -211,13 +215,13 @@ def test_resize():
             job.resize(cols, rows)
             job.expect(text, seen)
         job.type(b"q")
-        return job.complaints() if job.ended() == "exit 0" else ["did not quit"]
+        return job.complaints() if job.change() == "exit 0" else ["did not quit"]
 
 
 def test_signal(number):
     with Target() as target, watch(target) as job:
         os.kill(job.pid, number)
-        how = job.ended()
+        how = job.change()
         wanted = f"signal {int(number)}"
         return job.complaints() + ([] if how == wanted else [f"{how}, not {wanted}"])
 
@@ -225,7 +229,7 @@ def test_signal(number):
 def test_interrupt_key():
     with Target() as target, watch(target) as job:
         job.type(b"\x03")
-        how = job.ended()
+        how = job.change()
         return job.complaints() + ([] if how == f"signal {int(signal.SIGINT)}" else [how])
 
 
@@ -233,7 +237,7 @@ def test_stop(stop):
     with Target() as target, watch(target) as job:
         for _ in range(2):
             stop(job)
-            how = job.next_report()
+            how = job.change()
             if how != f"stopped {int(signal.SIGTSTP)}":
                 return [how]
             bad = job.complaints()
@@ -243,7 +247,7 @@ def test_stop(stop):
             if bad or ENTER_SCREEN not in job.output[seen:]:
                 return bad or ["the screen is not taken back"]
         job.type(b"q")
-        how = job.ended()
+        how = job.change()
         return job.complaints() + ([] if how == "exit 0" else [how])
 
 
@@ -251,12 +255,12 @@ def test_stopped_hard():
     """SIGSTOP leaves no time to tidy up, but going on draws everything again."""
     with Target() as target, watch(target) as job:
         os.kill(job.pid, signal.SIGSTOP)
-        how = job.next_report()
+        job.change()
         seen = len(job.output)
         job.foreground()
         job.expect(b"[live]", seen)
         job.type(b"q")
-        how = job.ended()
+        how = job.change()
         return job.complaints() + ([] if how == "exit 0" else [how])
 
 
@@ -277,18 +281,19 @@ def test_stuck_terminal():
 
 
 def test_hangup():
-    """The terminal goes away without a signal to us."""
+    """The terminal goes away without a signal to us: the shell, which gets it, ignores it."""
     with Target() as target, watch(target) as job:
         os.close(job.master)
         job.master = os.open("/dev/null", os.O_RDWR)
         ready, _, _ = select.select([job.report], [], [], DEADLINE)
-        return [] if ready else ["it goes on without a terminal"]
+        how = os.read(job.report, 4096).decode() if ready else ""
+        return [] if how.startswith(("exit ", "signal ")) else ["it goes on without a terminal"]
 
 
 def test_colors(args, env, wanted):
     with Target() as target, watch(target, *args, env=env) as job:
         job.type(b"q")
-        job.ended()
+        job.change()
         colored = re.search(rb"\x1b\[[0-9;]*[34][0-8][;m]", job.output.replace(b"\x1b[39;49m", b""))
         if bool(colored) != wanted:
             return [f"colours: {colored.group(0) if colored else None}"]
@@ -303,7 +308,7 @@ def test_type(name):
             job.type(bytes([view]))
         job.type(b"\x1b")
         os.kill(job.pid, signal.SIGSEGV)
-        how = job.ended()
+        how = job.change()
         return job.complaints() + ([] if how == f"signal {int(signal.SIGSEGV)}" else [how])
 
 
@@ -313,7 +318,7 @@ def test_locale():
         job.type(b"2")
         job.expect(b"RANGE")
         job.type(b"q")
-        how = job.ended()
+        how = job.change()
         strange = [byte for byte in job.output if byte > 0x7e]
         return ([how] if how != "exit 0" else []) + ([repr(bytes(strange))] if strange else [])
 
@@ -331,17 +336,17 @@ def test_mouse():
         job.type(b"M")
         job.until(lambda: MOUSE_OFF in job.output[seen:], "the mouse to be let go")
         job.type(b"q")
-        job.ended()
+        job.change()
     with Target() as target, watch(target, "--no-mouse") as job:
         job.type(b"q")
-        job.ended()
+        job.change()
         return ["the mouse is asked for"] if MOUSE_ON in job.output else []
 
 
 def test_dumb():
     """A terminal that can do nothing gets plain text."""
     with Target() as target, Job(["-n", "1", "-p", target], env={"TERM": "dumb"}) as job:
-        how = job.ended()
+        how = job.change()
         if how != "exit 0" or b"\x1b" in job.output or not job.output.strip():
             return [how, repr(job.output[:300])]
     return []

@@ -19,27 +19,6 @@ from machine import Machine  # noqa: E402
 tap = Tap()
 
 
-ATTEMPTS = 10
-
-
-def subject(complaint):
-    """Which page or sum, and which fact of it, without the figures."""
-    where, _, what = complaint.rpartition(": ")
-    return where, what.split(" ", 1)[0]
-
-
-def until_quiet(compare_once):
-    """Other processes map and unmap shared files at any moment: what they cause does not show at
-    the same page in every reading, what vmscope gets wrong does."""
-    complaints = compare_once()
-    for _ in range(ATTEMPTS - 1):
-        if not complaints:
-            break
-        again = {subject(c) for c in compare_once()}
-        complaints = [c for c in complaints if subject(c) in again]
-    return complaints
-
-
 def raw_compare(pid):
     with compare.RawPicture(pid) as before:
         snapshot = compare.snap(pid, "--pages")
@@ -48,42 +27,50 @@ def raw_compare(pid):
                     compare.against_pages(snapshot, before, after))
 
 
+class Shots:
+    """Snapshots of a stopped process, without and with pages; taken anew after a complaint."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.taken = {}
+
+    def __getitem__(self, name):
+        if name not in self.taken:
+            self.taken[name] = compare.snap(self.pid, *(["--pages"] if name == "pages" else []))
+        return self.taken[name]
+
+    def judge(self, title, complaints_of):
+        def attempt():
+            complaints = complaints_of(self)
+            if complaints:
+                self.taken = {}
+            return complaints
+        tap.run(title, lambda: compare.in_every(attempt))
+
+
 def judge(title, pid):
-    """All comparisons for one stopped process; its snapshot with pages."""
-    shots = {}
-
-    def take():
-        shots["plain"] = compare.snap(pid)
-        shots["pages"] = compare.snap(pid, "--pages")
-        return compare.shape(shots["plain"]) + compare.shape(shots["pages"])
-
-    def need(name):
-        if name not in shots:
-            raise Skip("no snapshot")
-        return shots[name]
-
-    tap.run(f"{title}: a snapshot adds up", take)
-    tap.run(f"{title}: every region equals smaps",
-            lambda: compare.against_smaps(need("plain"), pid))
-    tap.run(f"{title}: the totals equal smaps_rollup",
-            lambda: compare.against_rollup(need("plain"), pid))
-    tap.run(f"{title}: every page and sum equals raw pagemap, kpageflags and kpagecount",
-            lambda: until_quiet(lambda: raw_compare(pid)))
-    tap.run(f"{title}: --pages changes no sum",
-            lambda: compare.differences(need("plain"), need("pages")))
-    tap.run(f"{title}: csv agrees with json", lambda: tables.csv_agrees(pid, need("plain")))
-    tap.run(f"{title}: the table agrees with json",
-            lambda: tables.table_agrees(pid, need("plain")))
-    return shots.get("pages")
+    """All comparisons for one stopped process; its snapshots."""
+    shots = Shots(pid)
+    for what, complaints_of in (
+            ("a snapshot adds up",
+             lambda s: compare.shape(s["plain"]) + compare.shape(s["pages"])),
+            ("every region equals smaps", lambda s: compare.against_smaps(s["plain"], pid)),
+            ("the totals equal smaps_rollup", lambda s: compare.against_rollup(s["plain"], pid)),
+            ("every page and sum equals raw pagemap, kpageflags and kpagecount",
+             lambda s: raw_compare(pid)),
+            ("--pages changes no sum", lambda s: compare.differences(s["plain"], s["pages"])),
+            ("csv agrees with json", lambda s: tables.csv_agrees(pid, s["plain"])),
+            ("the table agrees with json", lambda s: tables.table_agrees(pid, s["plain"]))):
+        shots.judge(f"{title}: {what}", complaints_of)
+    return shots
 
 
 def states(title, *options, every_state=False):
     with StatesTarget(*options) as target:
-        snapshot = judge(title, target.pid)
+        shots = judge(title, target.pid)
         for state in target.states.values():
-            tap.run(f"{title}: {state.name} is as it was made",
-                    lambda: ["no snapshot"] if snapshot is None
-                    else compare.of_state(snapshot, state))
+            shots.judge(f"{title}: {state.name} is as it was made",
+                        lambda s, state=state: compare.of_state(s["pages"], state))
         if every_state:
             for name, why in target.absent.items():
                 tap.skip(f"{title}: {name} is as it was made", why)

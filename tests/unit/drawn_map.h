@@ -14,6 +14,7 @@
 
 #include <locale.h>
 
+#include "ui/frame.h"
 #include "ui/map_parts.h"
 
 enum { SHIFT = 12 };
@@ -133,6 +134,8 @@ static inline void draw(struct screen *s)
 {
     grid_clear(&s->grid);
     view_map.draw(s->view, &s->ui, grid_area(&s->grid));
+    if (s->ui.look.ascii)
+        grid_only_ascii(&s->grid);
 }
 
 static inline unsigned press(struct screen *s, int key)

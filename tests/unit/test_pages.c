@@ -238,7 +238,7 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "rest"))
         return be_child();
-    alarm(240);
+    alarm(900);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces_of_any_size),
         cmocka_unit_test(test_a_part_is_like_the_whole),

@@ -415,7 +415,7 @@ int main(int argc, char **argv)
         return be_obedient();
     if (argc > 3 && !strcmp(argv[1], "wild"))
         return be_wild((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]));
-    alarm(10 * SECONDS);
+    alarm(15 * SECONDS);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ticks_converge_to_a_full_sample),
         cmocka_unit_test(test_deep_sweep_finds_what_others_do),

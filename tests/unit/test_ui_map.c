@@ -131,7 +131,7 @@ static void test_half_blocks(void **state)
     struct map_pixel none = pixel(MAP_NOTHING, MAP_NOTHING), gone = pixel(PAGE_ABSENT, PAGE_ABSENT);
     struct map_pixel some = pixel(PAGE_ANON, PAGE_ABSENT), mix = pixel(PAGE_ANON, PAGE_FILE);
     assert_cell(map_cell_pair(anon, anon, 0), 0x2588, ROLE_ANON, COLOR_DEFAULT);
-    assert_cell(map_cell_pair(file, file, 0), 0x2592, ROLE_FILE, COLOR_DEFAULT);
+    assert_cell(map_cell_pair(file, file, 0), 0x2588, ROLE_FILE, COLOR_DEFAULT);
     assert_cell(map_cell_pair(gone, gone, 0), 0xb7, ROLE_ABSENT, COLOR_DEFAULT);
     assert_cell(map_cell_pair(gone, none, 0), 0xb7, ROLE_ABSENT, COLOR_DEFAULT);
     assert_cell(map_cell_pair(none, none, 0), ' ', COLOR_DEFAULT, COLOR_DEFAULT);

@@ -264,7 +264,7 @@ static void test_a_blocked_thread_is_left_behind(void **state)
 
 int main(void)
 {
-    alarm(4 * PATIENCE);
+    alarm(15 * PATIENCE);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_starts_and_stops),
         cmocka_unit_test(test_the_first_records),

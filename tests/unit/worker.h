@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -32,6 +34,8 @@ struct heard {
     size_t tid_count;
     char comm[16];
     struct event call[64]; /* the first calls */
+    struct event mapping[64]; /* the first mappings, but for those that end a list */
+    uint64_t mappings, all_told;
     uintptr_t ip;          /* of the last fault in the window */
     uint8_t *hits;         /* of each page of the window, if wanted */
 };
@@ -83,6 +87,14 @@ static inline int hear(void *ctx, const struct event *events, size_t count)
             h->exits++;
             h->process_exits += e->tid == e->pid;
             break;
+        case EVENT_NAME:
+            break;
+        case EVENT_MAPPING:
+            if (e->mapping.told == MAPPED_ALL)
+                h->all_told++;
+            else if (h->mappings < 64)
+                h->mapping[h->mappings++] = *e;
+            break;
         default:
             fail();
         }
@@ -104,6 +116,19 @@ static inline char byte(int fd)
 {
     char c = 0;
     return read(fd, &c, 1) == 1 ? c : 0;
+}
+
+static inline void wait_for_state(pid_t pid, char wanted)
+{
+    char path[32], state = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    while (state != wanted) {
+        FILE *f = fopen(path, "re");
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+        fclose(f);
+        sched_yield();
+    }
 }
 
 static inline void start_worker(struct worker *w, work_fn *work, size_t pages)
@@ -131,7 +156,7 @@ static inline void start_worker(struct worker *w, work_fn *work, size_t pages)
     close(go[0]);
     close(done[1]);
     assert_int_equal(byte(w->done), 'b');
-    usleep(1000); /* until it waits */
+    wait_for_state(w->pid, 'S');
 }
 
 static inline void touch(const struct worker *w, size_t from, size_t to)

@@ -128,7 +128,7 @@ bool wait_until(bool (*done)(void *), void *ctx)
             return true;
         nanosleep(&nap, NULL);
         clock_gettime(CLOCK_MONOTONIC, &now);
-    } while (now.tv_sec - start.tv_sec < 10);
+    } while (now.tv_sec - start.tv_sec < 60);
     return false;
 }
 

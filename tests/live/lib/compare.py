@@ -20,7 +20,7 @@ FLAG_ATTRS = {"dirty": "dirty", "unevictable": "unevictable", "locked": "mlocked
               "writeback": "writeback", "large": "thp", "swapcache": "swapcache"}
 
 
-def vmscope(*args, user=None, env=None, timeout=120):
+def vmscope(*args, user=None, env=None, timeout=300):
     """Runs vmscope; (exit status, stdout, stderr) as bytes."""
     command = [VMSCOPE, *map(str, args)]
     if user is not None:
@@ -45,6 +45,24 @@ def own_files():
     ldd = subprocess.run(["ldd", VMSCOPE], capture_output=True, text=True, check=False).stdout
     paths = re.findall(r"/\S+", ldd) + [VMSCOPE]
     return {os.stat(p).st_ino for p in paths if os.path.exists(p)}
+
+
+def in_every(compare_once, key=str, attempts=12):
+    """The complaints that come of every attempt, by their key: other processes map and unmap shared
+    files at any moment, and what they cause is another thing each time; what is wrong stays wrong."""
+    remaining = None
+    for _ in range(attempts):
+        found = compare_once()
+        again = {key(c) for c in found}
+        remaining = found if remaining is None else [c for c in remaining if key(c) in again]
+        if not remaining:
+            break
+    return remaining
+
+
+def before_colon(complaint):
+    """A key for complaints that begin with what they are about."""
+    return complaint.partition(":")[0]
 
 
 def common(name, kind_is_file):
@@ -243,7 +261,7 @@ def page_complaints(run, at, facts, frames, watched):
     if ("exclusive" in attrs) != facts.exclusive:
         bad.append(f"attribute exclusive is {'exclusive' in attrs}")
     if run["mapcount"] is not None and run["mapcount"] != facts.count:
-        bad.append(f"mapcount {run['mapcount']}, kpagecount says {facts.count}")
+        bad.append(f"mapcount differs from kpagecount by {run['mapcount'] - facts.count:+d}")
     if not facts.exclusive and run["mapcount"] is None and "zero" not in facts.state:
         bad.append("mapcount is unknown though the page is not exclusive")
     return bad

@@ -28,6 +28,7 @@ class Locked:
     the end of who does, and of putting back."""
 
     def __enter__(self):
+        os.makedirs(os.path.dirname(LOCK), mode=0o1777, exist_ok=True)
         self.file = open(LOCK, "a", encoding="ascii")
         fcntl.flock(self.file, fcntl.LOCK_EX)
 

@@ -14,8 +14,8 @@ from . import kernel
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 BUILD = os.environ.get("VMSCOPE_BUILD", os.path.join(ROOT, "build"))
 VMSCOPE = os.environ.get("VMSCOPE", os.path.join(BUILD, "vmscope"))
-HELPERS = os.path.join(BUILD, "tests/helpers")
-DEADLINE = 60
+HELPERS = os.environ.get("HELPERS", os.path.join(BUILD, "tests/helpers"))
+DEADLINE = 120
 
 
 def wait_for(condition, what, seconds=DEADLINE):
@@ -32,6 +32,31 @@ def wait_for(condition, what, seconds=DEADLINE):
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def adopt_orphans():
+    """From now on descendants whose parent ends become our children."""
+    ctypes.CDLL(None).prctl(36, 1)
+
+
+def reap_descendants(seconds=DEADLINE):
+    """Waits for the end of all descendants, adopted ones too; complaints about those that go on."""
+    end = time.monotonic() + seconds
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        while True:
+            try:
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
+                return []
+            left = end - time.monotonic()
+            if left <= 0:
+                own = f"/proc/self/task/{os.getpid()}/children"
+                return [f"process {pid} goes on" for pid in kernel.read_bytes(own).decode().split()]
+            signal.sigtimedwait({signal.SIGCHLD}, left)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def reaped_status(process):

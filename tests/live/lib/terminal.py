@@ -2,6 +2,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -9,6 +10,14 @@ import termios
 import time
 
 from .target import DEADLINE, die_with_parent
+
+
+SEQUENCE = re.compile(rb"\x1b(\[[0-9;?<>]*[ -/]*[@-~]|[()][0-9A-B]|[=>78]|\].*?\x07)")
+
+
+def plain(data):
+    """The text in the output; what curses sends between the parts of a word does not matter."""
+    return SEQUENCE.sub(b"", data)
 
 
 class Terminal:
@@ -58,6 +67,20 @@ class Terminal:
                 raise TimeoutError(f"{wanted!r} never came; last was {self.output[-200:]!r}")
             self.pump()
         self.output = self.output.partition(wanted)[2]
+
+    def wait_text(self, wanted):
+        """Until a text has been on the screen since the last call. Only what changes is sent, in
+        pieces: ^L asks for the whole screen again and again."""
+        asked = begun = time.monotonic()
+        while wanted not in plain(self.output):
+            now = time.monotonic()
+            if now > begun + DEADLINE:
+                raise TimeoutError(f"{wanted!r} never came; last was {plain(self.output)[-200:]!r}")
+            if now > asked + 0.3:
+                self.send(b"\x0c")
+                asked = now
+            self.pump()
+        self.output = b""
 
     def send(self, keys):
         os.write(self.fd, keys)

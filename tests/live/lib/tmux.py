@@ -7,7 +7,6 @@ import tempfile
 from .tap import Skip
 from .target import wait_for
 
-PATIENCE = 20
 
 
 class Tmux:
@@ -45,7 +44,7 @@ class Tmux:
 
     def wait_text(self, what):
         try:
-            return wait_for(lambda: what in self.text(), what, PATIENCE)
+            return wait_for(lambda: what in self.text(), what)
         except TimeoutError as e:
             raise TimeoutError(f"{e}; the screen:\n{self.text()}") from e
 
@@ -58,7 +57,7 @@ class Tmux:
 
     def ended(self):
         """How the command ended, as "status 0"; and complaints about the terminal it leaves."""
-        wait_for(lambda: self._read("after"), "the command to end", PATIENCE)
+        wait_for(lambda: self._read("after"), "the command to end")
         same = self._read("before") == self._read("after")
         return self._read("ended").strip(), [] if same else ["the terminal is not as it was"]
 
