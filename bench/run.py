@@ -334,25 +334,57 @@ def summary_of(command):
     return times, json.loads(line)
 
 
+def is_attached(pid):
+    """Whether the process has BPF programs attached: links among its descriptors."""
+    try:
+        fds = os.listdir("/proc/%d/fd" % pid)
+        return any("bpf_link" in os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in fds)
+    except OSError:
+        return False
+
+
+def beside_another(b, work):
+    """Elapsed times while vmscope counts the faults of another process: what it costs that BPF
+    programs are attached at all."""
+    with Target("dense", "1M") as other:
+        with subprocess.Popen([b.vmscope, "faults", "--engine", "bpf", "--heat", "-f", "jsonl",
+                               "-o", "/dev/null", "-p", other.pid], stderr=subprocess.DEVNULL) as p:
+            try:
+                while not is_attached(p.pid) and p.poll() is None:
+                    time.sleep(0.01)
+                return elapsed(work)
+            finally:
+                p.terminate()
+
+
+def followed(b, engine, work):
+    """(elapsed times, summary or None) of the work, followed in one of the ways."""
+    if engine == "beside":
+        return beside_another(b, work), None
+    options = ["--engine", "bpf", "--heat"] if engine == "heat" else ["--engine", engine]
+    return summary_of([b.vmscope, "faults", "-f", "jsonl", *options, "--", *work])
+
+
 def follow(b, what, shape, bounds):
-    """The same work bare and followed by each engine, in turn."""
-    rounds, reps = (2, 2) if b.quick else (5, 3)
-    work = [tool("faults"), "-r", reps, *shape]
+    """The same work bare and followed in each way, in turn."""
+    rounds = 3 if b.quick else 7
+    work = [tool("faults"), "-r", "2", *shape]
     bare, seen, said = [], {e: [] for e in bounds}, {}
     for _ in range(rounds):
         for engine in bounds:
             bare.append(median(elapsed(work)))
-            options = ["--engine", "bpf", "--heat"] if engine == "heat" else ["--engine", engine]
-            times, said[engine] = summary_of([b.vmscope, "faults", "-f", "jsonl", *options, "--",
-                                              *work])
+            times, said[engine] = followed(b, engine, work)
             seen[engine].append(median(times) / bare[-1])
     print("%s (bare %.1f ms)" % (what, median(bare) / MS))
     for engine, bound in bounds.items():
+        name = {"beside": "bpf attached, following another process",
+                "heat": "followed by bpf, counting only"}.get(engine, "followed by " + engine)
+        b.row("%s, of bare (best %.3f)" % (name, min(seen[engine])), median(seen[engine]), bound,
+              unit="x", digits=3)
         s = said[engine]
-        b.row("followed by %s, of bare (best %.3f)" % (engine, min(seen[engine])),
-              median(seen[engine]), bound, unit="x", digits=3)
-        note("%s: %d faults told, %d lost, %d only counted" % (
-            engine, s["faults"], s["lost"], s.get("heat_faults", 0)))
+        if s:
+            note("%s: %d faults told, %d lost, %d only counted" % (
+                engine, s["faults"], s["lost"], s.get("heat_faults", 0)))
     return median(bare)
 
 
@@ -376,7 +408,8 @@ def peers_of_faults(b, shape):
 def bench_faults(b):
     n = 200000 if b.quick else 1000000
     print("faults: 1,000,000 first touches of 4K pages, in one burst")
-    follow(b, "a burst of touches", ["touch", n], {"bpf": 1.10, "heat": 1.03, "perf": 1.5})
+    follow(b, "a burst of touches", ["touch", n],
+           {"bpf": 1.10, "heat": 1.03, "beside": None, "perf": 1.5})
     peers_of_faults(b, ["touch", n // 10])
     follow(b, "mmap, 16 touches, munmap", ["mmap", n // 16], {"bpf": 1.10})
     follow(b, "mmap and munmap of one untouched page", ["calls", n // 4], {"bpf": None})

@@ -1,6 +1,7 @@
 /* vmscope faults: page faults and mm calls as a stream of lines, and a summary. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -93,6 +94,21 @@ static void print_entry(void *ctx, const struct fault_entry *e)
     default:
         break;
     }
+    if (f->out.len > 1 << 16)
+        flush(f);
+}
+
+static void print_counted(void *ctx, const struct fault_entry *e)
+{
+    struct faults *f = ctx;
+    if (f->options->disagreements)
+        return;
+    if (f->options->format == FORMAT_JSONL)
+        faults_jsonl_counted(e, &f->out);
+    else if (f->options->format == FORMAT_CSV)
+        faults_csv_counted(e, &f->out);
+    else if (f->options->format == FORMAT_TABLE)
+        faults_table_counted(e, &f->out);
     if (f->out.len > 1 << 16)
         flush(f);
 }
@@ -297,7 +313,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     if (!model_now(f->model))
         return err_set(e, -ESRCH, "process %d ended before it could be followed", pid);
     mappings_sizes(f->mappings, model_spaces(f->model), pid, model_now(f->model)->regions);
-    model_on_event(f->model, find_site, print_entry, f);
+    model_on_event(f->model, find_site, print_entry, print_counted, f);
     if (f->options->format == FORMAT_TABLE)
         faults_table_head(f->options->evidence, &f->out);
     else if (f->options->format == FORMAT_CSV)
@@ -312,6 +328,15 @@ static int engine_failed(const struct faults *f, struct err *e)
         return 0;
     return err_set(e, -ENOSYS, "cannot follow faults: %s",
                    engine->why[0] ? engine->why : "no engine works here; see vmscope doctor");
+}
+
+/* These formats have no place for what every other one says. */
+static void tell_loss(const struct fault_log *log, const struct engine_state *engine)
+{
+    if (engine->lost || engine->why[0])
+        fprintf(stderr, "vmscope: %" PRIu64 " faults by %s, %" PRIu64 " lost%s%s\n",
+                log ? log->faults : 0, engine->name, engine->lost,
+                engine->why[0] ? "; no better engine: " : "", engine->why);
 }
 
 static void summarize(struct faults *f)
@@ -330,6 +355,8 @@ static void summarize(struct faults *f)
         faults_table_summary(log, engine, &counts, &f->out);
     else if (f->options->format == FORMAT_FOLDED)
         sites_folded(f->sites, &f->out);
+    if (f->options->format == FORMAT_CSV || f->options->format == FORMAT_FOLDED)
+        tell_loss(log, engine);
     flush(f);
 }
 
@@ -397,21 +424,15 @@ static int run(struct faults *f, struct err *e, int *status)
         rc = release_command(f, e, status);
     if (!rc && (rc = follow_target(f)))
         err_set(e, rc, "cannot go on: %s", strerror(-rc));
-    if (f->follow) {
+    if (f->follow)
         follow_stop(f->follow);
+    if (f->follow && *status == EXIT_FAILED) { /* not where there was nothing to execute */
         fold_waiting(f);
         model_settle(f->model);
         flush(f);
     }
     stop_stepping(f);
     return rc ? rc : engine_failed(f, e);
-}
-
-static int open_output(const struct options *o, struct err *e)
-{
-    int fd = o->output ? open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)
-                       : STDOUT_FILENO;
-    return fd < 0 ? err_set(e, -errno, "cannot write to %s: %s", o->output, strerror(errno)) : fd;
 }
 
 static void catch_interrupts(void)
@@ -429,17 +450,17 @@ int command_faults(const struct options *o)
                        .sites = sites_create(),
                        .mappings = mappings_create(o->proc_root),
                        .found = calloc(FAULT_LOG_KEEP, sizeof *f.found), .dir = {-1, -1, -1, 0, false}};
-    int rc = f.fd = open_output(o, &e);
-    if (rc >= 0 && (!f.model || !f.queue || !f.sites || !f.mappings || !f.found))
+    int rc = command_open_output(o, &f.fd, &e);
+    if (!rc && (!f.model || !f.queue || !f.sites || !f.mappings || !f.found))
         rc = err_set(&e, -ENOMEM, "out of memory");
-    if (rc >= 0) {
+    if (!rc) {
         catch_interrupts();
         rc = run(&f, &e, &status);
     }
     if (!rc)
         summarize(&f);
     if (!rc && f.write_error)
-        rc = err_set(&e, f.write_error, "cannot write the faults: %s", strerror(-f.write_error));
+        rc = command_not_written(o, f.write_error, &e);
     if (!rc)
         end_like_command(&f);
     if (f.started)

@@ -144,7 +144,7 @@ static int live_follow(struct live_source *s, pid_t pid, struct err *e)
     const struct engine_options options = {.pid = pid, .follow = !s->options->no_follow,
                                            .family = s->options->family, .kernel = true, .heat = s->options->heat,
                                            .evidence = s->options->evidence};
-    if (!s->options->engine && !s->options->evidence)
+    if (!s->options->engine && !s->options->evidence && !s->options->heat)
         return 0;
     return follow_start(s->options->engine, &options, s->queue, &s->follow, e);
 }

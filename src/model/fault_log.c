@@ -31,7 +31,7 @@ void fault_log_deinit(struct fault_log *l)
 /* Counts in a table of open addressing; what finds no place within a few slots is counted as
  * `others`. */
 static void count(struct fault_top *table, uint64_t *others, uint64_t key,
-                  const struct fault_entry *entry)
+                  const struct fault_entry *entry, uint64_t faults)
 {
     enum { PROBES = 16 };
     uint64_t hash = (key ^ entry->program << 48) * UINT64_C(0x9e3779b97f4a7c15);
@@ -45,22 +45,45 @@ static void count(struct fault_top *table, uint64_t *others, uint64_t key,
             t->program = entry->program;
             memcpy(t->region, entry->region, sizeof t->region);
         }
-        t->count++;
+        t->count += faults;
         return;
     }
-    (*others)++;
+    *others += faults;
+}
+
+static void mark(struct fault_log *l, const struct event *e, uint64_t address, uint8_t path,
+                 uint64_t faults)
+{
+    l->marks[l->marks_n++ % FAULT_MARKS_KEEP] =
+        (struct fault_mark){e->t_ns, address, e->pid, path,
+                            (uint16_t)(faults < UINT16_MAX ? faults : UINT16_MAX)};
+    l->marked_ns = e->t_ns;
 }
 
 static void count_fault(struct fault_log *l, const struct fault_entry *entry)
 {
-    l->marks[l->faults++ % FAULT_MARKS_KEEP] =
-        (struct fault_mark){entry->event.t_ns, entry->event.fault.address, entry->event.pid,
-                            entry->verdict.path};
+    l->faults++;
+    mark(l, &entry->event, entry->event.fault.address, entry->verdict.path, 1);
     l->by_path[entry->verdict.path < PATH_N ? entry->verdict.path : PATH_UNKNOWN]
               [entry->verdict.how < 3 ? entry->verdict.how : 0]++;
     l->unsure += !entry->verdict.sure;
-    count(l->site, &l->site_others, entry->event.fault.ip, entry);
-    count(l->region, &l->region_others, entry->region_start, entry);
+    count(l->site, &l->site_others, entry->event.fault.ip, entry, 1);
+    count(l->region, &l->region_others, entry->region_start, entry, 1);
+}
+
+/* Marks that the next ones would push out at once are not made. */
+void fault_log_count(struct fault_log *l, const struct fault_entry *entry, unsigned page_shift)
+{
+    const struct event *e = &entry->event;
+    uint64_t faults = e->heat.pages * e->heat.count;
+    uint64_t first = e->heat.pages > FAULT_MARKS_KEEP ? e->heat.pages - FAULT_MARKS_KEEP : 0;
+    l->counted += faults;
+    l->site_others += faults;
+    count(l->region, &l->region_others, entry->region_start, entry, faults);
+    for (uint64_t i = first; i < e->heat.pages; i++)
+        mark(l, e, e->heat.address + (i << page_shift), PATH_UNKNOWN, e->heat.count);
+    if (l->on_counted)
+        l->on_counted(l->ctx, entry);
 }
 
 void fault_log_add(struct fault_log *l, const struct fault_entry *entry)

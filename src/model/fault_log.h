@@ -14,9 +14,9 @@ enum { FAULT_LOG_KEEP = 8192, FAULT_TOP_MAX = 4096, FAULT_MARKS_KEEP = 1 << 17 }
 struct fault_mark {
     uint64_t t_ns, address;
     pid_t pid;
-    uint8_t path; /* enum path */
+    uint8_t path;   /* enum path; PATH_UNKNOWN of what was only counted */
+    uint16_t count; /* faults; UINT16_MAX: so many or more */
 };
-
 
 /* Faults that share a key. */
 struct fault_top {
@@ -35,7 +35,10 @@ struct fault_log {
     uint64_t entries;            /* ever added; entry n is at ring[n % FAULT_LOG_KEEP] */
     struct fault_mark *marks;    /* FAULT_MARKS_KEEP, owned; mark n is at marks[n % KEEP] */
     uint64_t settled;            /* entries before this one have their final observation */
-    uint64_t faults, calls;      /* ever added; each fault has a mark */
+    uint64_t faults, calls;      /* ever added */
+    uint64_t counted;            /* faults that were only counted, by page */
+    uint64_t marks_n;            /* ever: one a fault, and one a page where faults were counted */
+    uint64_t marked_ns;          /* time of the newest mark */
     uint64_t by_path[PATH_N][3]; /* by enum path_how */
     uint64_t unsure;             /* faults whose path could not be told for sure */
     uint64_t agreed[AGREEMENT_N]; /* settled faults, by enum agreement */
@@ -45,6 +48,7 @@ struct fault_log {
     struct kernel_chain *chains; /* chain n is at chains[n - 1]; owned */
     size_t chain_count, chain_cap;
     fault_log_fn *on_added, *on_settled; /* called for each entry, in order; or NULL */
+    fault_log_fn *on_counted;    /* called for what was only counted, which is no entry; or NULL */
     void *ctx;
     struct fault_top *site, *region; /* FAULT_TOP_MAX slots each, owned; count 0: free */
     uint64_t site_others, region_others; /* faults that found no slot */
@@ -55,6 +59,9 @@ void fault_log_deinit(struct fault_log *l);
 
 /* Adds a fault or a call. Without evidence it is settled at once. */
 void fault_log_add(struct fault_log *l, const struct fault_entry *entry);
+
+/* Adds an EVENT_HEAT: to the counts by region and to the marks, the pages being of this size. */
+void fault_log_count(struct fault_log *l, const struct fault_entry *entry, unsigned page_shift);
 
 /* --- evidence --- */
 

@@ -78,6 +78,7 @@ static int ready_log(struct model *m)
     m->log.evidence = m->engine.evidence;
     m->log.on_added = before.on_added;
     m->log.on_settled = before.on_settled;
+    m->log.on_counted = before.on_counted;
     m->log.ctx = before.ctx;
     return rc;
 }
@@ -145,9 +146,27 @@ static int fold_pages(struct model *m, const struct record *r)
     return 0;
 }
 
+/* Each mapping gets what was counted in it. */
+static void fold_heat(struct model *m, const struct event *e)
+{
+    unsigned shift = m->next.target.geometry.page_shift;
+    struct event rest = *e;
+    while (rest.heat.pages) {
+        struct fault_entry entry = {.event = rest};
+        spaces_fold(m->spaces, &rest, &entry);
+        fault_log_count(&m->log, &entry, shift);
+        rest.heat.address += entry.event.heat.pages << shift;
+        rest.heat.pages -= entry.event.heat.pages;
+    }
+}
+
 static void fold_event(struct model *m, const struct event *e)
 {
     struct fault_entry entry = {.event = *e};
+    if (e->type == EVENT_HEAT) {
+        fold_heat(m, e);
+        return;
+    }
     if (e->type == EVENT_SAMPLE || e->type == EVENT_GAP) {
         fault_log_evidence(&m->log, e);
         return;
@@ -388,8 +407,10 @@ const struct engine_state *model_engine(const struct model *m)
     return &m->engine;
 }
 
-void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled, void *ctx)
+void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled,
+                    fault_log_fn *counted, void *ctx)
 {
+    m->log.on_counted = counted;
     m->log.on_added = added;
     m->log.on_settled = settled;
     m->log.ctx = ctx;

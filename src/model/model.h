@@ -68,8 +68,10 @@ const struct engine_state *model_engine(const struct model *m);
 /* From now on `added` is called for every fault and every call while it is folded, as entry number
  * log->entries - 1 (the log keeps only the last ones), and `settled` later for the same, in order,
  * as number log->settled - 1: where evidence is taken, when none can come for it any more, because
- * the thread has gone on, or half a second has passed. Either may be NULL. */
-void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled, void *ctx);
+ * the thread has gone on, or half a second has passed. `counted` is called with an EVENT_HEAT for the
+ * pages of a mapping where faults were only counted. Each may be NULL. */
+void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled,
+                    fault_log_fn *counted, void *ctx);
 
 /* The last picture of the family and the one before it, or NULL; borrowed until the next fold:
  * family_ref to keep. */

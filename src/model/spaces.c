@@ -237,6 +237,8 @@ int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes, 
 bool spaces_beyond_file(const struct spaces *s, const struct region *r, const struct event *e,
                         const char **doubt)
 {
+    if (r->inode && r->kind != REGION_HUGETLB && e->fault.signal)
+        return e->fault.signal == SIGNAL_BUS;
     if (!s->file_count || !r->inode)
         return false;
     struct file_size key = {.major = r->dev_major, .minor = r->dev_minor, .inode = r->inode};
@@ -289,7 +291,8 @@ int space_returned(struct spaces *s, struct space *sp, const struct event *e)
     }
 }
 
-static void fold_change(struct spaces *s, struct space *sp, const struct event *e)
+static void fold_change(struct spaces *s, struct space *sp, const struct event *e,
+                        struct fault_entry *out)
 {
     int rc = 0;
     if (sp->forking_tid == e->tid && (e->type == EVENT_CALL || e->type == EVENT_FORK))
@@ -313,6 +316,9 @@ static void fold_change(struct spaces *s, struct space *sp, const struct event *
     case EVENT_NAME:
     case EVENT_MAPPING:
         rc = space_told(s, sp, e);
+        break;
+    case EVENT_HEAT:
+        rc = space_heat(s, sp, e, out);
         break;
     default:
         break;
@@ -344,6 +350,6 @@ bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *ou
         return true;
     }
     if (sp)
-        fold_change(s, sp, e);
+        fold_change(s, sp, e, out);
     return false;
 }

@@ -83,7 +83,8 @@ struct fault_entry {
 };
 
 /* Folds one event. For a fault *out is filled and true returned; all other events only change the
- * spaces. Unknown processes get an empty space. Out of memory: the space is marked unknown (all
+ * spaces. Of faults that were only counted, *out has the mapping and the program, without a verdict,
+ * and only as many pages are folded, and left in its event, as lie in that mapping. Unknown processes get an empty space. Out of memory: the space is marked unknown (all
  * verdicts unsure) until the next sample. */
 bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *out);
 

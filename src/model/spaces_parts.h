@@ -217,6 +217,9 @@ int space_each_vma(struct spaces *s, struct space *sp, uint64_t start, uint64_t 
 /* Sets and clears VmFlags of a range. */
 int space_set_flags(struct spaces *s, struct space *sp, uint64_t start, uint64_t end, uint64_t set,
                     uint64_t clear);
+/* Faults at some pages that were only counted: nothing is known of these now. */
+int space_heat(struct spaces *s, struct space *sp, const struct event *e, struct fault_entry *out);
+
 void space_fault(struct spaces *s, struct space *sp, const struct event *e,
                  struct fault_entry *out);
 

@@ -90,6 +90,7 @@ static int configure(struct engine *engine, const struct engine_options *o)
         .wake = slots / 8,
         .heat = slots / 8 * 5,
         .follow = o->follow,
+        .shared_cpus = cpus > WIRE_CPUS,
         .sample_room = slots / 2,
         .fault_entry = {engine->fault_entry[0], engine->fault_entry[1]},
     };
@@ -222,11 +223,15 @@ static int attach_family(struct engine *engine, const struct engine_options *o, 
     return rc;
 }
 
+/* From a fault to its signal takes microseconds, unless the thread is put off. */
+static const uint64_t hold_ns = 2000000;
+
 static int watch(struct engine *engine, const struct engine_options *o, struct err *e)
 {
     if (o->pid <= 0 || o->pid >= 1 << WIRE_PID_BITS || (kill(o->pid, 0) && errno == ESRCH))
         return err_set(e, -ESRCH, "there is no process %d", (int)o->pid);
     mark(engine, o->pid);
+    engine->signals.hold_ns = o->rests ? 0 : hold_ns;
     engine->state->heat = engine->heat_forced = o->heat;
     return 0;
 }
@@ -343,6 +348,7 @@ static void bpf_stats(const struct engine *engine, struct engine_stats *out)
     out->lost = engine_bpf_events_lost(engine);
     out->heat_faults = engine_bpf_heat_count(engine);
     out->heat = engine->state->heat;
+    out->held = engine->signals.held;
     out->evidence = engine->chains != NULL;
     out->evidence_why = engine->evidence_why;
     if (out->evidence)
@@ -357,6 +363,7 @@ const struct engine_ops engine_bpf = {
     .close = bpf_close,
     .fd = bpf_fd,
     .drain = engine_bpf_drain,
+    .rest = engine_bpf_heat_rest,
     .stats = bpf_stats,
     .stack = engine_bpf_stack,
 };

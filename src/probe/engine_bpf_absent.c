@@ -40,15 +40,6 @@ static void absent_stats(const struct engine *engine, struct engine_stats *out)
     *out = (struct engine_stats){0};
 }
 
-int engine_bpf_heat(struct engine *engine, engine_heat_sink *sink, void *ctx, uint64_t *elsewhere)
-{
-    (void)engine;
-    (void)sink;
-    (void)ctx;
-    (void)elsewhere;
-    return -ENOSYS;
-}
-
 const struct engine_ops engine_bpf = {
     .name = "bpf",
     .blind = "",

@@ -14,7 +14,12 @@
 
 enum { PATIENCE_MS = 200, NS_PER_MS = 1000000, SIGNALS_MAX = 64 };
 
-static const uint64_t trap_bit = UINT64_C(1) << (SIGTRAP - 1);
+static bool may_have_trap(const struct tracee *x)
+{
+    struct signal_sets sets;
+    tracee_signals(x, &sets);
+    return sets.pending & UINT64_C(1) << (SIGTRAP - 1);
+}
 
 static void rest_a_little(void)
 {
@@ -41,7 +46,7 @@ static void take_trap(struct tracee *x)
     bool has_info = x->signal && !ptrace(PTRACE_GETSIGINFO, x->tid, NULL, &info);
     if (ptrace(PTRACE_GETSIGMASK, x->tid, sizeof mask, &mask))
         return;
-    open = mask & ~trap_bit;
+    open = mask & ~(UINT64_C(1) << (SIGTRAP - 1));
     ptrace(PTRACE_SETSIGMASK, x->tid, sizeof open, &open);
     bool stopped = !ptrace(PTRACE_CONT, x->tid, NULL, 0) && next_stop(x);
     if (!stopped)
@@ -53,7 +58,7 @@ static void take_trap(struct tracee *x)
 
 static void let_go(struct tracer *t, struct tracee *x)
 {
-    if (tracee_signals(x, "SigPnd:") & trap_bit && tracee_trap_waits(x))
+    if (may_have_trap(x) && tracee_trap_waits(x, true))
         take_trap(x);
     ptrace(PTRACE_DETACH, x->tid, NULL, x->signal);
     tracer_drop(t, x);
@@ -66,7 +71,7 @@ static bool must_stop(struct tracee *x)
         return false;
     if (tracee_interrupt(x))
         return true;
-    if (!x->interrupted && tracee_signals(x, "SigPnd:") & trap_bit)
+    if (!x->interrupted && (x->lifted || may_have_trap(x)))
         x->interrupted = !ptrace(PTRACE_INTERRUPT, x->tid, NULL, NULL);
     return x->interrupted;
 }

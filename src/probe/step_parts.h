@@ -18,7 +18,13 @@ struct tracee {
     bool stopped;     /* in a stop, ours to end */
     bool trapped;     /* in one that would kill it if we died: see step.h */
     bool listening;   /* stopped by job control: only SIGCONT ends that */
-    bool deaf;        /* blocks SIGTRAP, or did once: its ring announces itself by SIGIO */
+    bool inside;      /* between entry and exit of a system call */
+    bool open;        /* known not to block SIGTRAP */
+    bool lifted;      /* has it unblocked by us: see step_mask.c */
+    bool deaf;        /* blocks it for now: armed without sigtrap, its ring announces itself */
+    uint64_t mask;    /* its own, once it was lifted */
+    uint64_t calm;    /* signals whose handlers are known to leave SIGTRAP open */
+    int handled;      /* the signal whose handler it is stopped at the beginning of, or 0 */
     bool interrupted; /* a stop that we asked for is on its way */
     uint64_t look;    /* waits until its mappings were read: its turn; 0: does not */
     int signal;       /* to give it when it goes on */
@@ -39,7 +45,7 @@ struct tracer {
     int link;
     struct step_options options;
     bool stopped;  /* the target stands still; the other side looks at it */
-    bool by_stops; /* system calls by PTRACE_SYSCALL: tracepoints are not permitted */
+    bool by_stops; /* system calls are known by their stops: tracepoints are not permitted */
     uint64_t looks; /* turns given */
     struct perf_wish wish;
     uint8_t kinds[TRACEE_EVENTS]; /* of the events of each thread */
@@ -57,20 +63,25 @@ _Noreturn void tracer_main(const struct step_options *options, int link);
 
 /* Finds out which events are permitted on a thread of the target. */
 void tracee_find_settings(struct tracer *t, pid_t tid);
-/* Opens the events of a thread; what fails is counted in t->state. */
+/* Opens the events of a thread, anew after exec; what fails is counted in t->state. Of one that is
+ * deaf they send no signal, the ring is large, and SIGIO comes before it is full. */
 void tracee_arm(struct tracer *t, struct tracee *x);
 void tracee_disarm(struct tracee *x);
 /* Takes what its events have written into t->pending. */
 void tracee_drain(struct tracer *t, struct tracee *x);
 /* Whether it wrote anything that was not taken yet. */
 bool tracee_has_news(const struct tracee *x);
-/* True when a stop by SIGTRAP is one of ours; when one of ours waits to be delivered. */
+/* True when a stop by SIGTRAP is one of ours; when one of ours, or of others, waits to be delivered. */
 bool tracee_is_trap(const struct tracee *x);
-bool tracee_trap_waits(const struct tracee *x);
+bool tracee_trap_waits(const struct tracee *x, bool ours);
 
-/* Of a stopped thread that blocks SIGTRAP: from now on its ring is large and announces itself, by
- * SIGIO, before it is full. */
-void tracee_listen(struct tracer *t, struct tracee *x);
+/* Of a stopped thread that goes on in user mode now: unless it is marked as deaf by this, SIGTRAP
+ * will stop it there. Of one that has stopped, whatever for: what it blocks is again its own. */
+void tracee_user_mode(struct tracer *t, struct tracee *x);
+void tracee_mask_back(struct tracee *x);
+/* A thread of the process may have changed what its handlers block. */
+void tracer_forget_handlers(const struct tracer *t, pid_t pid);
+bool signal_stops(int signal); /* one of job control */
 
 /* Adds by time. Without memory the event is counted as lost. */
 void pending_add(struct tracer *t, const struct event *e);
@@ -85,7 +96,10 @@ void tracer_detach(struct tracer *t);
 /* Asks a thread to stop if it is running on a processor (one that sleeps in a system call stands
  * still, and some calls would end early); true if it was asked. */
 bool tracee_interrupt(struct tracee *x);
-/* The bits of SigPnd or SigBlk of /proc/PID/task/TID/status. */
-uint64_t tracee_signals(const struct tracee *x, const char *field);
+/* The bits of SigPnd, ShdPnd and SigBlk of /proc/TID/status; 0 if it has gone. */
+struct signal_sets {
+    uint64_t pending, shared, blocked;
+};
+void tracee_signals(const struct tracee *x, struct signal_sets *out);
 
 #endif

@@ -28,7 +28,8 @@ enum { RING_PAGES = 16, RING_PAGES_DEAF = 512, WAKE_BYTES = 4096, TRAP_PERF_CODE
 /* Tells our SIGTRAPs from those of others. */
 static const uint64_t cookie = UINT64_C(0x766d7374657031);
 
-static void fill_attr(const struct tracer *t, enum perf_kind kind, struct perf_event_attr *out)
+static void fill_attr(const struct tracer *t, enum perf_kind kind, bool deaf,
+                      struct perf_event_attr *out)
 {
     perf_attr_fill(&t->wish, kind, out);
     out->sample_type |= PERF_SAMPLE_IDENTIFIER;
@@ -36,24 +37,24 @@ static void fill_attr(const struct tracer *t, enum perf_kind kind, struct perf_e
     out->inherit = out->inherit_thread = 0;
     out->task = out->comm = out->comm_exec = 0;
     out->mmap = out->mmap_data = out->mmap2 = 0;
-    out->sigtrap = kind != PERF_ENTER;
+    out->sigtrap = !deaf && kind != PERF_ENTER && kind != PERF_LEAVE;
     out->remove_on_exec = 1;
     out->sig_data = cookie;
     out->watermark = 1;
     out->wakeup_watermark = WAKE_BYTES; /* for those that are deaf; nobody hears others */
 }
 
-static int open_event(const struct tracer *t, enum perf_kind kind, pid_t tid)
+static int open_event(const struct tracer *t, enum perf_kind kind, pid_t tid, bool deaf)
 {
     struct perf_event_attr attr;
-    fill_attr(t, kind, &attr);
+    fill_attr(t, kind, deaf, &attr);
     long fd = syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
     return fd < 0 ? -errno : (int)fd;
 }
 
 static int try_event(const struct tracer *t, enum perf_kind kind, pid_t tid)
 {
-    int fd = open_event(t, kind, tid);
+    int fd = open_event(t, kind, tid, false);
     if (fd >= 0)
         close(fd);
     return fd < 0 ? fd : 0;
@@ -128,7 +129,7 @@ static int by_id(const void *a, const void *b)
 static int add_event(const struct tracer *t, struct tracee *x, unsigned i)
 {
     uint8_t kind = t->kinds[i];
-    int fd = x->fd[i] = open_event(t, (enum perf_kind)kind, x->tid);
+    int fd = x->fd[i] = open_event(t, (enum perf_kind)kind, x->tid, x->deaf);
     if (fd < 0)
         return fd;
     x->id[i].kind = kind;
@@ -140,6 +141,14 @@ static int add_event(const struct tracer *t, struct tracee *x, unsigned i)
         ioctl(fd, PERF_EVENT_IOC_SET_FILTER, t->filter))
         return -errno;
     return i ? 0 : map_ring(x);
+}
+
+static void announce(const struct tracee *x)
+{
+    for (unsigned i = 0; i < TRACEE_EVENTS && x->fd[i] >= 0; i++) {
+        fcntl(x->fd[i], F_SETOWN, getpid());
+        fcntl(x->fd[i], F_SETFL, O_RDWR | O_ASYNC);
+    }
 }
 
 void tracee_arm(struct tracer *t, struct tracee *x)
@@ -158,6 +167,8 @@ void tracee_arm(struct tracer *t, struct tracee *x)
         }
         return;
     }
+    if (x->deaf)
+        announce(x);
     qsort(x->id, t->kinds_n, sizeof *x->id, by_id);
     x->layout = (struct perf_layout){.user_ip = true, .ids = x->id, .id_count = t->kinds_n};
 }
@@ -227,26 +238,17 @@ bool tracee_is_trap(const struct tracee *x)
     return !ptrace(PTRACE_GETSIGINFO, x->tid, NULL, &info) && is_ours(&info);
 }
 
-bool tracee_trap_waits(const struct tracee *x)
+bool tracee_trap_waits(const struct tracee *x, bool ours)
 {
     siginfo_t info[32];
     struct __ptrace_peeksiginfo_args args = {.nr = 32};
-    long n = ptrace(PTRACE_PEEKSIGINFO, x->tid, &args, info);
-    for (long i = 0; i < n; i++)
-        if (is_ours(&info[i]))
-            return true;
-    return false;
-}
-
-void tracee_listen(struct tracer *t, struct tracee *x)
-{
-    tracee_drain(t, x);
-    x->deaf = true;
-    tracee_arm(t, x);
-    for (unsigned i = 0; i < TRACEE_EVENTS && x->fd[i] >= 0; i++) {
-        fcntl(x->fd[i], F_SETOWN, getpid());
-        fcntl(x->fd[i], F_SETFL, O_RDWR | O_ASYNC);
+    for (args.flags = 0; args.flags <= PTRACE_PEEKSIGINFO_SHARED; args.flags++) {
+        long n = ptrace(PTRACE_PEEKSIGINFO, x->tid, &args, info);
+        for (long i = 0; i < n; i++)
+            if (info[i].si_signo == SIGTRAP && is_ours(&info[i]) == ours)
+                return true;
     }
+    return false;
 }
 
 static bool read_task(const struct tracee *x, const char *name, struct buf *out)
@@ -267,16 +269,24 @@ bool tracee_interrupt(struct tracee *x)
     return runs && x->interrupted;
 }
 
-uint64_t tracee_signals(const struct tracee *x, const char *field)
+static uint64_t field_of(const struct buf *status, const char *field)
 {
-    struct buf b = {0};
     uint64_t bits = 0;
-    const char *line = read_task(x, "status", &b) ? strstr(b.data, field) : NULL;
+    const char *line = strstr(status->data, field);
     if (line) {
         line += strlen(field);
         line += strspn(line, " \t");
-        text_hex(&line, b.data + b.len, &bits);
+        text_hex(&line, status->data + status->len, &bits);
     }
-    buf_deinit(&b);
     return bits;
+}
+
+void tracee_signals(const struct tracee *x, struct signal_sets *out)
+{
+    struct buf b = {0};
+    *out = (struct signal_sets){0};
+    if (read_task(x, "status", &b))
+        *out = (struct signal_sets){field_of(&b, "\nSigPnd:"), field_of(&b, "\nShdPnd:"),
+                                    field_of(&b, "\nSigBlk:")};
+    buf_deinit(&b);
 }

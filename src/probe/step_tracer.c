@@ -15,6 +15,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -112,14 +113,16 @@ void tracer_drop(struct tracer *t, struct tracee *x)
     free(x);
 }
 
-static void resume(const struct tracer *t, struct tracee *x)
+static void resume(struct tracer *t, struct tracee *x)
 {
+    if (!x->inside)
+        tracee_user_mode(t, x);
     int signal = x->signal;
     x->stopped = x->trapped = false;
     x->signal = 0;
     x->look = 0;
     /* A thread that was killed meanwhile cannot go on: its end is told by waitpid. */
-    ptrace(t->by_stops ? PTRACE_SYSCALL : PTRACE_CONT, x->tid, NULL, signal);
+    ptrace(PTRACE_SYSCALL, x->tid, NULL, signal);
 }
 
 static void emit(struct tracer *t, const struct tracee *x, struct event e)
@@ -194,6 +197,8 @@ static struct tracee *on_exec(struct tracer *t, struct tracee *x)
         if (t->v[i] != x && t->v[i]->pid == tid)
             tracer_drop(t, t->v[i]);
     x->pid = tid;
+    x->inside = true;
+    x->calm = 0;
     struct event e = {.type = EVENT_EXEC};
     read_comm(tid, e.exec.comm);
     emit(t, x, e);
@@ -212,8 +217,8 @@ static void on_end(struct tracer *t, struct tracee *x)
 /* Stopped by job control, by our wish, or newly born. */
 static void on_stop(struct tracee *x, int signal)
 {
-    x->listening = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN ||
-                   signal == SIGTTOU;
+    x->listening = signal_stops(signal);
+    x->inside = false;
     if (x->listening) {
         x->stopped = false;
         ptrace(PTRACE_LISTEN, x->tid, NULL, NULL);
@@ -223,13 +228,18 @@ static void on_stop(struct tracee *x, int signal)
     }
 }
 
-/* Where tracepoints are not permitted: the thread enters or leaves a system call. */
+/* The thread enters or leaves a system call. Where tracepoints are permitted, they tell which. */
 static void on_call(struct tracer *t, struct tracee *x)
 {
     struct __ptrace_syscall_info info;
     struct perf_seen seen = {.t_ns = io_now_ns()};
     struct event e;
     if (ptrace(PTRACE_GET_SYSCALL_INFO, x->tid, sizeof info, &info) <= 0)
+        return;
+    x->inside = info.op == PTRACE_SYSCALL_INFO_ENTRY;
+    if (x->inside && (info.arch == AUDIT_ARCH_I386 || info.entry.nr == SYS_rt_sigaction))
+        tracer_forget_handlers(t, x->pid);
+    if (!t->by_stops)
         return;
     seen.call.pid = x->pid;
     seen.call.tid = x->tid;
@@ -275,12 +285,6 @@ static bool waits(const struct tracer *t, const struct tracee *x)
     return !x->born || !x->started || x->look || t->stopped || (!t->options.run && has_stop(t));
 }
 
-/* Whether it blocks SIGTRAP, and so does not stop by itself. */
-static bool is_deaf(const struct tracee *x)
-{
-    return tracee_signals(x, "SigBlk:") & UINT64_C(1) << (SIGTRAP - 1);
-}
-
 /* After these the other side reads the mappings: they tell it less than it must know. */
 static bool wants_look(const struct event *e)
 {
@@ -311,6 +315,8 @@ static void handle(struct tracer *t, pid_t tid, int status)
     int signal = WSTOPSIG(status), event = status >> 16;
     x->stopped = true;
     x->listening = false;
+    x->open &= !event && !(signal & 0x80);
+    tracee_mask_back(x);
     if (event == PTRACE_EVENT_STOP)
         on_stop(x, signal);
     else if (event == PTRACE_EVENT_EXEC)
@@ -322,8 +328,6 @@ static void handle(struct tracer *t, pid_t tid, int status)
     else
         on_signal(x, signal);
     tracee_drain(t, x);
-    if (event == PTRACE_EVENT_STOP && x->stopped && !x->deaf && x->ring.page && is_deaf(x))
-        tracee_listen(t, x);
     if (t->options.run && x->stopped && looks(&t->pending, x->tid))
         x->look = ++t->looks;
     if (x->stopped && !waits(t, x))
@@ -464,13 +468,12 @@ static bool obey(struct tracer *t)
     return n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
-/* Threads that block SIGTRAP do not stop by themselves: they are asked to, when they have done
- * something. */
+/* Deaf threads do not stop by themselves: they are asked to, when they have done something. */
 static void look_for_deaf(struct tracer *t)
 {
     for (size_t i = 0; i < t->count; i++) {
         struct tracee *x = t->v[i];
-        if (x->stopped || !tracee_has_news(x) || !is_deaf(x))
+        if (x->stopped || !x->deaf || !tracee_has_news(x))
             continue;
         tracee_drain(t, x);
         tracee_interrupt(x);
@@ -491,8 +494,8 @@ static int attach(struct tracer *t)
     if (ptrace(PTRACE_SEIZE, x->tid, NULL, what))
         return -errno;
     tracee_find_settings(t, x->tid);
-    if (t->by_stops) /* it goes on by PTRACE_SYSCALL, and stops at its execve */
-        x->interrupted = !ptrace(PTRACE_INTERRUPT, x->tid, NULL, NULL);
+    /* It goes on by PTRACE_SYSCALL, and stops at its execve. */
+    x->interrupted = !ptrace(PTRACE_INTERRUPT, x->tid, NULL, NULL);
     return 0;
 }
 

@@ -75,14 +75,15 @@ void faults_table_head(bool evidence, struct buf *out)
 
 static void table_call(const struct event *e, struct buf *out)
 {
-    unsigned args = e->call.has_args ? 4 : 0;
+    unsigned args = e->call.has_args ? mm_call_args((enum mm_call)e->call.call) : 0;
+    const char *end = e->call.has_args ? ")" : "...)";
     buf_printf(out, "%s(", mm_call_name(e->call.call));
     for (unsigned i = 0; i < args; i++)
         buf_printf(out, "%s%#" PRIx64, i ? ", " : "", e->call.args[i]);
     if (e->call.result < 0 && e->call.result > -4096)
-        buf_printf(out, "%s) = %" PRId64 "\n", args ? ", ..." : "...", e->call.result);
+        buf_printf(out, "%s = %" PRId64 "\n", end, e->call.result);
     else
-        buf_printf(out, "%s) = %#" PRIx64 "\n", args ? ", ..." : "...", (uint64_t)e->call.result);
+        buf_printf(out, "%s = %#" PRIx64 "\n", end, (uint64_t)e->call.result);
 }
 
 void faults_table_line(const struct fault_entry *e, const struct fault_site *site, bool evidence,
@@ -112,7 +113,7 @@ void faults_table_line(const struct fault_entry *e, const struct fault_site *sit
 void faults_csv_head(struct buf *out)
 {
     buf_puts(out, "type,t_ns,pid,tid,addr,ip,access,protection,mode,region,path,how,symbol,source,"
-                  "name,result,observed,agreement\n");
+                  "name,result,observed,agreement,pages,count\n");
 }
 
 static void quoted(const char *text, struct buf *out)
@@ -126,6 +127,11 @@ static void quoted(const char *text, struct buf *out)
     buf_putc(out, '"');
 }
 
+static const char *known_or_empty(const char *name)
+{
+    return strcmp(name, "?") ? name : "";
+}
+
 void faults_csv_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out)
 {
     static const char *const known[] = {"no", "yes", ""};
@@ -135,14 +141,15 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
     buf_printf(out, "%s,%" PRIu64 ",%" PRId32 ",%" PRId32 ",", call ? "call" : "fault", ev->t_ns,
                ev->pid, ev->tid);
     if (call) {
-        buf_printf(out, ",,,,,,,,,,%s,%" PRId64 ",,\n", mm_call_name(ev->call.call),
+        buf_printf(out, ",,,,,,,,,,%s,%" PRId64 ",,,,\n", mm_call_name(ev->call.call),
                    ev->call.result);
         return;
     }
     region_text(e, region, sizeof region);
     buf_printf(out, "0x%" PRIx64 ",0x%" PRIx64 ",%s,%s,%s,", ev->fault.address, ev->fault.ip,
-               access_name(ev), known[ev->fault.protection < 3 ? ev->fault.protection : 2],
-               mode_name(ev));
+               known_or_empty(access_name(ev)),
+               known[ev->fault.protection < 3 ? ev->fault.protection : 2],
+               known_or_empty(mode_name(ev)));
     quoted(region, out);
     buf_printf(out, ",%s,%s,", path_name(e->verdict.path), how_name(&e->verdict));
     quoted(site->symbol, out);
@@ -153,7 +160,47 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
     if (!observation_tells(&e->observed))
         seen[0] = '\0';
     quoted(seen, out);
-    buf_printf(out, ",%s\n", agreement_name(e->observed.agreement));
+    buf_printf(out, ",%s,,\n", agreement_name(e->observed.agreement));
+}
+
+void faults_csv_counted(const struct fault_entry *e, struct buf *out)
+{
+    const struct event *ev = &e->event;
+    char region[64 * 4];
+    region_text(e, region, sizeof region);
+    buf_printf(out, "heat,%" PRIu64 ",%" PRId32 ",,0x%" PRIx64 ",,,,,", ev->t_ns, ev->pid,
+               ev->heat.address);
+    quoted(region, out);
+    buf_printf(out, ",,,,,,,,,%" PRIu64 ",%" PRIu64 "\n", ev->heat.pages, ev->heat.count);
+}
+
+void faults_table_counted(const struct fault_entry *e, struct buf *out)
+{
+    const struct event *ev = &e->event;
+    char region[64 * 4];
+    region_text(e, region, sizeof region);
+    buf_printf(out, "%8" PRIu64 ".%06" PRIu64 " %7" PRId32 " %16" PRIx64
+                    " counted      %-20.20s %" PRIu64 " on each of %" PRIu64 " page%s\n",
+               ev->t_ns / 1000000000, ev->t_ns / 1000 % 1000000, ev->pid, ev->heat.address,
+               region[0] ? region : "-", ev->heat.count, ev->heat.pages,
+               ev->heat.pages == 1 ? "" : "s");
+}
+
+void faults_jsonl_counted(const struct fault_entry *e, struct buf *out)
+{
+    const struct event *ev = &e->event;
+    struct json j;
+    json_init(&j, out);
+    json_open_object(&j);
+    json_put_string(json_key(&j, "type"), "heat");
+    json_put_u64(json_key(&j, "t_ns"), ev->t_ns);
+    json_put_i64(json_key(&j, "pid"), ev->pid);
+    json_put_hex(json_key(&j, "addr"), ev->heat.address);
+    json_put_u64(json_key(&j, "pages"), ev->heat.pages);
+    json_put_u64(json_key(&j, "count"), ev->heat.count);
+    json_put_string(json_key(&j, "region"), e->region);
+    json_close_object(&j);
+    buf_putc(out, '\n');
 }
 
 static void put_or_null(struct json *j, const char *key, const char *text)
@@ -209,7 +256,7 @@ static void jsonl_call(struct json *j, const struct event *ev)
     json_key(j, "args");
     if (ev->call.has_args) {
         json_open_array(j);
-        for (unsigned i = 0; i < CALL_ARGS; i++)
+        for (unsigned i = 0; i < mm_call_args((enum mm_call)ev->call.call); i++)
             json_put_u64(j, ev->call.args[i]);
         json_close_array(j);
     } else {
@@ -299,8 +346,10 @@ void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *
     json_put_u64(json_key(&j, "calls"), l ? l->calls : 0);
     json_put_u64(json_key(&j, "unsure"), l ? l->unsure : 0);
     json_put_u64(json_key(&j, "lost"), engine->lost);
-    if (engine->heat_faults)
+    if (engine->heat_faults) {
         json_put_u64(json_key(&j, "heat_faults"), engine->heat_faults);
+        json_put_u64(json_key(&j, "heat_told"), l ? l->counted : 0);
+    }
     jsonl_evidence(&j, l, engine);
     put_count(&j, "minor", counts->minor);
     put_count(&j, "major", counts->major);
@@ -352,7 +401,12 @@ void faults_table_summary(const struct fault_log *l, const struct engine_state *
     if (counts->minor != UINT64_MAX)
         buf_printf(out, "; the kernel counted %" PRIu64 " minor and %" PRIu64 " major",
                    counts->minor, counts->major);
+    else
+        buf_puts(out, "; the kernel's own count is not known");
     buf_putc(out, '\n');
+    if (engine->heat_faults)
+        buf_printf(out, "%10" PRIu64 "  faults were only counted, %" PRIu64 " of them by page\n",
+                   engine->heat_faults, l ? l->counted : 0);
     if (engine->blind[0])
         buf_printf(out, "not seen by %s: %s\n", engine->name, engine->blind);
     if (engine->why[0])

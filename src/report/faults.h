@@ -28,6 +28,11 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
 void faults_jsonl_line(const struct fault_entry *e, const struct fault_site *site,
                        struct buf *out);
 
+/* The same for an EVENT_HEAT. */
+void faults_table_counted(const struct fault_entry *e, struct buf *out);
+void faults_csv_counted(const struct fault_entry *e, struct buf *out);
+void faults_jsonl_counted(const struct fault_entry *e, struct buf *out);
+
 void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,
                           const struct fault_counts *counts, struct buf *out);
 void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *engine,

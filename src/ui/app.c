@@ -126,8 +126,10 @@ static void show_events(struct app *a)
     if (!a->held || a->ui.entries > entries) {
         const struct fault_entry *last = l ? fault_log_at(l, 0) : NULL;
         a->ui.entries = entries;
-        a->ui.marks = l ? l->faults : 0;
+        a->ui.marks = l ? l->marks_n : 0;
         a->ui.now_ns = a->clock_ns ? a->clock_ns : last ? last->event.t_ns : 0;
+        if (!a->clock_ns && l && l->marked_ns > a->ui.now_ns)
+            a->ui.now_ns = l->marked_ns;
     }
     if (a->ui.fault > a->ui.entries)
         a->ui.fault = 0;
@@ -148,7 +150,7 @@ static void rate_events(struct app *a)
     const struct moment *m = model_now(a->model);
     uint64_t end = m->sample.start_ns + m->sample.span_ns;
     bool same = model_before(a->model) && a->rated_ns && end > a->rated_ns;
-    struct event_rates now = {l ? l->faults : UINT64_MAX, l ? l->calls : UINT64_MAX,
+    struct event_rates now = {l ? l->faults + l->counted : UINT64_MAX, l ? l->calls : UINT64_MAX,
                               m->counters.min_flt, m->counters.maj_flt};
     const struct event_rates *was = &a->rated;
     struct rate_history *h = &a->ui.rates;
@@ -419,6 +421,11 @@ bool app_mouse(struct app *a, const struct mouse *m, unsigned cols, unsigned row
     const struct view_ops *ops = app_views[a->view];
     struct grid screen = {cols, rows, NULL};
     struct area area = app_area(a, &screen);
+    if (!m->row && m->what == MOUSE_CLICK && app_tab_at(a, m->col) < APP_VIEWS &&
+        a->prompt == PROMPT_NONE) {
+        show_view(a, app_tab_at(a, m->col));
+        return true;
+    }
     if (!ops->mouse || a->prompt != PROMPT_NONE || m->row < area.row ||
         m->row >= area.row + area.rows || m->col >= cols)
         return false;

@@ -37,7 +37,7 @@ static const struct fault_mark *mark_at(const struct ui_state *ui, uint64_t n)
 /* The first mark that is kept. */
 static uint64_t oldest(const struct ui_state *ui)
 {
-    uint64_t ever = ui->faults->faults;
+    uint64_t ever = ui->faults->marks_n;
     return ever > FAULT_MARKS_KEEP ? ever - FAULT_MARKS_KEEP : 0;
 }
 
@@ -87,7 +87,7 @@ static void add_marks(struct map_marks *k, const struct map_window *w, const str
     size_t at;
     for (; k->next < ui->marks; k->next++)
         if (pixel_of(w, ui, mark_at(ui, k->next), &at))
-            k->count[at]++;
+            k->count[at] += mark_at(ui, k->next)->count;
 }
 
 /* False when marks that were counted are no longer kept. */
@@ -97,8 +97,8 @@ static bool drop_old(struct map_marks *k, const struct map_window *w, const stru
     if (k->first < oldest(ui))
         return false;
     for (; k->first < k->next && mark_at(ui, k->first)->t_ns + heat_ns < ui->now_ns; k->first++)
-        if (pixel_of(w, ui, mark_at(ui, k->first), &at) && k->count[at])
-            k->count[at]--;
+        if (pixel_of(w, ui, mark_at(ui, k->first), &at))
+            k->count[at] -= mark_at(ui, k->first)->count;
     return true;
 }
 

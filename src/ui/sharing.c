@@ -396,7 +396,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         return;
     }
     if (!prepare(v, ui, a, rows)) {
-        area_text(a, 1, a.rows / 2, a.cols, v->members < 2 ? "there is nobody to compare with"
+        area_text(a, 1, a.rows / 2, a.cols, v->members < 2 ? "one process alone: sharing is told of two and more"
                                                            : "too narrow",
                   STYLE(COLOR_DIM));
         return;

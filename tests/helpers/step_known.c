@@ -8,10 +8,14 @@
  * are the same in every run.
  *
  *     step_known                the whole program; ends with status 7
- *     step_known forever FLAG DONE   touches pages until FLAG exists, then makes DONE: status 0 */
+ *     step_known blocked        with all signals blocked, and what it then knows of them
+ *     step_known forever FLAG DONE   touches pages until FLAG exists, then makes DONE: status 0
+ *     step_known forever-blocked FLAG DONE   with all signals blocked; makes DONE only if they still
+ *                                            are, and none waits */
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,22 +143,104 @@ static void run_child(char *self)
            WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
-static void run_forever(const char *flag, const char *done)
+static bool all_blocked_and_none_waits(void)
 {
+    sigset_t blocked, waiting;
+    sigprocmask(SIG_SETMASK, NULL, &blocked);
+    sigpending(&waiting);
+    return sigismember(&blocked, SIGTRAP) == 1 && sigisemptyset(&waiting);
+}
+
+static void run_forever(const char *flag, const char *done, bool block)
+{
+    sigset_t all;
+    sigfillset(&all);
+    if (block)
+        sigprocmask(SIG_SETMASK, &all, NULL);
     struct touched t = {.at = map(PAGES)};
     while (access(flag, F_OK)) {
         touch(&t);
         madvise(t.at, PAGES * page, MADV_DONTNEED);
     }
-    close(open(done, O_CREAT | O_WRONLY, 0600));
+    if (!block || all_blocked_and_none_waits())
+        close(open(done, O_CREAT | O_WRONLY, 0600));
+}
+
+/* What the thread blocks, as it sees it, and what waits for it. */
+static void say_signals(const char *when)
+{
+    sigset_t blocked, waiting;
+    sigprocmask(SIG_SETMASK, NULL, &blocked);
+    sigpending(&waiting);
+    printf("result %s: blocks trap %d usr2 %d, trap waits %d\n", when,
+           sigismember(&blocked, SIGTRAP), sigismember(&blocked, SIGUSR2),
+           sigismember(&waiting, SIGTRAP));
+}
+
+static struct touched in_handler;
+
+static void on_user(int signal)
+{
+    (void)signal;
+    touch(&in_handler);
+    say_signals("handler");
+}
+
+static void take_one(const sigset_t *set, const char *when)
+{
+    const struct timespec soon = {0, 1000000};
+    siginfo_t info = {0};
+    int got = sigtimedwait(set, &info, &soon);
+    printf("result %s: %d code %d own %d\n", when, got, info.si_code, info.si_pid == getpid());
+}
+
+/* Touches between all that could show a signal of another's making. */
+static void run_blocked(void)
+{
+    struct sigaction user = {.sa_handler = on_user};
+    struct touched t[4];
+    sigset_t all, none;
+    sigfillset(&all);
+    sigemptyset(&none);
+    for (size_t i = 0; i < 4; i++)
+        t[i].at = map(PAGES);
+    in_handler.at = map(PAGES);
+    sigaction(SIGUSR1, &user, NULL);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    touch(&t[0]);
+    say_signals("blocked");
+    touch(&t[1]);
+    take_one(&all, "none sent");
+    raise(SIGTRAP);
+    touch(&t[2]);
+    take_one(&all, "raised");
+    take_one(&all, "no second");
+    kill(getpid(), SIGTRAP);
+    touch(&t[3]);
+    take_one(&all, "sent");
+    take_one(&all, "no second");
+    raise(SIGUSR1);
+    sigsuspend(&none);
+    say_signals("suspended");
+    sigfillset(&user.sa_mask);
+    sigaction(SIGUSR1, &user, NULL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    raise(SIGUSR1);
+    say_signals("at last");
+    for (size_t i = 0; i < 4; i++)
+        say(&t[i]);
 }
 
 int main(int argc, char **argv)
 {
     page = (size_t)sysconf(_SC_PAGESIZE);
-    if (argc == 4 && !strcmp(argv[1], "forever")) {
-        run_forever(argv[2], argv[3]);
+    if (argc == 4 && !strncmp(argv[1], "forever", 7)) {
+        run_forever(argv[2], argv[3], argv[1][7] != '\0');
         return 0;
+    }
+    if (argc == 2 && !strcmp(argv[1], "blocked")) {
+        run_blocked();
+        return 3;
     }
     struct touched t = {.at = map(PAGES)};
     if (argc > 1) { /* the second program */

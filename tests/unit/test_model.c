@@ -253,7 +253,7 @@ static void test_an_old_sample_and_a_new_program(void **state)
     fault.fault.address = 0x1000;
     fault.fault.access = ACCESS_WRITE;
     model_fold(m, target(1, 4));
-    model_on_event(m, keep_entry, NULL, &seen);
+    model_on_event(m, keep_entry, NULL, NULL, &seen);
     model_fold(m, regions(0));
     model_fold(m, sample(1));
     model_fold(m, one_event(&exec));
@@ -275,7 +275,7 @@ static void test_an_engine_after_a_sample(void **state)
     struct event fault = {.t_ns = 110, .pid = PID, .tid = PID, .type = EVENT_FAULT};
     fault.fault.address = 0x1000;
     model_fold(m, target(1, 4));
-    model_on_event(m, keep_entry, NULL, &seen);
+    model_on_event(m, keep_entry, NULL, NULL, &seen);
     model_fold(m, regions(0));
     model_fold(m, sample(1));
     model_fold(m, engine(90));
@@ -288,6 +288,74 @@ static void test_an_engine_after_a_sample(void **state)
     model_fold(m, one_event(&fault));
     assert_int_equal(seen.verdict.path, PATH_BAD_AREA);
     assert_true(seen.verdict.sure);
+    model_destroy(m);
+}
+
+static void add_region(struct region_table *t, uint64_t start, uint64_t end, const char *name)
+{
+    struct region *r = &t->v[t->count++];
+    *r = (struct region){.start = start, .end = end, .perms = REGION_R | REGION_W, .name = name};
+}
+
+struct counted {
+    size_t n;
+    struct fault_entry v[4];
+};
+
+static void keep_counted(void *ctx, const struct fault_entry *e)
+{
+    struct counted *c = ctx;
+    assert_true(c->n < 4);
+    c->v[c->n++] = *e;
+}
+
+/* Faults that were only counted go to the mappings that they were in, and what was known of their
+ * pages is void. */
+static void test_counted_faults(void **state)
+{
+    (void)state;
+    struct model *m = model_create();
+    struct counted seen = {0};
+    struct fault_entry fault_seen = {0};
+    struct event heat = {.t_ns = 100, .pid = PID, .type = EVENT_HEAT};
+    struct event fault = {.t_ns = 110, .pid = PID, .tid = PID, .type = EVENT_FAULT};
+    heat.heat.address = 0x3000;
+    heat.heat.pages = 4;
+    heat.heat.count = 2;
+    struct record *r = regions(0);
+    r->regions->v = calloc(2, sizeof *r->regions->v);
+    add_region(r->regions, 0x1000, 0x5000, "/one");
+    add_region(r->regions, 0x5000, 0x6000, "/two");
+    model_fold(m, target(1, 4));
+    model_on_event(m, keep_entry, NULL, keep_counted, &seen);
+    model_fold(m, engine(1));
+    model_fold(m, r);
+    struct record *first = sample(1);
+    first->sample.info.start_ns = 50;
+    model_fold(m, first);
+    model_on_event(m, NULL, NULL, keep_counted, &seen);
+    model_fold(m, one_event(&heat));
+    assert_int_equal(seen.n, 3);
+    static const struct { uint64_t address, pages; const char *name; } want[] = {
+        {0x3000, 2, "one"}, {0x5000, 1, "two"}, {0x6000, 1, ""}};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(seen.v[i].event.heat.address, want[i].address);
+        assert_int_equal(seen.v[i].event.heat.pages, want[i].pages);
+        assert_int_equal(seen.v[i].event.heat.count, 2);
+        assert_string_equal(seen.v[i].region, want[i].name);
+    }
+    const struct fault_log *l = model_faults(m);
+    assert_int_equal(l->counted, 8);
+    assert_int_equal(l->marks_n, 4);
+    assert_int_equal(l->faults, 0);
+    model_on_event(m, keep_entry, NULL, NULL, &fault_seen);
+    fault.fault.address = 0x3000;
+    fault.fault.access = ACCESS_READ;
+    model_fold(m, one_event(&fault));
+    assert_int_equal(fault_seen.before.state, PAGE_UNKNOWN);
+    fault.fault.address = 0x2000;
+    model_fold(m, one_event(&fault));
+    assert_int_equal(fault_seen.before.state, PAGE_ABSENT);
     model_destroy(m);
 }
 
@@ -327,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_bad_records_change_nothing),
         cmocka_unit_test(test_the_last_answer_and_the_end),
         cmocka_unit_test(test_an_old_sample_and_a_new_program),
+        cmocka_unit_test(test_counted_faults),
         cmocka_unit_test(test_an_engine_after_a_sample),
         cmocka_unit_test(test_addresses_and_pages),
     };

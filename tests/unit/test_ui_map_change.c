@@ -58,7 +58,7 @@ static void add_fault(struct fault_log *log, pid_t pid, uint64_t address, uint64
 static void show_log(struct screen *s, const struct fault_log *log, uint64_t now_ns)
 {
     s->ui.faults = log;
-    s->ui.marks = log->faults;
+    s->ui.marks = log->marks_n;
     s->ui.entries = log->entries;
     s->ui.now_ns = now_ns;
     draw(s);
@@ -161,6 +161,31 @@ static void test_heat(void **state)
     fault_log_deinit(&log);
 }
 
+/* What was only counted is as hot as what was told one by one. */
+static void test_heat_of_counts(void **state)
+{
+    (void)state;
+    struct screen s;
+    struct fault_log log;
+    struct fault_entry e = {.event = {.t_ns = 100 * sec, .pid = 42, .type = EVENT_HEAT,
+                                      .heat = {.address = HEAP + PAGE, .pages = 3, .count = 8}}};
+    assert_int_equal(fault_log_init(&log), 0);
+    screen_open(&s, 80, 40, coarse);
+    zoom_to_pages(&s);
+    press(&s, 'H');
+    fault_log_count(&log, &e, 12);
+    e.event.heat.address = HEAP + 5 * PAGE;
+    e.event.heat.pages = 1;
+    e.event.heat.count = 1000000;
+    fault_log_count(&log, &e, 12);
+    show_log(&s, &log, 101 * sec);
+    expect_heat(&s, 0, 3, 0, 1);
+    show_log(&s, &log, 110 * sec + 1);
+    expect_heat(&s, 0, 0, 0, 0);
+    screen_close(&s);
+    fault_log_deinit(&log);
+}
+
 static void test_better_known_is_no_change(void **state)
 {
     (void)state;
@@ -218,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_flash),
         cmocka_unit_test(test_faults_flash),
         cmocka_unit_test(test_heat),
+        cmocka_unit_test(test_heat_of_counts),
         cmocka_unit_test(test_better_known_is_no_change),
         cmocka_unit_test(test_new_region_flashes),
     };

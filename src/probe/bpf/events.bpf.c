@@ -30,8 +30,15 @@ struct task_struct {
     struct signal_struct *signal;
 } __attribute__((preserve_access_index));
 
+union __sifields {
+    struct {
+        void *_addr;
+    } _sigfault;
+} __attribute__((preserve_access_index));
+
 struct kernel_siginfo {
     int si_code;
+    union __sifields _sifields;
 } __attribute__((preserve_access_index));
 
 enum { NR_SIGBUS = 7, NR_SIGSEGV = 11, CODE_MAPERR = 1, CODE_ACCERR = 2 };
@@ -173,28 +180,40 @@ static __always_inline bool report(uint64_t task, enum event_type type, uint64_t
 
 /* --- faults --- */
 
-static __always_inline bool count_at(uint64_t key, uint32_t index)
+static __always_inline bool count_at(uint64_t *place, uint64_t tag)
 {
-    struct wire_page *page = &state.pages[index % WIRE_PAGES];
-    if (page->key != key && (page->key || __sync_val_compare_and_swap(&page->key, 0, key)))
+    uint64_t word = *(volatile uint64_t *)place;
+    if (!word) {
+        word = __sync_val_compare_and_swap(place, 0, tag << WIRE_COUNT_BITS | 1);
+        if (!word)
+            return true;
+    }
+    if (word >> WIRE_COUNT_BITS != tag || (word & WIRE_COUNT_MASK) >= WIRE_COUNT_MAX)
         return false;
-    __sync_fetch_and_add(&page->count, 1);
+    __sync_fetch_and_add(place, 1);
     return true;
+}
+
+/* A processor that shares its counters with another takes the dear way. */
+static __always_inline void count(uint64_t *counter)
+{
+    if (config.shared_cpus)
+        __sync_fetch_and_add(counter, 1);
+    else
+        ++*(volatile uint64_t *)counter;
 }
 
 /* Neighbouring pages have neighbouring places. */
 static __always_inline void count_fault(struct wire_cpu *cpu, uint64_t address, uint64_t task)
 {
-    uint64_t page = address >> 12, pid = task >> 32;
-    uint64_t key = page << WIRE_PID_BITS | pid;
-    uint32_t index = (uint32_t)(page + page / WIRE_PAGES * 12347 + pid * 7919);
-    __sync_fetch_and_add(&cpu->heat, 1);
-    if (page >> (64 - WIRE_PID_BITS) == 0)
+    uint64_t page = address >> WIRE_PAGE_SHIFT, pid = task >> 32;
+    count(&cpu->heat);
+    if (page >> WIRE_PAGE_BITS == 0)
 #pragma unroll
         for (uint32_t i = 0; i < WIRE_PROBES; i++)
-            if (count_at(key, index + i))
+            if (count_at(&state.pages[wire_place(page, pid, i)], wire_tag(page, pid, i)))
                 return;
-    __sync_fetch_and_add(&cpu->unplaced, 1);
+    count(&cpu->unplaced);
 }
 
 /* Reading the clock is a third of the cost of reporting a fault. In a burst, which is more than 64
@@ -495,6 +514,46 @@ int on_signal(uint64_t *ctx)
     if (info->si_code == CODE_MAPERR)
         return sample(ctx, 2, SAMPLE_MAPERR);
     return info->si_code == CODE_ACCERR ? sample(ctx, 2, SAMPLE_ACCERR) : 0;
+}
+
+/* --- how a fault ends, if not well --- */
+
+/* Between a fault and its signal the thread does nothing else that is reported. */
+static __always_inline void report_signal(uint64_t task, uint64_t address, enum fault_signal signal)
+{
+    struct wire_cpu *cpu = this_cpu();
+    uint64_t position;
+    if (!take(cpu, EVENT_SIGNAL, 1, &position))
+        return;
+    struct wire *w = slot_at(position);
+    if (!w)
+        return;
+    __sync_fetch_and_add(&state.signals, 1);
+    fill(w, bpf_ktime_get_ns(), task, EVENT_SIGNAL);
+    w->detail = (uint8_t)signal;
+    w->a = address;
+    w->b = 0;
+    finish(w, position);
+}
+
+/* Positive codes are the kernel's own; ctx[1] points to something from 2 on. */
+SEC("tp_btf/signal_generate")
+int on_end(uint64_t *ctx)
+{
+    const struct kernel_siginfo *info = (void *)ctx[1];
+    if ((ctx[0] != NR_SIGBUS && ctx[0] != NR_SIGSEGV) || ctx[1] <= 2)
+        return 0;
+    uint64_t task = bpf_get_current_pid_tgid();
+    if (!is_watched(task) || ctx[2] != bpf_get_current_task() || info->si_code <= 0)
+        return 0;
+    uint64_t address = (uint64_t)info->_sifields._sigfault._addr;
+    if (ctx[0] == NR_SIGBUS)
+        report_signal(task, address, SIGNAL_BUS);
+    else if (info->si_code == CODE_MAPERR)
+        report_signal(task, address, SIGNAL_MAPERR);
+    else if (info->si_code == CODE_ACCERR)
+        report_signal(task, address, SIGNAL_ACCERR);
+    return 0;
 }
 
 /* --- processes --- */

@@ -82,6 +82,7 @@ struct wire_config {
     uint32_t wake;                /* so many wait: wake the reader */
     uint32_t heat;                /* so many wait: only count faults from now on */
     uint32_t follow;              /* children too */
+    uint32_t shared_cpus;         /* processors share a struct wire_cpu */
     uint32_t sample_room;         /* so many wait: no more samples; events go first */
     uint64_t fault_entry[2];      /* where the function is that every fault goes through */
 };
@@ -90,8 +91,11 @@ enum {
     WIRE_CPUS = 64,
     WIRE_CPU_SLOTS = 96, /* at most on their way on one processor: each program runs once */
     WIRE_PID_BITS = 22,  /* pid_max is at most this on 64-bit kernels */
-    WIRE_PAGES = 1 << 17,
-    WIRE_PROBES = 4, /* places looked at for one page */
+    WIRE_PAGE_SHIFT = 12,
+    WIRE_PAGES_SHIFT = 20,
+    WIRE_PAGES = 1 << WIRE_PAGES_SHIFT,
+    WIRE_PROBES_SHIFT = 2,
+    WIRE_PROBES = 1 << WIRE_PROBES_SHIFT, /* places looked at for one page */
 };
 
 /* Of one processor (of several, where there are more). */
@@ -102,12 +106,38 @@ struct wire_cpu {
     uint64_t now_ns, tick, faults_in_tick;
 } __attribute__((aligned(128)));
 
-/* Faults of one page while in heat mode. A page that finds no place near its own counts as
- * unplaced: totals are exact, single pages are best effort. */
-struct wire_page {
-    uint64_t key; /* page number << WIRE_PID_BITS | pid; 0: free */
-    uint64_t count;
+/* Faults of one page while in heat mode are counted in one word, by one atomic operation: which page
+ * it is, and below that how often. A page that finds no place near its own counts as unplaced: totals
+ * are exact, single pages best effort. */
+enum {
+    WIRE_PAGE_BITS = 36, /* of page numbers; a process has higher addresses only if it asks for them */
+    WIRE_COUNT_BITS = 64 - (WIRE_PAGE_BITS - WIRE_PAGES_SHIFT) - WIRE_PID_BITS - WIRE_PROBES_SHIFT,
+    WIRE_COUNT_MASK = (1 << WIRE_COUNT_BITS) - 1,
+    WIRE_COUNT_MAX = WIRE_COUNT_MASK - 4096, /* with room for what processors add at once */
 };
+
+static inline uint32_t wire_place(uint64_t page, uint64_t pid, uint32_t probe)
+{
+    return (uint32_t)(page + (page >> WIRE_PAGES_SHIFT) * 12347 + pid * 7919 + probe) % WIRE_PAGES;
+}
+
+/* With the place it tells the page. */
+static inline uint64_t wire_tag(uint64_t page, uint64_t pid, uint32_t probe)
+{
+    return ((page >> WIRE_PAGES_SHIFT) << WIRE_PID_BITS | pid) << WIRE_PROBES_SHIFT | probe;
+}
+
+static inline uint64_t wire_pid(uint64_t tag)
+{
+    return tag >> WIRE_PROBES_SHIFT & ((1u << WIRE_PID_BITS) - 1);
+}
+
+static inline uint64_t wire_page(uint32_t place, uint64_t tag)
+{
+    uint64_t high = tag >> (WIRE_PROBES_SHIFT + WIRE_PID_BITS);
+    uint64_t moved = high * 12347 + wire_pid(tag) * 7919 + tag % WIRE_PROBES;
+    return high << WIRE_PAGES_SHIFT | (uint32_t)(place - moved) % WIRE_PAGES;
+}
 
 /* Mapped by both sides. */
 struct wire_state {
@@ -115,9 +145,10 @@ struct wire_state {
     uint64_t tail __attribute__((aligned(128))); /* slots ever read; the engine's */
     uint32_t woken; /* the bell was rung; cleared by the engine when it drains */
     uint32_t heat;  /* only count faults; set by either side, cleared by the engine */
+    uint64_t signals; /* ever put into the ring */
     struct wire_cpu cpu[WIRE_CPUS];
     uint64_t watched[(1 << WIRE_PID_BITS) / 64]; /* a bit a process */
-    struct wire_page pages[WIRE_PAGES];
+    uint64_t pages[WIRE_PAGES];
 };
 
 #endif
