@@ -143,16 +143,3 @@ void physmem_tally(const struct physmem *m, uint64_t frame, uint64_t n, struct f
         frame += part;
     }
 }
-
-bool frame_tally_major(const struct frame_tally *t, enum frame_use *use, bool *mixed)
-{
-    unsigned best = 0, kinds = 0;
-    for (unsigned u = 0; u < FRAME_USE_N; u++) {
-        kinds += t->n[u] != 0;
-        if (t->n[u] > t->n[best])
-            best = u;
-    }
-    *use = (enum frame_use)best;
-    *mixed = kinds > 1;
-    return kinds != 0;
-}
