@@ -89,10 +89,30 @@ struct taking {
     int rc;
 };
 
+/* Shared since a fork that was followed: a sample that finds it shared says less. */
+static bool says_more(const struct page *known, const struct page *found)
+{
+    bool alone = found->attrs & PAGE_A_COUNT && found->mapcount < 2;
+    return known->state == PAGE_COW && !(known->attrs & PAGE_A_COUNT) && known->mapcount &&
+           found->state == PAGE_COW && !alone;
+}
+
 static int take_run(void *ctx, const struct page_run *run)
 {
     struct taking *t = ctx;
-    return pagetree_put(&t->sp->tree, run->page, run->n, &run->first);
+    unsigned shift = t->s->g.page_shift;
+    if (run->first.state != PAGE_COW || !t->s->forks)
+        return pagetree_put(&t->sp->tree, run->page, run->n, &run->first);
+    int rc = pages_runs(t->s, t->sp, run->page << shift, (run->page + run->n) << shift);
+    for (size_t i = 0; !rc && i < t->s->runs.count; i++) {
+        const struct page_run *known = &t->s->runs.v[i];
+        struct page found = run->first;
+        if (found.frame != PAGE_FRAME_UNKNOWN)
+            found.frame += known->page - run->page;
+        if (!says_more(&known->first, &run->first))
+            rc = pagetree_put(&t->sp->tree, known->page, known->n, &found);
+    }
+    return rc;
 }
 
 static int take_range(void *ctx, uint64_t start, uint64_t n)
