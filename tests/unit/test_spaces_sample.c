@@ -145,6 +145,7 @@ static void test_sample_after_a_fork(void **state)
     sample(ME, &r, 1, found, 2);
     FAULT(CHILD, base, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
     assert_int_equal(state_of(ME, base), PAGE_COW);
+    sample(CHILD, &r, 1, found, 2); /* the first of this process */
     fork_to(ME, GRANDCHILD);
     FAULT(GRANDCHILD, base + 2 * PAGE, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
     FAULT(CHILD, base + PAGE, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
