@@ -287,8 +287,7 @@ static void name_region(const struct place *p, struct fault_entry *out)
     if (p->is != PLACE_INSIDE)
         return;
     out->region_start = p->v.r.start;
-    const char *slash = strrchr(p->v.r.name, '/');
-    const char *name = slash && slash[1] ? slash + 1 : p->v.r.name;
+    const char *name = region_last_part(p->v.r.name);
     size_t n = strnlen(name, sizeof out->region - 1);
     memcpy(out->region, name, n);
     out->region[n] = '\0';
@@ -334,7 +333,10 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         .uffd_waits = sp->uffd_waits,
         .numa_balancing = s->numa_balancing,
     };
-    if (in.above && s->exact && sp->has_stack_limit) {
+    if (in.above && e->fault.signal) {
+        in.room_known = true;
+        in.room = e->fault.signal != SIGNAL_MAPERR;
+    } else if (in.above && s->exact && sp->has_stack_limit) {
         in.room_known = true;
         in.room = has_room(s, sp, in.above, e->fault.address);
     }
@@ -359,6 +361,22 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         path_doubt(&out->verdict, huge_doubt);
     if (p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING && path != PATH_BAD_ACCESS)
         path_doubt(&out->verdict, "what the mapped descriptor refers to was not looked up yet");
+}
+
+/* What the tree could not know, the fault's end has shown. */
+static void settle_by_signal(const struct event *e, struct path_verdict *v)
+{
+    static const struct {
+        uint8_t path;
+        const char *sent;
+    } ends[] = {[SIGNAL_BUS] = {PATH_SIGBUS, "SIGBUS"},
+                [SIGNAL_MAPERR] = {PATH_BAD_AREA, "SIGSEGV, SEGV_MAPERR"},
+                [SIGNAL_ACCERR] = {PATH_BAD_ACCESS, "SIGSEGV, SEGV_ACCERR"}};
+    uint8_t signal = e->fault.signal;
+    if (signal == SIGNAL_BUS && v->path == PATH_HUGETLB)
+        path_settle(v, PATH_SIGBUS, "Has the pool a page for it?", "no: SIGBUS, BUS_ADRERR");
+    else if (signal > SIGNAL_NONE && !v->sure)
+        path_settle(v, ends[signal].path, "Which signal was sent?", ends[signal].sent);
 }
 
 int space_heat(struct spaces *s, struct space *sp, const struct event *e, struct fault_entry *out)
@@ -404,6 +422,7 @@ void space_fault(struct spaces *s, struct space *sp, const struct event *e,
         nothing_known(&out->verdict, "no mapping is known here, but mm calls are not seen");
     else
         predict(s, sp, &p, out);
+    settle_by_signal(e, &out->verdict);
     note_copy(s, out);
     if (apply(s, sp, &p, out))
         sp->lost = true;

@@ -20,6 +20,7 @@ struct engine_options {
     bool heat;         /* count faults by page instead of reporting each (bpf only) */
     bool kernel;       /* faults in kernel mode too, where permitted */
     bool evidence;     /* kernel call chains of what it did for a fault, where they can be had */
+    bool rests;        /* the processes rest whenever events are drained: none is kept back */
     size_t ring_bytes; /* 0: the engine's default */
     struct engine *loaded; /* of engine_bpf_load, used up by the opening; or NULL */
 };
@@ -31,6 +32,7 @@ struct engine_stats {
     uint64_t heat_faults; /* faults only counted, while in heat mode */
     bool heat;       /* counting only, now */
     const char *blind; /* what it cannot see here, where that is not the rung's own; or NULL */
+    bool held;       /* events of the last few milliseconds are kept for the next draining */
     bool no_calls;   /* mm calls are not seen */
     bool evidence;   /* samples are taken */
     const char *evidence_why; /* why not, if they were asked for; or NULL; valid while open */

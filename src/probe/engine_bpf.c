@@ -223,11 +223,15 @@ static int attach_family(struct engine *engine, const struct engine_options *o, 
     return rc;
 }
 
+/* From a fault to its signal takes microseconds, unless the thread is put off. */
+static const uint64_t hold_ns = 2000000;
+
 static int watch(struct engine *engine, const struct engine_options *o, struct err *e)
 {
     if (o->pid <= 0 || o->pid >= 1 << WIRE_PID_BITS || (kill(o->pid, 0) && errno == ESRCH))
         return err_set(e, -ESRCH, "there is no process %d", (int)o->pid);
     mark(engine, o->pid);
+    engine->signals.hold_ns = o->rests ? 0 : hold_ns;
     engine->state->heat = engine->heat_forced = o->heat;
     return 0;
 }
@@ -344,6 +348,7 @@ static void bpf_stats(const struct engine *engine, struct engine_stats *out)
     out->lost = engine_bpf_events_lost(engine);
     out->heat_faults = engine_bpf_heat_count(engine);
     out->heat = engine->state->heat;
+    out->held = engine->signals.held;
     out->evidence = engine->chains != NULL;
     out->evidence_why = engine->evidence_why;
     if (out->evidence)

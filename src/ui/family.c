@@ -12,6 +12,7 @@
 #include "ui/list.h"
 
 enum { MARK_COLS = 2, PID_COLS = 8, SIZE_COLS = 7, HEAD_ROWS = 2 };
+static const uint64_t old_ns = UINT64_C(5000000000);
 
 enum panel { PANEL_PAIRS, PANEL_DIVERGED, PANEL_BREAKS, PANEL_N };
 
@@ -388,7 +389,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
     if (!ui->family || !ui->now)
         return NULL;
     uint64_t at = ui->family->sample.start_ns, now = ui->now->sample.start_ns;
-    if (now < at + 1500000000)
+    if (now < at + old_ns) /* it is not read with every sample */
         return NULL;
     snprintf(out, cap, "read %" PRIu64 " s ago", (now - at) / 1000000000);
     return out;

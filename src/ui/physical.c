@@ -188,6 +188,16 @@ static uint64_t newest(const struct physmem *m, const struct ui_state *ui)
     return ui->now ? ui->now->sample.start_ns + ui->now->sample.span_ns : 0;
 }
 
+/* Without a panel: what the colours mean, where the picture leaves room, and the cell in a line. */
+static void draw_below(const struct physical_window *w, const struct physical_selection *s,
+                       struct area a)
+{
+    unsigned used = 2 + (unsigned)physical_rows(w);
+    if (a.rows > used + 1)
+        physical_legend_draw(s, area_part(a, 1, used, a.cols - 1, a.rows - 1 - used));
+    physical_line_draw(s, area_part(a, 1, a.rows - 1, a.cols - 1, 1));
+}
+
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
     struct physical_view *v = view;
@@ -213,7 +223,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     if (panel)
         physical_panel_draw(&s, area_part(a, cols + 2, 1, PHYSICAL_PANEL_COLS, a.rows - 1));
     else
-        physical_line_draw(&s, area_part(a, 1, a.rows - 1, a.cols - 1, 1));
+        draw_below(&v->w, &s, a);
 }
 
 /* --- keys --- */

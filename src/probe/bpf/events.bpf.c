@@ -30,8 +30,15 @@ struct task_struct {
     struct signal_struct *signal;
 } __attribute__((preserve_access_index));
 
+union __sifields {
+    struct {
+        void *_addr;
+    } _sigfault;
+} __attribute__((preserve_access_index));
+
 struct kernel_siginfo {
     int si_code;
+    union __sifields _sifields;
 } __attribute__((preserve_access_index));
 
 enum { NR_SIGBUS = 7, NR_SIGSEGV = 11, CODE_MAPERR = 1, CODE_ACCERR = 2 };
@@ -507,6 +514,46 @@ int on_signal(uint64_t *ctx)
     if (info->si_code == CODE_MAPERR)
         return sample(ctx, 2, SAMPLE_MAPERR);
     return info->si_code == CODE_ACCERR ? sample(ctx, 2, SAMPLE_ACCERR) : 0;
+}
+
+/* --- how a fault ends, if not well --- */
+
+/* Between a fault and its signal the thread does nothing else that is reported. */
+static __always_inline void report_signal(uint64_t task, uint64_t address, enum fault_signal signal)
+{
+    struct wire_cpu *cpu = this_cpu();
+    uint64_t position;
+    if (!take(cpu, EVENT_SIGNAL, 1, &position))
+        return;
+    struct wire *w = slot_at(position);
+    if (!w)
+        return;
+    __sync_fetch_and_add(&state.signals, 1);
+    fill(w, bpf_ktime_get_ns(), task, EVENT_SIGNAL);
+    w->detail = (uint8_t)signal;
+    w->a = address;
+    w->b = 0;
+    finish(w, position);
+}
+
+/* Positive codes are the kernel's own; ctx[1] points to something from 2 on. */
+SEC("tp_btf/signal_generate")
+int on_end(uint64_t *ctx)
+{
+    const struct kernel_siginfo *info = (void *)ctx[1];
+    if ((ctx[0] != NR_SIGBUS && ctx[0] != NR_SIGSEGV) || ctx[1] <= 2)
+        return 0;
+    uint64_t task = bpf_get_current_pid_tgid();
+    if (!is_watched(task) || ctx[2] != bpf_get_current_task() || info->si_code <= 0)
+        return 0;
+    uint64_t address = (uint64_t)info->_sifields._sigfault._addr;
+    if (ctx[0] == NR_SIGBUS)
+        report_signal(task, address, SIGNAL_BUS);
+    else if (info->si_code == CODE_MAPERR)
+        report_signal(task, address, SIGNAL_MAPERR);
+    else if (info->si_code == CODE_ACCERR)
+        report_signal(task, address, SIGNAL_ACCERR);
+    return 0;
 }
 
 /* --- processes --- */

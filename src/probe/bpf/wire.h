@@ -145,6 +145,7 @@ struct wire_state {
     uint64_t tail __attribute__((aligned(128))); /* slots ever read; the engine's */
     uint32_t woken; /* the bell was rung; cleared by the engine when it drains */
     uint32_t heat;  /* only count faults; set by either side, cleared by the engine */
+    uint64_t signals; /* ever put into the ring */
     struct wire_cpu cpu[WIRE_CPUS];
     uint64_t watched[(1 << WIRE_PID_BITS) / 64]; /* a bit a process */
     uint64_t pages[WIRE_PAGES];
