@@ -227,11 +227,18 @@ static bool target_ended(const struct faults *f)
     return procdir_ended(&f->dir);
 }
 
+/* No engine works: nothing will ever come. */
+static bool is_hopeless(const struct faults *f)
+{
+    const struct engine_state *engine = model_engine(f->model);
+    return f->follow && engine->why[0] && !engine->name[0];
+}
+
 static int follow_target(struct faults *f)
 {
     int rc = 0;
     unsigned long limit = f->options->count;
-    while (!rc && !f->write_error && !interrupted && !target_ended(f)) {
+    while (!rc && !f->write_error && !interrupted && !target_ended(f) && !is_hopeless(f)) {
         struct pollfd p = {.fd = f->step ? step_fd(f->step) : queue_fd(f->queue), .events = POLLIN};
         poll(&p, 1, 50);
         rc = f->step ? fold_steps(f) : fold_waiting(f);

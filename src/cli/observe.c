@@ -358,8 +358,3 @@ const struct observer *observe_observer(struct observe *o)
 {
     return &o->observer;
 }
-
-struct model *observe_model(struct observe *o)
-{
-    return o->begun ? o->model : NULL;
-}

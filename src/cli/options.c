@@ -221,10 +221,13 @@ static int parse_operands(int argc, char **argv, struct options *o, struct err *
     bool starts = o->command == COMMAND_RUN || o->command == COMMAND_STEP ||
                   ((o->command == COMMAND_SNAP || o->command == COMMAND_FAULTS) && !o->pid);
     bool scenario = o->command == COMMAND_PLAY && optind + 1 == argc;
+    enum command command;
     if ((starts || scenario || o->command == COMMAND_CHECK) && optind < argc)
         o->argv = argv + optind;
     else if (o->command == COMMAND_ATTACH && !o->pid && optind + 1 == argc)
         return parse_pid(argv[optind], o, e);
+    else if (o->command == COMMAND_PICK && optind < argc && options_command(argv[optind], &command))
+        return usage(e, "the command must come first", argv[optind], "options follow it");
     else if (optind < argc)
         return usage(e, "one word too many", argv[argc - 1], "see vmscope --help");
     return 0;

@@ -273,9 +273,10 @@ static int fold_machine(struct model *m, const struct record *r)
     return physmem_set_info(m->machine, r->machine);
 }
 
-static int fold_family(struct model *m, const struct record *r)
+static int fold_family(struct model *m, struct record *r)
 {
-    struct family *f = family_create(r->family);
+    struct family *f = r->family.made ? r->family.made : family_create(r->family.picture);
+    r->family.made = NULL;
     if (!f)
         return -ENOMEM;
     family_unref(m->family_before);

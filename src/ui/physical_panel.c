@@ -150,17 +150,16 @@ static void put_frame(const struct physical_selection *s, struct lines *l)
 static void put_memory(const struct physical_selection *s, struct lines *l)
 {
     const struct physmem_info *info = physmem_info(s->machine);
-    struct frame_tally t;
+    const struct frame_tally *t = physmem_all(s->machine);
     char total[TEXT_SIZE_MAX], spare[TEXT_SIZE_MAX], size[TEXT_SIZE_MAX];
-    physmem_tally(s->machine, 0, info->frames, &t);
     put(l, STYLE(COLOR_TITLE), "all memory");
-    put_tally(s, l, &t, FRAME_USE_N);
-    put_age(s, l, &t);
+    put_tally(s, l, t, FRAME_USE_N);
+    put_age(s, l, t);
     if (info->mem.total != UINT64_MAX && info->mem.free != UINT64_MAX)
         put(l, STYLE(COLOR_DIM), "meminfo: total %s, free %s", text_size(total, info->mem.total),
             text_size(spare, info->mem.free));
-    uint64_t listed = t.n[FRAME_FREE] << page_shift(s);
-    if (!t.unread && info->mem.free != UINT64_MAX && info->mem.free / 16 * 15 > listed)
+    uint64_t listed = t->n[FRAME_FREE] << page_shift(s);
+    if (!t->unread && info->mem.free != UINT64_MAX && info->mem.free / 16 * 15 > listed)
         put(l, STYLE(COLOR_DIM), "%s of the free memory is in no buddy list: no flag marks it",
             text_size(size, info->mem.free - listed));
     if (s->own->known && s->own->bits)

@@ -200,6 +200,7 @@ static void test_misuse(void **state)
         {"run -xd 1 -- ls", "-x"}, {"--pages=yes", "--pages"}, {"--s 80x24", "--s"},
         {"snap -p 1 --bogus=\x1b[2J\n", "\\x1b"}, {"\x1b]0;title\a", "\\x1b"},
         {"attach 1 2", "'2'"}, {"play a b", "'b'"}, {"help nothing", "nothing"},
+        {"--ascii snap -p 1", "first 'snap'"},
         {"snap -p 1 --heat", "--heat means nothing to snap: it goes with run, attach, faults and "
                              "the process list"},
         {"doctor --pages", "it goes with snap"}, {"--pages", "--pages goes with snap"},
