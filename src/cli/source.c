@@ -23,10 +23,9 @@ static uint64_t refresh_ns(const struct options *o)
     return (uint64_t)((o->refresh > 0 ? o->refresh : 0.5) * 1e9);
 }
 
-static int list_processes(void *ctx, struct process_list *out, struct err *e)
+static int list_processes(const struct options *o, struct process_list *out, struct err *e)
 {
-    (void)ctx;
-    return proclist_read(out, e);
+    return o->proc_root ? proclist_read_root(o->proc_root, out, e) : proclist_read(out, e);
 }
 
 /* --- live --- */
@@ -35,6 +34,12 @@ static struct record *live_take(void *ctx)
 {
     struct live_source *s = ctx;
     return s->queue ? queue_take(s->queue) : NULL;
+}
+
+static int live_list(void *ctx, struct process_list *out, struct err *e)
+{
+    const struct live_source *s = ctx;
+    return list_processes(s->options, out, e);
 }
 
 static void live_look(void *ctx, uint64_t start, uint64_t end)
@@ -245,7 +250,7 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
                                .ask_family = live_ask_family,
                                .look_machine = live_look_machine,
                                .ask_frame = live_ask_frame,
-                               .ask_symbol = live_ask_symbol, .list = list_processes,
+                               .ask_symbol = live_ask_symbol, .list = live_list,
                                .attach = live_attach};
     if (o->command == COMMAND_STEP)
         return live_step(s, e);
@@ -334,6 +339,12 @@ static void step_step(void *ctx)
     if (s->look_machine)
         physical_full(s->machine, step_enqueue, s);
     s->look_machine = false;
+}
+
+static int step_list(void *ctx, struct process_list *out, struct err *e)
+{
+    const struct step_source *s = ctx;
+    return list_processes(s->options, out, e);
 }
 
 static void step_ask_family(void *ctx)
@@ -471,7 +482,7 @@ int step_source_init(struct step_source *s, const struct options *o, struct err 
                                .ask_huge = step_ask_huge, .ask_caches = step_ask_caches,
                                .ask_family = step_ask_family,
                                .look_machine = step_look_machine, .ask_frame = step_ask_frame,
-                               .ask_symbol = step_ask_symbol, .list = list_processes,
+                               .ask_symbol = step_ask_symbol, .list = step_list,
                                .attach = step_attach};
     return o->pid ? step_attach(s, o->pid, e) : 0;
 }

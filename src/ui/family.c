@@ -182,11 +182,14 @@ static void draw_member(const struct family_view *v, const struct ui_state *ui, 
 
 /* --- the lines above --- */
 
+/* A sum that has no room is left out: half a number is a wrong one. */
 static unsigned put_sum(struct area a, unsigned col, const char *name, struct known_bytes b)
 {
-    char text[TEXT_SIZE_MAX];
-    return col + 2 + area_printf(a, col, 0, STYLE(COLOR_DEFAULT), "%s %s", name,
-                                 b.known ? text_size(text, b.bytes) : "?");
+    char size[TEXT_SIZE_MAX], text[64];
+    int n = snprintf(text, sizeof text, "%s %s", name, b.known ? text_size(size, b.bytes) : "?");
+    if (col + (unsigned)n > a.cols)
+        return col;
+    return col + 2 + area_printf(a, col, 0, STYLE(COLOR_DEFAULT), "%s", text);
 }
 
 static void draw_head(const struct ui_state *ui, struct area a)
@@ -196,12 +199,13 @@ static void draw_head(const struct ui_state *ui, struct area a)
     family_sum(f, &sums);
     unsigned col = 3 + area_printf(a, 1, 0, STYLE(COLOR_TITLE), "%zu %s", f->count,
                                    f->count == 1 ? "process" : "processes");
-    col = put_sum(a, col, "rss added up", sums.rss);
-    col = put_sum(a, col, "pss", sums.pss);
-    col = put_sum(a, col, "each frame once", f->once);
-    col = put_sum(a, col, "shared here", f->common);
     if (f->left_out || f->vanished)
-        area_printf(a, col, 0, STYLE(COLOR_ALERT), "%zu not shown", f->left_out + f->vanished);
+        col += 2 + area_printf(a, col, 0, STYLE(COLOR_ALERT), "%zu not shown",
+                               f->left_out + f->vanished);
+    col = put_sum(a, col, "in memory", f->once);
+    col = put_sum(a, col, "shared here", f->common);
+    col = put_sum(a, col, "rss added up", sums.rss);
+    put_sum(a, col, "pss", sums.pss);
 }
 
 /* --- the panel --- */

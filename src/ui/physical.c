@@ -328,17 +328,13 @@ static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 
 static const char *status(void *view, const struct ui_state *ui, char *out, size_t cap)
 {
-    const struct physical_view *v = view;
-    struct frame_tally t;
-    (void)v;
-    if (!ui->machine)
-        return NULL;
-    uint64_t frames = physmem_info(ui->machine)->frames;
-    physmem_tally(ui->machine, 0, frames, &t);
+    uint64_t frames = ui->machine ? physmem_info(ui->machine)->frames : 0;
+    (void)view;
     if (!frames)
         return NULL;
-    if (t.unread)
-        snprintf(out, cap, "%" PRIu64 "%% read", (frames - t.unread) * 100 / frames);
+    uint64_t unread = physmem_all(ui->machine)->unread;
+    if (unread)
+        snprintf(out, cap, "%" PRIu64 "%% read", (frames - unread) * 100 / frames);
     else
         snprintf(out, cap, "all frames read");
     return out;

@@ -147,25 +147,31 @@ static void put_frame(const struct physical_selection *s, struct lines *l)
         put(l, STYLE(COLOR_DEFAULT), "this process has it at %" PRIx64, address);
 }
 
+/* What tells cells with frames of the watched process. */
+static const char *own_marks(const struct look *look)
+{
+    return look->ascii || !look->colors ? "# in such a cell"
+                                        : "\u25c6 all that is used of a cell, \u25c7 a part";
+}
+
 static void put_memory(const struct physical_selection *s, struct lines *l)
 {
     const struct physmem_info *info = physmem_info(s->machine);
-    struct frame_tally t;
+    const struct frame_tally *t = physmem_all(s->machine);
     char total[TEXT_SIZE_MAX], spare[TEXT_SIZE_MAX], size[TEXT_SIZE_MAX];
-    physmem_tally(s->machine, 0, info->frames, &t);
     put(l, STYLE(COLOR_TITLE), "all memory");
-    put_tally(s, l, &t, FRAME_USE_N);
-    put_age(s, l, &t);
+    put_tally(s, l, t, FRAME_USE_N);
+    put_age(s, l, t);
     if (info->mem.total != UINT64_MAX && info->mem.free != UINT64_MAX)
         put(l, STYLE(COLOR_DIM), "meminfo: total %s, free %s", text_size(total, info->mem.total),
             text_size(spare, info->mem.free));
-    uint64_t listed = t.n[FRAME_FREE] << page_shift(s);
-    if (!t.unread && info->mem.free != UINT64_MAX && info->mem.free / 16 * 15 > listed)
+    uint64_t listed = t->n[FRAME_FREE] << page_shift(s);
+    if (!t->unread && info->mem.free != UINT64_MAX && info->mem.free / 16 * 15 > listed)
         put(l, STYLE(COLOR_DIM), "%s of the free memory is in no buddy list: no flag marks it",
             text_size(size, info->mem.free - listed));
     if (s->own->known && s->own->bits)
-        put(l, STYLE(COLOR_DEFAULT), "this process maps %s of it",
-            text_size(size, s->own->total << page_shift(s)));
+        put(l, STYLE(COLOR_DEFAULT), "this process maps %s of it: %s",
+            text_size(size, s->own->total << page_shift(s)), own_marks(&s->ui->look));
 }
 
 /* Free blocks by order: how much of the free memory lies in blocks of at least that size. */
@@ -230,7 +236,12 @@ unsigned physical_legend_draw(const struct physical_selection *s, struct area a)
         area_text(a, col + 2, row, a.cols, text, STYLE(COLOR_DIM));
         col += width + 2;
     }
-    return row + (col > 0);
+    if (!s->own->known || !s->own->bits)
+        return row + (col > 0);
+    row += col > 0;
+    if (row < a.rows)
+        area_printf(a, 0, row++, STYLE(COLOR_DIM), "this process: %s", own_marks(&s->ui->look));
+    return row;
 }
 
 void physical_line_draw(const struct physical_selection *s, struct area a)

@@ -363,7 +363,12 @@ static void draw_foot(const struct sharing_view *v, const struct ui_state *ui, s
     }
     struct cell mixed = cell_of(ui, (uint64_t[SHADE_N]){1, 1}, false);
     area_put(a, col, 1, mixed.ch, STYLE(mixed.fg));
-    area_text(a, col + 2, 1, a.cols, "mixed", STYLE(COLOR_DIM));
+    col += 4 + area_text(a, col + 2, 1, a.cols, "mixed", STYLE(COLOR_DIM));
+    struct cell news = cell_of(ui, (uint64_t[SHADE_N]){0}, true);
+    if (glyph_of(SHADE_OWN, &ui->look) == news.ch || col + 5 > a.cols)
+        return;
+    area_put(a, col, 1, news.ch, (struct style){news.fg, news.bg, news.attr});
+    area_text(a, col + 2, 1, a.cols, "new", STYLE(COLOR_DIM));
 }
 
 static void draw_panel(const struct sharing_view *v, struct ui_state *ui, struct area a)

@@ -192,6 +192,12 @@ static void test_fold(void **state)
     assert_int_equal(physmem_add(m, reads, 1), 0);
     physmem_tally(m, 2 * FRAME_BLOCK, 1, &t);
     assert_int_equal(t.unread, 1);
+
+    const struct frame_tally *all = physmem_all(m);
+    assert_int_equal(all->n[FRAME_ANON], 101);
+    assert_int_equal(all->n[FRAME_FREE], 411);
+    assert_int_equal(all->n[FRAME_FILE], 512);
+    assert_int_equal(all->unread, info.frames - 2 * FRAME_BLOCK);
     physmem_destroy(m);
     physmem_destroy(NULL);
 }
