@@ -32,6 +32,8 @@ enum sample_kind {
 
 enum fault_access { ACCESS_UNKNOWN, ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
 enum fault_mode { MODE_UNKNOWN, MODE_USER, MODE_KERNEL };
+/* For what the mapping was registered with a userfaultfd at that moment, where that was looked at. */
+enum fault_asks { ASKS_TOLD = 1, ASKS_MISSING = 2, ASKS_WRITES = 4, ASKS_MORE = 8 };
 /* How a fault ended, as far as that was seen: no signal, or one of those that faults are given. */
 enum fault_signal { SIGNAL_NOT_KNOWN, SIGNAL_NONE, SIGNAL_BUS, SIGNAL_MAPERR, SIGNAL_ACCERR };
 enum known_bool { KNOWN_NO, KNOWN_YES, NOT_KNOWN };
@@ -73,6 +75,7 @@ struct event {
             uint8_t mode;       /* enum fault_mode */
             uint8_t in_exec;    /* enum known_bool: by execve, which may write to the new program */
             uint8_t signal;     /* enum fault_signal */
+            uint8_t asks;       /* enum fault_asks */
         } fault;
         struct {
             uint64_t args[CALL_ARGS];

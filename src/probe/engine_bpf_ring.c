@@ -2,6 +2,7 @@
  * bell is rung only when a good part of the ring is full; the reader also looks by the clock. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/io.h"
 #include "probe/arch_x86_64.h"
@@ -35,7 +36,8 @@ static void read_fault(const struct engine *engine, struct event *e, const struc
     e->fault.ip = w->b;
     e->fault.access = (uint8_t)arch_fault_access(w->flags);
     e->fault.protection = (uint8_t)arch_fault_protection(w->flags);
-    e->fault.mode = w->detail % WIRE_IN_EXEC;
+    e->fault.mode = w->detail & WIRE_MODE;
+    e->fault.asks = w->detail >> WIRE_ASKS_SHIFT & WIRE_ASKS_MASK;
     e->fault.in_exec = w->detail & WIRE_IN_EXEC ? KNOWN_YES : KNOWN_NO;
     e->fault.signal = (uint8_t)engine_bpf_signal_of(engine, w);
 }
@@ -171,6 +173,15 @@ int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx)
     }
     engine_bpf_heat_check(engine);
     return engine_bpf_heat_tell(engine, sink, ctx);
+}
+
+int engine_bpf_rest(struct engine *engine, engine_sink *sink, void *ctx)
+{
+    const struct timespec old_enough = {.tv_nsec = (long)engine->signals.hold_ns};
+    int rc = 0;
+    if (engine->signals.held && !nanosleep(&old_enough, NULL))
+        rc = engine_bpf_drain(engine, sink, ctx);
+    return rc ? rc : engine_bpf_heat_rest(engine, sink, ctx);
 }
 
 int engine_bpf_ring_open(struct engine *engine, int bell_fd, struct err *e)

@@ -146,8 +146,8 @@ def known_huge():
 
 
 def known_prepared(kind, **wish):
-    """A kind that needs a prepared machine. Of userfaultfd no event tells which mapping is
-    registered: there a verdict may be wrong, and must be unsure."""
+    """A kind that needs a prepared machine. What a userfaultfd has write-protected no event tells:
+    there a verdict may be wrong, and must be unsure."""
     with Machine(thp=True, **wish) as machine:
         lacks = [what for what in ("thp", *wish) if not machine.has.get(what)]
         if lacks:
@@ -157,7 +157,7 @@ def known_prepared(kind, **wish):
     if any(line.startswith(f"skip {kind}") for line in state["said"]):
         raise Skip(next(line for line in state["said"] if line.startswith(f"skip {kind}")))
     wrong = known_faults(state) or wrong_places(state)
-    asked = [(e, r) for e, r in state["pairs"] if e["function"] == "uffd"]
+    asked = [(e, r) for e, r in state["pairs"] if (e["path"], e["access"]) == ("uffd", "write")]
     state["pairs"] = [pair for pair in state["pairs"] if pair not in asked]
     wrong += wrong_paths(state) + [f"{e} but sure of {r['path']}" for e, r in asked if r["sure"]]
     return wrong[:5]
