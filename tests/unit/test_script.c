@@ -163,6 +163,8 @@ static const struct {
     {"expect a smaps Pss <= 16K", NULL},
     {"expect same-frame a[1] child:a[1]", NULL},
     {"expect different-frame a[1] b[1]", NULL},
+    {"expect bytes 8K", NULL},
+    {"expect bytes >= 4096", "expect bytes >= 4K"},
     {"expect new-frame a[0]", NULL},
     {"expect kept-frame child:a[0]", NULL},
     {"expect rss +64K", NULL},
