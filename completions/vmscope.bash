@@ -14,7 +14,7 @@ _vmscope_command()
     local i
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        run|attach|step|play|check|snap|faults|record|replay|diff|export|doctor)
+        run|attach|step|play|check|snap|faults|doctor)
             echo "${COMP_WORDS[i]}"
             return
             ;;
@@ -22,12 +22,50 @@ _vmscope_command()
     done
 }
 
+# What --help of a command lists.
+_vmscope_options()
+{
+    local options='--output --help --version'
+    case $1 in
+    ''|run|attach)
+        options+=' --engine --no-follow --counters --heat --evidence --delay --count --family
+            --cpu-limit --color --ascii --no-mouse --screen --keys'
+        ;;&
+    faults)
+        options+=' --engine --no-follow --counters --heat --evidence --disagreements --count'
+        ;;&
+    step)
+        options+=' --no-follow --count --cpu-limit --color --ascii --no-mouse --screen --keys'
+        ;;&
+    play)
+        options+=' --engine --color --ascii --no-mouse --screen --keys'
+        ;;&
+    check)
+        options+=' --engine --repeat --limit --format-only --junit'
+        ;;&
+    snap)
+        options+=' --delay --family --pages --huge --residency --stats'
+        ;;&
+    ''|attach|snap|faults)
+        options+=' --pid --proc-root'
+        ;;&
+    run|step|snap|faults)
+        options+=' --user'
+        ;;&
+    snap|faults|step|doctor)
+        options+=' --format'
+        ;;&
+    doctor)
+        options+=' --proc-root'
+        ;;
+    esac
+    echo "$options"
+}
+
 _vmscope()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command words
     local commands='run attach step snap faults check play doctor'
-    local options='--engine --no-follow --counters --heat --evidence --disagreements --pid --user --output --format --delay --count --color --ascii --no-mouse
-        --proc-root --screen --keys --cpu-limit --help --version'
     command=$(_vmscope_command)
     COMPREPLY=()
 
@@ -75,10 +113,7 @@ _vmscope()
     esac
 
     if [[ $cur == -* ]]; then
-        [[ -z $command || $command == @(run|attach|snap) ]] && options+=' --family'
-        [[ $command == snap ]] && options+=' --pages --huge --residency --stats'
-        [[ $command == check ]] && options+=' --repeat --limit --format-only --junit'
-        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$(_vmscope_options "$command")" -- "$cur")
     elif [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
     elif [[ $command == attach ]]; then
@@ -86,7 +121,7 @@ _vmscope()
     elif [[ $command == check || $command == play ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -X '!*.vms' -- "$cur"; compgen -d -- "$cur")
-    elif [[ $command == run || $prev == -- ]]; then
+    elif [[ $command == @(run|step) || $prev == -- ]]; then
         mapfile -t COMPREPLY < <(compgen -c -- "$cur")
     fi
 }

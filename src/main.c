@@ -1,16 +1,30 @@
 /* vmscope: options and wiring. */
+#include <fcntl.h>
 #include <locale.h>
-#include <stdio.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "scenario/keeper.h"
 #include "scenario/stage.h"
 
+/* A standard descriptor that is closed would be given to the next file, which then got our messages.
+ * These refuse every use, as closed ones do. */
+static void hold_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/", O_PATH | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     stage_main_if_asked(argc, argv);
     keeper_main_if_asked(argc, argv);
+    hold_standard_descriptors();
     struct options o;
     struct err e = {0};
     if (options_parse(argc, argv, &o, &e)) {
@@ -20,11 +34,9 @@ int main(int argc, char **argv)
     o.ui.samples = o.count;
     switch (o.command) {
     case COMMAND_HELP:
-        fputs(options_help, stdout);
-        return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+        return command_help(&o);
     case COMMAND_VERSION:
-        puts("vmscope " VMSCOPE_VERSION);
-        return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
+        return command_version(&o);
     case COMMAND_SNAP:
         return command_snap(&o);
     case COMMAND_DOCTOR:

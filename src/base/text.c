@@ -118,6 +118,20 @@ size_t text_escape(char *out, size_t cap, const char *bytes, size_t len)
     return done;
 }
 
+const char *text_count(char out[TEXT_COUNT_MAX], uint64_t count)
+{
+    char digits[24];
+    int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)count);
+    size_t o = 0;
+    for (int i = 0; i < n; i++) {
+        if (i && (n - i) % 3 == 0)
+            out[o++] = ',';
+        out[o++] = digits[i];
+    }
+    out[o] = '\0';
+    return out;
+}
+
 size_t text_columns(const char *utf8)
 {
     size_t cols = 0, len = strlen(utf8);

@@ -6,11 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TEXT_SIZE_MAX = 8 };
+enum { TEXT_SIZE_MAX = 8, TEXT_COUNT_MAX = 32 };
 
 /* Bytes as at most five columns in powers of 1024: "0", "4.0K", "612M", "1.2G", "128T".
  * Rounds to nearest; a non-zero size never reads as 0. */
 const char *text_size(char out[TEXT_SIZE_MAX], uint64_t bytes);
+
+/* "262,144" */
+const char *text_count(char out[TEXT_COUNT_MAX], uint64_t count);
 
 /* Copies foreign bytes so that they can reach a terminal: control characters (C0, DEL, C1),
  * backslashes and invalid UTF-8 become \xNN, valid UTF-8 stays, bidirectional and other

@@ -110,7 +110,6 @@ static int start(struct check *c, struct check_item *item)
     give_engine(c, item);
     if (pipe2(ends, O_CLOEXEC))
         return -errno;
-    fflush(NULL);
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -258,6 +257,7 @@ static void deinit(struct check *c)
     free(c->scripts);
     free(c->items);
     buf_deinit(&c->report.junit);
+    buf_deinit(&c->report.tap);
 }
 
 static int finish(struct check *c, int rc, struct err *e)
@@ -266,20 +266,10 @@ static int finish(struct check *c, int rc, struct err *e)
         return err_set(e, rc, "cannot run the scenarios: %s", strerror(-rc));
     rc = check_report_finish(&c->report);
     if (rc)
-        return err_set(e, rc, "cannot write what came of the scenarios: %s", strerror(-rc));
+        return command_not_written(c->o, rc, e);
     if (c->o->junit && (rc = check_report_junit(&c->report, c->o->junit)))
         return err_set(e, rc, "cannot write %s: %s", c->o->junit, strerror(-rc));
     return 0;
-}
-
-static int open_report(struct check *c)
-{
-    struct err e;
-    c->report.tap = c->o->output ? fopen(c->o->output, "we") : stdout;
-    if (c->report.tap)
-        return EXIT_OK;
-    err_set(&e, -errno, "cannot write to %s: %s", c->o->output, strerror(errno));
-    return command_fail(&e, EXIT_FAILED);
 }
 
 int command_check(const struct options *o)
@@ -288,14 +278,13 @@ int command_check(const struct options *o)
     struct err e = {0};
     int status = read_all(&c);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    if (!status)
-        status = open_report(&c);
-    if (!status && finish(&c, run_items(&c), &e))
+    bool open = !status && !command_open_output(o, &c.report.fd, &e);
+    if (!status && (!open || finish(&c, run_items(&c), &e)))
         status = command_fail(&e, EXIT_FAILED);
     else if (!status && c.report.failed)
         status = EXIT_FAILED;
-    if (o->output && c.report.tap)
-        fclose(c.report.tap);
+    if (open && o->output && close(c.report.fd) && !e.code)
+        status = command_fail((command_not_written(o, -errno, &e), &e), EXIT_FAILED);
     deinit(&c);
     return status;
 }

@@ -5,8 +5,6 @@
 #ifndef VMSCOPE_CLI_CHECK_PARTS_H
 #define VMSCOPE_CLI_CHECK_PARTS_H
 
-#include <stdio.h>
-
 #include "base/buf.h"
 #include "cli/options.h"
 #include "scenario/run.h"
@@ -39,7 +37,9 @@ void check_run(const struct check_item *item, const struct options *o, int fd)
     __attribute__((noreturn));
 
 struct check_report {
-    FILE *tap;
+    int fd;           /* where the TAP lines go */
+    struct buf tap;   /* lines that were not written yet */
+    int error;        /* of writing: 0 or negative errno */
     unsigned number, failed, skipped;
     struct buf junit; /* test suites so far */
 };

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -22,12 +23,12 @@ static void name_of(const struct check_item *item, char out[NAME_MAX_SHOWN])
 }
 
 /* In TAP a # begins a directive. */
-static void put_tap(FILE *f, const char *text)
+static void put_tap(struct buf *b, const char *text)
 {
     for (; *text; text++) {
         if (*text == '#' || *text == '\\')
-            fputc('\\', f);
-        fputc(*text, f);
+            buf_putc(b, '\\');
+        buf_putc(b, *text);
     }
 }
 
@@ -40,18 +41,25 @@ static void print_tap(struct check_report *r, const struct check_item *item, cha
     name_of(item, name);
     r->failed += bad;
     r->skipped += skip;
-    fprintf(r->tap, "%s %u - ", bad ? "not ok" : "ok", ++r->number);
-    put_tap(r->tap, name);
+    buf_printf(&r->tap, "%s %u - ", bad ? "not ok" : "ok", ++r->number);
+    put_tap(&r->tap, name);
     if (strcmp(line, "0"))
-        fprintf(r->tap, ":%s", line);
-    fputs(": expected ", r->tap);
-    put_tap(r->tap, expected);
-    fputs(skip ? " # SKIP " : ", found ", r->tap);
+        buf_printf(&r->tap, ":%s", line);
+    buf_puts(&r->tap, ": expected ");
+    put_tap(&r->tap, expected);
+    buf_puts(&r->tap, skip ? " # SKIP " : ", found ");
     if (skip)
-        fputs(found, r->tap);
+        buf_puts(&r->tap, found);
     else
-        put_tap(r->tap, found);
-    fputc('\n', r->tap);
+        put_tap(&r->tap, found);
+    buf_putc(&r->tap, '\n');
+}
+
+static void flush(struct check_report *r)
+{
+    if (!r->error)
+        r->error = r->tap.error ? r->tap.error : io_write(r->fd, r->tap.data, r->tap.len);
+    buf_clear(&r->tap);
 }
 
 static void print_line(struct check_report *r, const struct check_item *item, char *text)
@@ -78,10 +86,12 @@ void check_report_lines(struct check_report *r, struct check_item *item)
         char *copy = strndup(at, (size_t)(newline - at));
         if (copy)
             print_line(r, item, copy);
+        else
+            r->error = -ENOMEM;
         free(copy);
         item->printed += (size_t)(newline - at) + 1;
     }
-    fflush(r->tap);
+    flush(r);
 }
 
 /* --- JUnit --- */
@@ -176,7 +186,9 @@ static void add_line(struct check_item *item, char letter, const char *expected,
 void check_report_end(struct check_report *r, struct check_item *item)
 {
     char text[120];
-    if (item->killed)
+    if (item->lines.error)
+        add_line(item, CHECK_BROKEN, "what the scenario came to", "out of memory");
+    else if (item->killed)
         add_line(item, CHECK_BROKEN, "an end within its time", "it went on, and was ended");
     else if (WIFSIGNALED(item->status)) {
         snprintf(text, sizeof text, "vmscope was ended by SIG%s",
@@ -197,7 +209,8 @@ void check_report_end(struct check_report *r, struct check_item *item)
 
 int check_report_finish(struct check_report *r)
 {
-    fprintf(r->tap, "1..%u\n# %u passed, %u failed, %u skipped\n", r->number,
-            r->number - r->failed - r->skipped, r->failed, r->skipped);
-    return fflush(r->tap) || ferror(r->tap) ? -EIO : 0;
+    buf_printf(&r->tap, "1..%u\n# %u passed, %u failed, %u skipped\n", r->number,
+               r->number - r->failed - r->skipped, r->failed, r->skipped);
+    flush(r);
+    return r->error;
 }

@@ -22,10 +22,16 @@ int command_check(const struct options *o);
 int command_play(const struct options *o);
 int command_format(const struct options *o); /* check --format-only */
 int command_doctor(const struct options *o);
+int command_help(const struct options *o);
+int command_version(const struct options *o);
 
 /* Prints "vmscope: sentence" on standard error and returns the status given. */
 int command_fail(const struct err *e, int status);
 
+/* Opens -o FILE (the caller closes it), or *fd is standard output. 0, or negative errno with *e. */
+int command_open_output(const struct options *o, int *fd, struct err *e);
+/* "cannot write to FILE: why" in *e; returns rc. */
+int command_not_written(const struct options *o, int rc, struct err *e);
 /* Writes to -o FILE or standard output. 0 or EXIT_FAILED, after saying why. */
 int command_output(const struct options *o, const struct buf *out);
 

@@ -1,6 +1,7 @@
 /* vmscope faults: page faults and mm calls as a stream of lines, and a summary. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -226,11 +227,18 @@ static bool target_ended(const struct faults *f)
     return procdir_ended(&f->dir);
 }
 
+/* No engine works: nothing will ever come. */
+static bool is_hopeless(const struct faults *f)
+{
+    const struct engine_state *engine = model_engine(f->model);
+    return f->follow && engine->why[0] && !engine->name[0];
+}
+
 static int follow_target(struct faults *f)
 {
     int rc = 0;
     unsigned long limit = f->options->count;
-    while (!rc && !f->write_error && !interrupted && !target_ended(f)) {
+    while (!rc && !f->write_error && !interrupted && !target_ended(f) && !is_hopeless(f)) {
         struct pollfd p = {.fd = f->step ? step_fd(f->step) : queue_fd(f->queue), .events = POLLIN};
         poll(&p, 1, 50);
         rc = f->step ? fold_steps(f) : fold_waiting(f);
@@ -329,6 +337,15 @@ static int engine_failed(const struct faults *f, struct err *e)
                    engine->why[0] ? engine->why : "no engine works here; see vmscope doctor");
 }
 
+/* These formats have no place for what every other one says. */
+static void tell_loss(const struct fault_log *log, const struct engine_state *engine)
+{
+    if (engine->lost || engine->why[0])
+        fprintf(stderr, "vmscope: %" PRIu64 " faults by %s, %" PRIu64 " lost%s%s\n",
+                log ? log->faults : 0, engine->name, engine->lost,
+                engine->why[0] ? "; no better engine: " : "", engine->why);
+}
+
 static void summarize(struct faults *f)
 {
     struct fault_counts counts = counts_since(f);
@@ -345,6 +362,8 @@ static void summarize(struct faults *f)
         faults_table_summary(log, engine, &counts, &f->out);
     else if (f->options->format == FORMAT_FOLDED)
         sites_folded(f->sites, &f->out);
+    if (f->options->format == FORMAT_CSV || f->options->format == FORMAT_FOLDED)
+        tell_loss(log, engine);
     flush(f);
 }
 
@@ -414,21 +433,15 @@ static int run(struct faults *f, struct err *e, int *status)
         rc = release_command(f, e, status);
     if (!rc && (rc = follow_target(f)))
         err_set(e, rc, "cannot go on: %s", strerror(-rc));
-    if (f->follow) {
+    if (f->follow)
         follow_stop(f->follow);
+    if (f->follow && *status == EXIT_FAILED) { /* not where there was nothing to execute */
         fold_waiting(f);
         model_settle(f->model);
         flush(f);
     }
     stop_stepping(f);
     return rc ? rc : engine_failed(f, e);
-}
-
-static int open_output(const struct options *o, struct err *e)
-{
-    int fd = o->output ? open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)
-                       : STDOUT_FILENO;
-    return fd < 0 ? err_set(e, -errno, "cannot write to %s: %s", o->output, strerror(errno)) : fd;
 }
 
 static void catch_interrupts(void)
@@ -446,17 +459,17 @@ int command_faults(const struct options *o)
                        .sites = sites_create(),
                        .mappings = mappings_create(o->proc_root),
                        .found = calloc(FAULT_LOG_KEEP, sizeof *f.found), .dir = {-1, -1, -1, 0, false}};
-    int rc = f.fd = open_output(o, &e);
-    if (rc >= 0 && (!f.model || !f.queue || !f.sites || !f.mappings || !f.found))
+    int rc = command_open_output(o, &f.fd, &e);
+    if (!rc && (!f.model || !f.queue || !f.sites || !f.mappings || !f.found))
         rc = err_set(&e, -ENOMEM, "out of memory");
-    if (rc >= 0) {
+    if (!rc) {
         catch_interrupts();
         rc = run(&f, &e, &status);
     }
     if (!rc)
         summarize(&f);
     if (!rc && f.write_error)
-        rc = err_set(&e, f.write_error, "cannot write the faults: %s", strerror(-f.write_error));
+        rc = command_not_written(o, f.write_error, &e);
     if (!rc)
         end_like_command(&f);
     if (f.started)

@@ -254,7 +254,7 @@ static int tell_engine(struct observe *o, pid_t pid)
 }
 
 static const struct engine_options what_is_followed = {.follow = true, .kernel = true,
-                                                       .evidence = true};
+                                                       .evidence = true, .rests = true};
 
 /* Without an engine that tells of single faults the run goes on, and says so where it matters. */
 static int observe_follow(void *ctx, pid_t pid, struct err *e)
@@ -357,9 +357,4 @@ void observe_destroy(struct observe *o)
 const struct observer *observe_observer(struct observe *o)
 {
     return &o->observer;
-}
-
-struct model *observe_model(struct observe *o)
-{
-    return o->begun ? o->model : NULL;
 }

@@ -22,7 +22,4 @@ void observe_unload(struct engine *loaded); /* NULL is fine */
 /* What a run takes; lives as long as *o. */
 const struct observer *observe_observer(struct observe *o);
 
-/* The model that faults are folded into; NULL before the first picture. For screens. */
-struct model *observe_model(struct observe *o);
-
 #endif

@@ -1,5 +1,4 @@
 /* Parsing the command line with getopt_long: a command word, options, operands. */
-#include "cli/options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -8,93 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
-
-const char options_help[] =
-    "usage: vmscope [options]                        choose a process from a list\n"
-    "       vmscope run [options] [--] CMD [ARG...]  start CMD and watch it\n"
-    "       vmscope attach [options] PID             watch a running process (also: -p PID)\n"
-    "       vmscope snap [options] (-p PID | -- CMD) print one picture\n"
-    "       vmscope faults [options] (-p PID | [--] CMD) follow page faults and mm calls\n"
-    "       vmscope step [options] [--] CMD [ARG...] stop CMD at every fault and mm call\n"
-    "       vmscope check [options] SCENARIO...      run scenarios, and say what held\n"
-    "       vmscope play [options] [SCENARIO]        step through a scenario, or choose one\n"
-    "       vmscope doctor [options]                 what can be seen here, and why not\n"
-    "\n"
-    "  -p, --pid PID          the process\n"
-    "  -u, --user USER        run CMD as this user (default: who called sudo, or yourself)\n"
-    "  -o, --output FILE      write there instead of standard output (-)\n"
-    "  -f, --format FORMAT    snap: table, json or csv; doctor: table or json;\n"
-    "                         faults: table, jsonl, csv or folded\n"
-    "      --engine ENGINE    how to follow faults: auto, bpf, perf or poll (on a screen:\n"
-    "                         follow them at all)\n"
-    "      --no-follow        leave children out\n"
-    "      --counters[=LIST]  count TLB misses and page walks, or events of libpfm4 by name,\n"
-    "                         and what the scheduler did\n"
-    "      --heat             count faults by page instead of reporting each (bpf engine)\n"
-    "      --evidence         the kernel's own call chains beside the predicted paths (as root)\n"
-    "      --disagreements    faults: only those where it shows another path\n"
-    "  -d, --delay SECONDS    refresh interval (default 0.5); snap -- CMD: when to take the picture\n"
-    "  -n, --count COUNT      this many samples, then exit\n"
-    "      --family           the process and all its descendants, and what they share\n"
-    "      --pages            snap: every run of equal pages too\n"
-    "      --huge             snap: huge pages: where, of which size, and why not\n"
-    "      --residency        snap: only what is present, the cheapest picture\n"
-    "      --repeat N         check: N times\n"
-    "      --limit SECONDS    check: for a scenario (default 60)\n"
-    "      --format-only      check: print the scenarios in their usual form\n"
-    "      --junit FILE       check: what came of it as JUnit XML too\n"
-    "      --stats            snap: what the picture cost, on standard error\n"
-    "      --cpu-limit PCT    share of one core for watching live (default 2)\n"
-    "      --color WHEN       auto, always or never (also NO_COLOR)\n"
-    "      --ascii            letters instead of blocks\n"
-    "      --no-mouse         leave the mouse to the terminal\n"
-    "      --proc-root DIR    read a captured tree instead of /proc\n"
-    "      --screen COLSxROWS with --keys KEYS: no terminal; print the last frame\n"
-    "      --keys KEYS        such as 'jj<Enter>/libc<Enter><Wait>'\n"
-    "      --help, --version\n"
-    "\n"
-    "Watching changes nothing in the target and never stops it; step does. See vmscope(1).\n";
-
-enum {
-    OPT_PAGES = 256, OPT_HUGE, OPT_HEAT, OPT_RESIDENCY, OPT_STATS, OPT_CPU_LIMIT, OPT_COLOR, OPT_ASCII,
-    OPT_NO_MOUSE, OPT_PROC_ROOT, OPT_SCREEN, OPT_KEYS, OPT_HELP, OPT_VERSION, OPT_ENGINE,
-    OPT_NO_FOLLOW, OPT_COUNTERS, OPT_EVIDENCE, OPT_DISAGREEMENTS, OPT_FAMILY, OPT_REPEAT,
-    OPT_LIMIT, OPT_JUNIT, OPT_FORMAT_ONLY
-};
-
-static const struct option long_options[] = {
-    {"pid", required_argument, NULL, 'p'},
-    {"user", required_argument, NULL, 'u'},
-    {"output", required_argument, NULL, 'o'},
-    {"format", required_argument, NULL, 'f'},
-    {"delay", required_argument, NULL, 'd'},
-    {"count", required_argument, NULL, 'n'},
-    {"pages", no_argument, NULL, OPT_PAGES},
-    {"family", no_argument, NULL, OPT_FAMILY},
-    {"heat", no_argument, NULL, OPT_HEAT},
-    {"huge", no_argument, NULL, OPT_HUGE},
-    {"residency", no_argument, NULL, OPT_RESIDENCY},
-    {"stats", no_argument, NULL, OPT_STATS},
-    {"cpu-limit", required_argument, NULL, OPT_CPU_LIMIT},
-    {"color", required_argument, NULL, OPT_COLOR},
-    {"ascii", no_argument, NULL, OPT_ASCII},
-    {"no-mouse", no_argument, NULL, OPT_NO_MOUSE},
-    {"proc-root", required_argument, NULL, OPT_PROC_ROOT},
-    {"screen", required_argument, NULL, OPT_SCREEN},
-    {"keys", required_argument, NULL, OPT_KEYS},
-    {"engine", required_argument, NULL, OPT_ENGINE},
-    {"no-follow", no_argument, NULL, OPT_NO_FOLLOW},
-    {"counters", optional_argument, NULL, OPT_COUNTERS},
-    {"repeat", required_argument, NULL, OPT_REPEAT},
-    {"limit", required_argument, NULL, OPT_LIMIT},
-    {"junit", required_argument, NULL, OPT_JUNIT},
-    {"format-only", no_argument, NULL, OPT_FORMAT_ONLY},
-    {"evidence", no_argument, NULL, OPT_EVIDENCE},
-    {"disagreements", no_argument, NULL, OPT_DISAGREEMENTS},
-    {"help", no_argument, NULL, OPT_HELP},
-    {"version", no_argument, NULL, OPT_VERSION},
-    {NULL, 0, NULL, 0},
-};
+#include "cli/options_table.h"
 
 static int usage(struct err *e, const char *what, const char *given, const char *remedy)
 {
@@ -218,6 +131,7 @@ static int parse_flag(int opt, struct options *o)
         o->ui.no_mouse = true;
         return 0;
     case OPT_HELP:
+        o->about = o->command == COMMAND_HELP ? COMMAND_PICK : o->command;
         o->command = COMMAND_HELP;
         return 0;
     case OPT_VERSION:
@@ -301,53 +215,66 @@ static int parse_option(int opt, const char *arg, struct options *o, struct err 
     }
 }
 
-static bool parse_command(const char *word, enum command *out)
-{
-    static const struct {
-        const char *name;
-        enum command command;
-    } commands[] = {
-        {"run", COMMAND_RUN},   {"attach", COMMAND_ATTACH}, {"snap", COMMAND_SNAP},
-        {"doctor", COMMAND_DOCTOR}, {"help", COMMAND_HELP}, {"faults", COMMAND_FAULTS},
-        {"check", COMMAND_CHECK}, {"play", COMMAND_PLAY}, {"step", COMMAND_STEP},
-    };
-    for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (!strcmp(word, commands[i].name)) {
-            *out = commands[i].command;
-            return true;
-        }
-    return false;
-}
-
 /* What is left behind the options: a command to start, or a process id for attach. */
 static int parse_operands(int argc, char **argv, struct options *o, struct err *e)
 {
     bool starts = o->command == COMMAND_RUN || o->command == COMMAND_STEP ||
                   ((o->command == COMMAND_SNAP || o->command == COMMAND_FAULTS) && !o->pid);
     bool scenario = o->command == COMMAND_PLAY && optind + 1 == argc;
+    enum command command;
     if ((starts || scenario || o->command == COMMAND_CHECK) && optind < argc)
         o->argv = argv + optind;
     else if (o->command == COMMAND_ATTACH && !o->pid && optind + 1 == argc)
         return parse_pid(argv[optind], o, e);
+    else if (o->command == COMMAND_PICK && optind < argc && options_command(argv[optind], &command))
+        return usage(e, "the command must come first", argv[optind], "options follow it");
     else if (optind < argc)
-        return usage(e, "one word too many", argv[optind], "see vmscope --help");
+        return usage(e, "one word too many", argv[argc - 1], "see vmscope --help");
     return 0;
 }
 
-static bool has_format(const struct options *o)
+static int check_format(const struct options *o, struct err *e)
 {
-    bool faults = o->command == COMMAND_FAULTS || o->command == COMMAND_STEP;
-    switch (o->format) {
-    case FORMAT_JSON:
-        return !faults;
-    case FORMAT_CSV:
-        return o->command != COMMAND_DOCTOR;
-    case FORMAT_JSONL:
-    case FORMAT_FOLDED:
-        return faults;
+    switch (o->command) {
+    case COMMAND_SNAP:
+        if (o->format == FORMAT_JSONL || o->format == FORMAT_FOLDED)
+            return err_set(e, -EINVAL, "snap has no such format: use table, json or csv");
+        return 0;
+    case COMMAND_DOCTOR:
+        if (o->format != FORMAT_TABLE && o->format != FORMAT_JSON)
+            return err_set(e, -EINVAL, "doctor has no such format: use table or json");
+        return 0;
+    case COMMAND_FAULTS:
+    case COMMAND_STEP:
+        if (o->format == FORMAT_JSON)
+            return err_set(e, -EINVAL, "%s has no such format: use table, jsonl, csv or folded",
+                           options_command_name(o->command));
+        return 0;
     default:
-        return true;
+        if (o->format != FORMAT_TABLE)
+            return err_set(e, -EINVAL, "only snap, faults, step and doctor have other formats than "
+                                       "table");
+        return 0;
     }
+}
+
+static int check_snap(const struct options *o, struct err *e)
+{
+    if (o->count > 1)
+        return err_set(e, -EINVAL, "snap takes one picture: attach -n %lu prints a line for each "
+                                   "sample", o->count);
+    if (o->family && o->residency)
+        return err_set(e, -EINVAL, "--family needs more than --residency reads");
+    if (o->huge && o->residency)
+        return err_set(e, -EINVAL, "--huge needs more than --residency reads");
+    if (o->family && (o->pages || o->huge) && o->format != FORMAT_JSON)
+        return err_set(e, -EINVAL, "--family has %s in JSON only: add -f json",
+                       o->pages ? "--pages" : "--huge");
+    if (o->huge && o->pages && o->format != FORMAT_JSON)
+        return err_set(e, -EINVAL, "--huge goes with --pages in JSON only: add -f json");
+    if (o->huge && o->format == FORMAT_CSV)
+        return err_set(e, -EINVAL, "--huge has no CSV: use -f table or json");
+    return 0;
 }
 
 static int check(struct options *o, struct err *e)
@@ -368,45 +295,40 @@ static int check(struct options *o, struct err *e)
                                    "-- CMD [ARG...]");
     if (o->command == COMMAND_CHECK && !o->argv)
         return err_set(e, -EINVAL, "check needs a scenario: vmscope check SCENARIO...");
-    if (!has_format(o))
-        return err_set(e, -EINVAL, "this command has no such format: snap has table, json and csv; "
-                                   "doctor table and json; faults table, jsonl, csv and folded");
-    if (o->family && (o->command == COMMAND_FAULTS || o->command == COMMAND_DOCTOR))
-        return err_set(e, -EINVAL, "--family goes with snap, run, attach and the process list");
-    if (o->family && o->residency)
-        return err_set(e, -EINVAL, "--family needs more than --residency reads");
+    if (check_format(o, e) || (o->command == COMMAND_SNAP && check_snap(o, e)))
+        return e->code;
     if (o->user && !o->argv)
         return err_set(e, -EINVAL, "-u goes with a command to start");
+    if (o->heat && o->engine && strcmp(o->engine, "auto") && strcmp(o->engine, "bpf"))
+        return err_set(e, -EINVAL, "--heat needs the bpf engine: leave out --engine %s", o->engine);
     if (o->keys && !o->cols)
         return err_set(e, -EINVAL, "--keys needs --screen COLSxROWS");
-    if (o->cols && o->command != COMMAND_RUN && o->command != COMMAND_ATTACH &&
-        o->command != COMMAND_STEP && o->command != COMMAND_PICK && o->command != COMMAND_PLAY)
-        return err_set(e, -EINVAL,
-                       "--screen goes with run, attach, step, play and the process list");
-    if (o->counters && o->command != COMMAND_FAULTS && o->command != COMMAND_RUN &&
-        o->command != COMMAND_ATTACH && o->command != COMMAND_PICK)
-        return err_set(e, -EINVAL, "--counters goes with faults, run, attach and the process list");
-    if (o->format_only && o->command != COMMAND_CHECK)
-        return err_set(e, -EINVAL, "--format-only goes with check");
     return 0;
+}
+
+/* So that CMD keeps its own. */
+static bool options_end_at_operands(enum command command)
+{
+    return command == COMMAND_RUN || command == COMMAND_STEP || command == COMMAND_SNAP ||
+           command == COMMAND_FAULTS;
 }
 
 int options_parse(int argc, char **argv, struct options *out, struct err *e)
 {
-    struct options o = {.command = COMMAND_PICK, .cpu_permille = 20, .limit = 60};
+    struct options o = {.command = COMMAND_PICK, .about = COMMAND_PICK, .cpu_permille = 20,
+                        .limit = 60};
     if (argc > 1 && argv[1][0] != '-') {
-        if (!parse_command(argv[1], &o.command))
+        if (!options_command(argv[1], &o.command))
             return usage(e, "unknown command", argv[1], "see vmscope --help");
         argv++;
         argc--;
     }
+    struct option long_options[OPTIONS_MAX];
+    options_long(long_options);
     opterr = 0;
     optind = 0; /* glibc: begin anew, also within a word */
     int opt, rc = 0;
-    /* '+': options end at the first operand, so that CMD keeps its own. */
-    const char *letters = o.command == COMMAND_CHECK || o.command == COMMAND_PLAY
-                              ? ":p:u:o:f:d:n:"
-                              : "+:p:u:o:f:d:n:";
+    const char *letters = options_end_at_operands(o.command) ? "+:p:u:o:f:d:n:" : ":p:u:o:f:d:n:";
     while (!rc && (opt = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
         const char *word = optind > 1 ? argv[optind - 1] : argv[0];
         const char letter[] = {'-', (char)optopt, '\0'};
@@ -415,8 +337,15 @@ int options_parse(int argc, char **argv, struct options *out, struct err *e)
                          "see vmscope --help");
         if (opt == ':')
             return usage(e, "a value is missing after", word, "see vmscope --help");
-        rc = parse_option(opt, optarg, &o, e);
+        rc = options_belong(opt, o.command, e);
+        if (!rc)
+            rc = parse_option(opt, optarg, &o, e);
     }
+    if (!rc && o.command == COMMAND_HELP && o.about == COMMAND_PICK && optind < argc &&
+        !options_command(argv[optind], &o.about))
+        rc = usage(e, "unknown command", argv[optind], "see vmscope --help");
+    if (o.about == COMMAND_HELP)
+        o.about = COMMAND_PICK;
     if (!rc && o.command != COMMAND_HELP && o.command != COMMAND_VERSION)
         rc = parse_operands(argc, argv, &o, e);
     if (!rc)

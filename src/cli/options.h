@@ -27,6 +27,7 @@ enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV, FORMAT_JSONL, FORMAT_FOLDED
 
 struct options {
     enum command command;
+    enum command about;      /* with COMMAND_HELP: the command asked about; COMMAND_PICK: all */
     pid_t pid;               /* 0: none given */
     char **argv;             /* the command to start, or the scenarios, NULL-ended, or NULL */
     const char *user;        /* -u */
@@ -60,7 +61,8 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* 0, or -EINVAL with *e set: bad usage. Strings point into argv. */
 int options_parse(int argc, char **argv, struct options *out, struct err *e);
 
-/* The text of --help. */
-extern const char options_help[];
+/* The text of --help: of one command, or with COMMAND_PICK of all. 0 or -ENOMEM. */
+struct buf;
+int options_help(enum command about, struct buf *out);
 
 #endif

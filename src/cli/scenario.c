@@ -24,7 +24,8 @@ int scenario_read(const char *file, struct script **out, struct buf *message)
         while (message->len && message->data[message->len - 1] == '\n')
             message->data[--message->len] = '\0';
     } else if (rc) {
-        buf_printf(message, "vmscope: cannot read the scenario %s: %s", safe, strerror(-rc));
+        buf_printf(message, "vmscope: cannot read the scenario %s: %s%s", safe, strerror(-rc),
+                   rc == -ENOENT ? "; vmscope play lists those that are shipped" : "");
     }
     buf_deinit(&text);
     return rc;

@@ -22,6 +22,7 @@ struct site {
 struct sites {
     struct site *slot;
     struct site last; /* used when there is no room */
+    uint64_t others;  /* faults that found none */
     struct lines *lines;
 };
 
@@ -84,6 +85,7 @@ const struct site *sites_find(struct sites *s, const char *proc_root, const stru
         look_up(s, proc_root, t, e->event.pid, regions);
     }
     t->count++;
+    s->others += t == &s->last;
     return t;
 }
 
@@ -118,4 +120,6 @@ void sites_folded(const struct sites *s, struct buf *out)
         put_frame(out, t->symbol[0] ? t->symbol : address);
         buf_printf(out, " %" PRIu64 "\n", t->count);
     }
+    if (s->others)
+        buf_printf(out, "others %" PRIu64 "\n", s->others);
 }

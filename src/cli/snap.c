@@ -141,6 +141,8 @@ static int picture_of_family(const struct options *o, pid_t pid)
         rc = err_set(&e, -ESRCH, "%s before the picture was complete", model_gone(m));
     if (!rc && write_family(o, m, &out))
         rc = err_set(&e, -ENOMEM, "out of memory");
+    if (rc && !e.text[0])
+        err_set(&e, rc, "cannot take the picture: %s", strerror(-rc));
     int status = rc ? command_fail(&e, EXIT_FAILED) : command_output(o, &out);
     buf_deinit(&out);
     model_destroy(m);

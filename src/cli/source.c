@@ -18,10 +18,14 @@ struct sampler_options source_sampler_options(const struct options *o)
                                     .cpu_permille = o->cpu_permille};
 }
 
-static int list_processes(void *ctx, struct process_list *out, struct err *e)
+static uint64_t refresh_ns(const struct options *o)
 {
-    (void)ctx;
-    return proclist_read(out, e);
+    return (uint64_t)((o->refresh > 0 ? o->refresh : 0.5) * 1e9);
+}
+
+static int list_processes(const struct options *o, struct process_list *out, struct err *e)
+{
+    return o->proc_root ? proclist_read_root(o->proc_root, out, e) : proclist_read(out, e);
 }
 
 /* --- live --- */
@@ -30,6 +34,12 @@ static struct record *live_take(void *ctx)
 {
     struct live_source *s = ctx;
     return s->queue ? queue_take(s->queue) : NULL;
+}
+
+static int live_list(void *ctx, struct process_list *out, struct err *e)
+{
+    const struct live_source *s = ctx;
+    return list_processes(s->options, out, e);
 }
 
 static void live_look(void *ctx, uint64_t start, uint64_t end)
@@ -134,21 +144,24 @@ void live_source_deinit(struct live_source *s)
 }
 
 /* Faults are followed only when asked for: it costs a target that faults much some percent. */
-static int live_follow(struct live_source *s, pid_t pid, struct err *e)
+static bool is_followed(const struct options *o)
 {
-    const struct engine_options options = {.pid = pid, .follow = !s->options->no_follow,
-                                           .family = s->options->family, .kernel = true, .heat = s->options->heat,
-                                           .evidence = s->options->evidence};
-    if (!s->options->engine && !s->options->evidence)
-        return 0;
-    return follow_start(s->options->engine, &options, s->queue, &s->follow, e);
+    return o->engine || o->evidence || o->heat;
+}
+
+static int start_following(const struct options *o, pid_t pid, struct queue *queue,
+                           struct follow **out, struct err *e)
+{
+    const struct engine_options options = {.pid = pid, .follow = !o->no_follow,
+                                           .family = o->family, .kernel = true, .heat = o->heat,
+                                           .evidence = o->evidence};
+    return is_followed(o) ? follow_start(o->engine, &options, queue, out, e) : 0;
 }
 
 static int live_attach(void *ctx, pid_t pid, struct err *e)
 {
     struct live_source *s = ctx;
     struct sampler_options options = source_sampler_options(s->options);
-    double refresh = s->options->refresh > 0 ? s->options->refresh : 0.5;
     struct watch *watch;
     options.pid = pid;
     options.pause_ns = 300000;
@@ -157,7 +170,7 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     struct queue *queue = queue_create();
     if (!queue)
         return err_set(e, -ENOMEM, "out of memory, or of file descriptors");
-    int rc = watch_start(&options, (uint64_t)(refresh * 1e9), queue, &watch, e);
+    int rc = watch_start(&options, refresh_ns(s->options), queue, &watch, e);
     if (rc) {
         queue_unref(queue);
         return rc;
@@ -167,7 +180,7 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     s->queue = queue;
     s->watch = watch;
     s->ui.fd = queue_fd(queue);
-    return live_follow(s, pid, e);
+    return start_following(s->options, pid, queue, &s->follow, e);
 }
 
 /* --- stepping --- */
@@ -237,7 +250,7 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
                                .ask_family = live_ask_family,
                                .look_machine = live_look_machine,
                                .ask_frame = live_ask_frame,
-                               .ask_symbol = live_ask_symbol, .list = list_processes,
+                               .ask_symbol = live_ask_symbol, .list = live_list,
                                .attach = live_attach};
     if (o->command == COMMAND_STEP)
         return live_step(s, e);
@@ -284,7 +297,20 @@ static struct record *step_take(void *ctx)
     if (s->head < s->count)
         return s->queue[s->head++];
     s->head = s->count = 0;
-    return NULL;
+    return s->events ? queue_take(s->events) : NULL;
+}
+
+/* What is told in the time until the next sample. */
+static void step_listen(struct step_source *s)
+{
+    uint64_t now = io_now_ns(), end = now + refresh_ns(s->options);
+    struct record *r;
+    for (; now < end; now = io_now_ns()) {
+        struct pollfd p = {.fd = queue_fd(s->events), .events = POLLIN};
+        poll(&p, 1, (int)((end - now) / 1000000) + 1);
+        while ((r = queue_take(s->events)))
+            step_enqueue(s, r);
+    }
 }
 
 static void step_lost(struct step_source *s, const struct err *e)
@@ -302,6 +328,9 @@ static void step_step(void *ctx)
 {
     struct step_source *s = ctx;
     struct err e = {0};
+    if (s->follow && s->sampled)
+        step_listen(s);
+    s->sampled = true;
     if (s->sampler && !sampler_gone(s->sampler) &&
         sampler_full(s->sampler, step_enqueue, s, &e))
         step_lost(s, &e);
@@ -310,6 +339,12 @@ static void step_step(void *ctx)
     if (s->look_machine)
         physical_full(s->machine, step_enqueue, s);
     s->look_machine = false;
+}
+
+static int step_list(void *ctx, struct process_list *out, struct err *e)
+{
+    const struct step_source *s = ctx;
+    return list_processes(s->options, out, e);
 }
 
 static void step_ask_family(void *ctx)
@@ -380,6 +415,46 @@ static void step_ask_huge(void *ctx)
         sampler_ask_huge(s->sampler);
 }
 
+static bool step_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
+                            const struct region *r)
+{
+    struct step_source *s = ctx;
+    struct err e;
+    if (!s->events || (!s->lookup && lookup_start(s->options->proc_root, s->events, &s->lookup, &e)))
+        return false;
+    bool asked = lookup_ask(s->lookup, pid, program, ip, r);
+    if (asked) /* the answer belongs into this frame */
+        poll(&(struct pollfd){.fd = queue_fd(s->events), .events = POLLIN}, 1, SYMBOL_MS);
+    return asked;
+}
+
+static void step_stop_following(struct step_source *s)
+{
+    if (s->events)
+        queue_close(s->events);
+    follow_stop(s->follow);
+    lookup_stop(s->lookup);
+    queue_unref(s->events);
+    s->follow = NULL;
+    s->lookup = NULL;
+    s->events = NULL;
+    s->sampled = false;
+}
+
+static int step_follow(struct step_source *s, pid_t pid, struct err *e)
+{
+    step_stop_following(s);
+    if (!is_followed(s->options))
+        return 0;
+    s->events = queue_create();
+    if (!s->events)
+        return err_set(e, -ENOMEM, "out of memory, or of file descriptors");
+    int rc = start_following(s->options, pid, s->events, &s->follow, e);
+    if (!rc)
+        follow_wait_open(s->follow);
+    return rc;
+}
+
 static int step_attach(void *ctx, pid_t pid, struct err *e)
 {
     struct step_source *s = ctx;
@@ -387,6 +462,8 @@ static int step_attach(void *ctx, pid_t pid, struct err *e)
     struct sampler *sampler;
     options.pid = pid;
     int rc = sampler_create(&options, &sampler, e);
+    if (!rc && (rc = step_follow(s, pid, e)))
+        sampler_destroy(sampler);
     if (rc)
         return rc;
     sampler_destroy(s->sampler);
@@ -405,12 +482,14 @@ int step_source_init(struct step_source *s, const struct options *o, struct err 
                                .ask_huge = step_ask_huge, .ask_caches = step_ask_caches,
                                .ask_family = step_ask_family,
                                .look_machine = step_look_machine, .ask_frame = step_ask_frame,
-                               .list = list_processes, .attach = step_attach};
+                               .ask_symbol = step_ask_symbol, .list = step_list,
+                               .attach = step_attach};
     return o->pid ? step_attach(s, o->pid, e) : 0;
 }
 
 void step_source_deinit(struct step_source *s)
 {
+    step_stop_following(s);
     while (s->head < s->count)
         record_destroy(s->queue[s->head++]);
     free(s->queue);

@@ -30,7 +30,8 @@ void live_source_ready(struct live_source *s);
 void live_source_begun(struct live_source *s);
 void live_source_deinit(struct live_source *s);
 
-/* Headless: samples on demand, completely, in this thread. */
+/* Headless: samples on demand, completely, in this thread. Faults, where they are followed, come in
+ * the time of one refresh between two samples. */
 struct step_source {
     const struct options *options;
     struct sampler *sampler;
@@ -38,6 +39,10 @@ struct step_source {
     pid_t pid;
     struct physical *machine; /* once somebody looked; else NULL */
     bool look_machine;        /* at the next step */
+    struct queue *events;     /* with --engine, as follow and lookup; else NULL */
+    struct follow *follow;
+    struct lookup *lookup;
+    bool sampled;             /* this process, once at least */
     struct record **queue; /* owned ring-less queue */
     size_t head, count, cap;
     struct ui_source ui;

@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/io.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/source.h"
@@ -72,71 +74,87 @@ static int on_screen(const struct options *o, const struct held *held, int *ende
 
 /* --- without a terminal: one line a sample, as vmstat does --- */
 
-static void print_line(const struct moment *m, unsigned long line)
+struct plain {
+    const struct options *o;
+    struct live_source source;
+    struct model *model;
+    struct buf out;
+    int fd, error;
+    unsigned long lines;
+};
+
+static void put_line(struct buf *b, const struct moment *m, unsigned long line)
 {
     char text[8][TEXT_SIZE_MAX];
     struct totals t;
     totals_of_all(m, &t);
     if (line % 20 == 0)
-        printf("%8s %6s %6s %6s %6s %6s %6s %6s %6s %10s %8s\n", "pid", "size", "rss", "anon",
-               "file", "shmem", "swap", "huge", "cow", "minor", "major");
+        buf_printf(b, "%8s %6s %6s %6s %6s %6s %6s %6s %6s %10s %8s\n", "pid", "size", "rss",
+                   "anon", "file", "shmem", "swap", "huge", "cow", "minor", "major");
     const struct {
         uint64_t bytes;
         bool unknown;
     } columns[8] = {
         {t.size, false},           {t.resident, t.no_resident}, {t.anon, t.no_anon},
         {t.file, t.no_file},       {t.shmem, t.no_shmem},       {t.swap, t.no_swap},
-        {t.pmd_mapped + t.hugetlb, t.no_pmd_mapped},            {t.cow, t.no_cow},
+        {t.pmd_mapped + t.hugetlb, t.no_pmd_mapped || t.no_resident},
+        {t.cow, t.no_cow},
     };
-    printf("%8d", m->target.pid);
+    buf_printf(b, "%8d", m->target.pid);
     for (unsigned i = 0; i < 8; i++)
-        printf(" %6s", columns[i].unknown ? "?" : text_size(text[i], columns[i].bytes));
-    printf(" %10" PRIu64 " %8" PRIu64 "\n", m->counters.min_flt, m->counters.maj_flt);
-    fflush(stdout);
+        buf_printf(b, " %6s", columns[i].unknown ? "?" : text_size(text[i], columns[i].bytes));
+    buf_printf(b, " %10" PRIu64 " %8" PRIu64 "\n", m->counters.min_flt, m->counters.maj_flt);
 }
 
 /* Prints the samples that have come; false when there will be no more. */
-static bool print_samples(const struct options *o, struct live_source *s, struct model *m,
-                          unsigned long *lines)
+static bool print_samples(struct plain *p)
 {
     struct record *r;
-    while ((r = s->ui.take(s))) {
+    while ((r = p->source.ui.take(&p->source))) {
         bool sample = r->type == RECORD_SAMPLE;
-        if (model_fold(m, r))
+        if (model_fold(p->model, r))
             continue;
-        if (sample && model_now(m))
-            print_line(model_now(m), (*lines)++);
-        if (model_gone(m) || (o->count && *lines >= o->count))
+        if (sample && model_now(p->model)) {
+            put_line(&p->out, model_now(p->model), p->lines++);
+            p->error = p->out.error ? p->out.error : io_write(p->fd, p->out.data, p->out.len);
+            buf_clear(&p->out);
+        }
+        if (p->error || model_gone(p->model) || (p->o->count && p->lines >= p->o->count))
             return false;
     }
     return true;
 }
 
+static int watch_plainly(struct plain *p, struct err *e)
+{
+    int rc = live_source_init(&p->source, p->o, e);
+    if (rc)
+        return rc;
+    while (print_samples(p)) {
+        struct pollfd fd = {.fd = p->source.ui.fd, .events = POLLIN};
+        poll(&fd, 1, -1);
+    }
+    if (p->error)
+        rc = command_not_written(p->o, p->error, e);
+    else if (!p->lines)
+        rc = err_set(e, -ESRCH, "%s", model_gone(p->model));
+    live_source_deinit(&p->source);
+    return rc;
+}
+
 static int plain(const struct options *o)
 {
     struct err e = {0};
-    struct live_source s;
-    unsigned long lines = 0;
-    int status = EXIT_FAILED;
-    struct model *m = model_create();
-    int rc = m ? live_source_init(&s, o, &e) : err_set(&e, -ENOMEM, "out of memory");
-    if (rc) {
-        model_destroy(m);
-        return command_fail(&e, EXIT_FAILED);
+    struct plain p = {.o = o, .model = model_create()};
+    int rc = p.model ? command_open_output(o, &p.fd, &e) : err_set(&e, -ENOMEM, "out of memory");
+    if (!rc) {
+        rc = watch_plainly(&p, &e);
+        if (o->output && close(p.fd) && !rc)
+            rc = command_not_written(o, -errno, &e);
     }
-    while (print_samples(o, &s, m, &lines)) {
-        struct pollfd p = {.fd = s.ui.fd, .events = POLLIN};
-        poll(&p, 1, -1);
-    }
-    if (lines) {
-        status = EXIT_OK;
-    } else {
-        err_set(&e, -ESRCH, "%s", model_gone(m));
-        command_fail(&e, EXIT_FAILED);
-    }
-    live_source_deinit(&s);
-    model_destroy(m);
-    return status;
+    buf_deinit(&p.out);
+    model_destroy(p.model);
+    return rc ? command_fail(&e, EXIT_FAILED) : EXIT_OK;
 }
 
 int command_watch(const struct options *o, int *ended_by)

@@ -18,6 +18,7 @@ enum event_type {
     EVENT_MAPPING, /* a mapping: of a program that has just begun, or of the call told next */
     EVENT_HEAT,  /* faults that were counted only, at pages that had equally many */
     EVENT_GAP,   /* samples of any thread may be missing from here on, or were up to here */
+    EVENT_SIGNAL, /* not delivered: engines tell it with its fault */
     EVENT_TYPE_N
 };
 
@@ -31,6 +32,10 @@ enum sample_kind {
 
 enum fault_access { ACCESS_UNKNOWN, ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
 enum fault_mode { MODE_UNKNOWN, MODE_USER, MODE_KERNEL };
+/* For what the mapping was registered with a userfaultfd at that moment, where that was looked at. */
+enum fault_asks { ASKS_TOLD = 1, ASKS_MISSING = 2, ASKS_WRITES = 4, ASKS_MORE = 8 };
+/* How a fault ended, as far as that was seen: no signal, or one of those that faults are given. */
+enum fault_signal { SIGNAL_NOT_KNOWN, SIGNAL_NONE, SIGNAL_BUS, SIGNAL_MAPERR, SIGNAL_ACCERR };
 enum known_bool { KNOWN_NO, KNOWN_YES, NOT_KNOWN };
 
 /* The system calls that change or ask for mappings. */
@@ -44,6 +49,8 @@ enum mm_call {
 };
 /* "mmap", ...; of a 32-bit task mmap2 is reported as mmap with its offset in bytes. */
 const char *mm_call_name(enum mm_call call);
+/* How many of the arguments are the call's own; the others are whatever was in the registers. */
+unsigned mm_call_args(enum mm_call call);
 
 enum { CALL_ARGS = 6, EVENT_NAME_MAX = 64 };
 
@@ -81,6 +88,8 @@ struct event {
             uint8_t protection; /* enum known_bool: a page was present, the access not allowed */
             uint8_t mode;       /* enum fault_mode */
             uint8_t in_exec;    /* enum known_bool: by execve, which may write to the new program */
+            uint8_t signal;     /* enum fault_signal */
+            uint8_t asks;       /* enum fault_asks */
         } fault;
         struct {
             uint64_t args[CALL_ARGS];

@@ -86,8 +86,7 @@ static bool same_mapping(const struct region *a, const struct region *b)
 
 static struct family_broken *broken_of(struct family *f, size_t *cap, const struct region *r)
 {
-    const char *name = r->name, *slash = strrchr(name, '/');
-    name = slash && slash[1] ? slash + 1 : name;
+    const char *name = region_last_part(r->name);
     for (size_t i = 0; i < f->broken_count; i++) {
         struct family_broken *b = &f->broken[i];
         if (b->kind == r->kind && !strncmp(b->name, name, sizeof b->name - 1) &&

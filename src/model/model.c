@@ -251,7 +251,7 @@ static int start_relatives(struct model *m, const struct family *f)
         const struct sample_info *info = &found->sample;
         const struct sampled sampled = {.regions = found->regions, .tree = found->tree,
                                         .start_ns = info->start_ns,
-                                        .end_ns = info->start_ns + info->span_ns, .whole = true,
+                                        .end_ns = info->start_ns + info->span_ns,
                                         .gaps = info->start_ns < m->engine_ns};
         if (found->tree)
             rc = spaces_sampled(m->spaces, f->v[i].pid, &sampled);
@@ -273,9 +273,10 @@ static int fold_machine(struct model *m, const struct record *r)
     return physmem_set_info(m->machine, r->machine);
 }
 
-static int fold_family(struct model *m, const struct record *r)
+static int fold_family(struct model *m, struct record *r)
 {
-    struct family *f = family_create(r->family);
+    struct family *f = r->family.made ? r->family.made : family_create(r->family.picture);
+    r->family.made = NULL;
     if (!f)
         return -ENOMEM;
     family_unref(m->family_before);

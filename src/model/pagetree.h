@@ -41,8 +41,6 @@ uint64_t tally_present(const struct tally *t);
 /* Pages in smaps Rss, and in smaps Anonymous. */
 uint64_t tally_rss(const struct tally *t);
 uint64_t tally_anon(const struct tally *t);
-/* The state with most pages (ties: the lower state); *states gets how many states occur. */
-enum page_state tally_majority(const struct tally *t, unsigned *states);
 
 struct pagetree; /* an immutable moment; reference-counted */
 

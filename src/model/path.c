@@ -449,6 +449,17 @@ void path_doubt(struct path_verdict *v, const char *reason)
         v->step[v->steps++] = (struct path_step){"Is that certain?", reason};
 }
 
+void path_settle(struct path_verdict *v, enum path path, const char *question, const char *answer)
+{
+    if (v->steps == PATH_STEPS_MAX)
+        v->steps--;
+    v->step[v->steps++] = (struct path_step){question, answer};
+    v->path = (uint8_t)path;
+    v->how = HOW_NONE;
+    v->also = PATH_UNKNOWN;
+    v->sure = true;
+}
+
 void path_predict(const struct path_input *in, struct path_verdict *out)
 {
     struct walk w = {.in = in, .region = in->region, .page = in->before,

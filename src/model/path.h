@@ -54,6 +54,9 @@ struct path_verdict {
 
 void path_predict(const struct path_input *in, struct path_verdict *out);
 
+/* Makes an unsure verdict sure, by what was seen of the fault's end. */
+void path_settle(struct path_verdict *v, enum path path, const char *question, const char *answer);
+
 /* Makes a verdict unsure for one more reason, of which the first is kept (as the last step). */
 void path_doubt(struct path_verdict *v, const char *reason);
 

@@ -14,11 +14,15 @@ struct physmem {
     uint8_t **close;            /* owned; FRAME_BLOCK bytes each, or NULL */
     size_t count;               /* blocks */
     size_t close_count;
+    struct frame_tally all;
 };
 
 struct physmem *physmem_create(void)
 {
-    return calloc(1, sizeof(struct physmem));
+    struct physmem *m = calloc(1, sizeof *m);
+    if (m)
+        m->all.oldest_ns = UINT64_MAX;
+    return m;
 }
 
 static void forget_close(struct physmem *m)
@@ -59,6 +63,7 @@ int physmem_set_info(struct physmem *m, const struct physmem_info *info)
         m->count = count;
     }
     m->info = *info;
+    physmem_tally(m, 0, m->info.frames, &m->all);
     return 0;
 }
 
@@ -97,7 +102,13 @@ int physmem_add(struct physmem *m, const struct frame_read *reads, size_t count)
         else if (other)
             drop_close(m, r->block);
     }
+    physmem_tally(m, 0, m->info.frames, &m->all);
     return rc;
+}
+
+const struct frame_tally *physmem_all(const struct physmem *m)
+{
+    return &m->all;
 }
 
 const struct physmem_info *physmem_info(const struct physmem *m)
@@ -142,17 +153,4 @@ void physmem_tally(const struct physmem *m, uint64_t frame, uint64_t n, struct f
         }
         frame += part;
     }
-}
-
-bool frame_tally_major(const struct frame_tally *t, enum frame_use *use, bool *mixed)
-{
-    unsigned best = 0, kinds = 0;
-    for (unsigned u = 0; u < FRAME_USE_N; u++) {
-        kinds += t->n[u] != 0;
-        if (t->n[u] > t->n[best])
-            best = u;
-    }
-    *use = (enum frame_use)best;
-    *mixed = kinds > 1;
-    return kinds != 0;
 }

@@ -95,7 +95,7 @@ struct frame_tally {
     uint64_t oldest_ns; /* of the blocks that were read; UINT64_MAX: none */
 };
 void physmem_tally(const struct physmem *m, uint64_t frame, uint64_t n, struct frame_tally *out);
-/* The use most frames have, and whether there are others; false when nothing was read. */
-bool frame_tally_major(const struct frame_tally *t, enum frame_use *use, bool *mixed);
+/* That of all frames; borrowed until the next fold. Added up once for each fold. */
+const struct frame_tally *physmem_all(const struct physmem *m);
 
 #endif

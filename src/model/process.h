@@ -18,5 +18,6 @@ struct process_list {
     size_t count;
 };
 void process_list_deinit(struct process_list *l);
+void process_list_sort(struct process_list *l); /* by falling RSS, ties by pid */
 
 #endif

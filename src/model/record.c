@@ -55,7 +55,8 @@ void record_destroy(struct record *r)
         free(r->engine);
         break;
     case RECORD_FAMILY:
-        family_picture_destroy(r->family);
+        family_picture_destroy(r->family.picture);
+        family_unref(r->family.made);
         break;
     case RECORD_COUNTS:
         free(r->counts);

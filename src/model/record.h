@@ -185,7 +185,11 @@ struct record {
             char *text;                /* owned: functions, outermost first, separated by ";" */
         } stack;
         struct engine_state *engine;   /* owned */
-        struct family_picture *family; /* owned; model/family.h */
+        struct {                       /* model/family.h */
+            struct family_picture *picture; /* owned */
+            struct family *made;       /* of it, one reference that goes with the record, or NULL:
+                                          folding a large one takes long */
+        } family;
         struct site_answer *site;      /* owned */
         struct perf_counts *counts;    /* owned */
         struct {

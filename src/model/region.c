@@ -12,6 +12,13 @@ static const char *const kind_names[REGION_KIND_N] = {
     [REGION_DEVICE] = "device",
 };
 
+const char *region_last_part(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    bool path = *name == '/' && slash[1] && strncmp(name, "/dev/", 5) != 0;
+    return path ? slash + 1 : name;
+}
+
 const char *region_kind_name(enum region_kind kind)
 {
     return (unsigned)kind < REGION_KIND_N ? kind_names[kind] : "unknown";

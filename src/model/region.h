@@ -21,6 +21,9 @@ enum region_kind {
 };
 const char *region_kind_name(enum region_kind kind); /* "anon", "heap", ... as in JSON */
 
+/* The last part of a path, but what is in /dev whole: "/dev/zero" alone says what it is. */
+const char *region_last_part(const char *name);
+
 enum { REGION_R = 1, REGION_W = 2, REGION_X = 4, REGION_SHARED = 8 };
 
 /* What smaps alone can tell of a region, in bytes. */

@@ -237,6 +237,8 @@ int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes, 
 bool spaces_beyond_file(const struct spaces *s, const struct region *r, const struct event *e,
                         const char **doubt)
 {
+    if (r->inode && r->kind != REGION_HUGETLB && e->fault.signal)
+        return e->fault.signal == SIGNAL_BUS;
     if (!s->file_count || !r->inode)
         return false;
     struct file_size key = {.major = r->dev_major, .minor = r->dev_minor, .inode = r->inode};

@@ -287,8 +287,7 @@ static void name_region(const struct place *p, struct fault_entry *out)
     if (p->is != PLACE_INSIDE)
         return;
     out->region_start = p->v.r.start;
-    const char *slash = strrchr(p->v.r.name, '/');
-    const char *name = slash && slash[1] ? slash + 1 : p->v.r.name;
+    const char *name = region_last_part(p->v.r.name);
     size_t n = strnlen(name, sizeof out->region - 1);
     memcpy(out->region, name, n);
     out->region[n] = '\0';
@@ -320,10 +319,37 @@ static bool uffd_may_stop(const struct fault_entry *f)
            path != PATH_NUMA && path != PATH_ACCESS_FLAGS;
 }
 
+/* What the kernel itself said of the mapping at that moment, for the tree. */
+static void take_asks(struct spaces *s, struct place *p, const struct event *e)
+{
+    const uint64_t missing = vmflag("um"), writes = vmflag("uw");
+    if (!(e->fault.asks & ASKS_TOLD))
+        return;
+    p->v.vmflags &= ~(missing | writes);
+    p->v.vmflags |= (e->fault.asks & ASKS_MISSING ? missing : 0) |
+                    (e->fault.asks & ASKS_WRITES ? writes : 0);
+    s->smaps.vmflags = p->v.vmflags;
+}
+
+/* An anonymous page that is missing is asked for; of others, what the handler has filled or protected
+ * meanwhile is not known. */
+static bool uffd_is_settled(const struct place *p, const struct fault_entry *f)
+{
+    const struct event *e = &f->event;
+    bool asked = f->verdict.path == PATH_UFFD && p->v.r.kind != REGION_SHMEM;
+    if (!(e->fault.asks & ASKS_TOLD) || !p->v.r.smaps)
+        return false;
+    if (!(e->fault.asks & (ASKS_MISSING | ASKS_WRITES | ASKS_MORE)))
+        return true;
+    return asked && e->fault.asks & ASKS_MISSING && e->fault.protection == KNOWN_NO &&
+           e->fault.mode == MODE_USER;
+}
+
 static void predict(struct spaces *s, struct space *sp, struct place *p, struct fault_entry *out)
 {
     const struct event *e = &out->event;
     const char *page_doubt = NULL, *huge_doubt = NULL, *size_doubt = NULL;
+    take_asks(s, p, e);
     out->before = page_before(s, sp, p, e, &page_doubt);
     struct path_input in = {
         .region = p->is == PLACE_INSIDE ? &p->v.r : NULL,
@@ -334,7 +360,10 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         .uffd_waits = sp->uffd_waits,
         .numa_balancing = s->numa_balancing,
     };
-    if (in.above && s->exact && sp->has_stack_limit) {
+    if (in.above && e->fault.signal) {
+        in.room_known = true;
+        in.room = e->fault.signal != SIGNAL_MAPERR;
+    } else if (in.above && s->exact && sp->has_stack_limit) {
         in.room_known = true;
         in.room = has_room(s, sp, in.above, e->fault.address);
     }
@@ -352,13 +381,29 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         path_doubt(&out->verdict, page_doubt);
     if (size_doubt && path != PATH_BAD_ACCESS)
         path_doubt(&out->verdict, size_doubt);
-    if (sp->uffd && !s->exact && uffd_may_stop(out))
+    if (sp->uffd && !s->exact && uffd_may_stop(out) && !uffd_is_settled(p, out))
         path_doubt(&out->verdict, "the process has a userfaultfd: whether it is asked here was not "
                                   "read since");
     if (huge_doubt && (path == PATH_ANONYMOUS || path == PATH_HUGE_ANONYMOUS))
         path_doubt(&out->verdict, huge_doubt);
     if (p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING && path != PATH_BAD_ACCESS)
         path_doubt(&out->verdict, "what the mapped descriptor refers to was not looked up yet");
+}
+
+/* What the tree could not know, the fault's end has shown. */
+static void settle_by_signal(const struct event *e, struct path_verdict *v)
+{
+    static const struct {
+        uint8_t path;
+        const char *sent;
+    } ends[] = {[SIGNAL_BUS] = {PATH_SIGBUS, "SIGBUS"},
+                [SIGNAL_MAPERR] = {PATH_BAD_AREA, "SIGSEGV, SEGV_MAPERR"},
+                [SIGNAL_ACCERR] = {PATH_BAD_ACCESS, "SIGSEGV, SEGV_ACCERR"}};
+    uint8_t signal = e->fault.signal;
+    if (signal == SIGNAL_BUS && v->path == PATH_HUGETLB)
+        path_settle(v, PATH_SIGBUS, "Has the pool a page for it?", "no: SIGBUS, BUS_ADRERR");
+    else if (signal > SIGNAL_NONE && !v->sure)
+        path_settle(v, ends[signal].path, "Which signal was sent?", ends[signal].sent);
 }
 
 int space_heat(struct spaces *s, struct space *sp, const struct event *e, struct fault_entry *out)
@@ -404,6 +449,7 @@ void space_fault(struct spaces *s, struct space *sp, const struct event *e,
         nothing_known(&out->verdict, "no mapping is known here, but mm calls are not seen");
     else
         predict(s, sp, &p, out);
+    settle_by_signal(e, &out->verdict);
     note_copy(s, out);
     if (apply(s, sp, &p, out))
         sp->lost = true;

@@ -57,16 +57,3 @@ uint64_t tally_anon(const struct tally *t)
             sum += t->n[s];
     return sum;
 }
-
-enum page_state tally_majority(const struct tally *t, unsigned *states)
-{
-    enum page_state best = PAGE_ABSENT;
-    unsigned kinds = 0;
-    for (unsigned s = 0; s < PAGE_STATE_N; s++) {
-        kinds += t->n[s] != 0;
-        if (t->n[s] > t->n[best])
-            best = (enum page_state)s;
-    }
-    *states = kinds;
-    return best;
-}

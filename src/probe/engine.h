@@ -20,6 +20,7 @@ struct engine_options {
     bool heat;         /* count faults by page instead of reporting each (bpf only) */
     bool kernel;       /* faults in kernel mode too, where permitted */
     bool evidence;     /* kernel call chains of what it did for a fault, where they can be had */
+    bool rests;        /* the processes rest whenever events are drained: none is kept back */
     size_t ring_bytes; /* 0: the engine's default */
     struct engine *loaded; /* of engine_bpf_load, used up by the opening; or NULL */
 };

@@ -44,7 +44,25 @@ int libbpf_load(const struct libbpf **out, struct err *e);
 /* The object that clang made of probe/bpf/events.bpf.c. */
 extern const char engine_bpf_object[], engine_bpf_object_end[];
 
-enum { PROGRAMS_MAX = 12, BATCH = 512 };
+enum { PROGRAMS_MAX = 16, BATCH = 512, SIGNALS_MAX = 64, SIGNAL_THREADS = 256 };
+
+/* Signals in the ring ahead of the reader, with the faults that they ended. Positions in the ring. */
+struct signals {
+    struct signal_seen {
+        uint64_t fault, address;
+        uint8_t signal; /* enum fault_signal */
+    } v[SIGNALS_MAX];
+    unsigned count;
+    struct last_fault {
+        int32_t tid;
+        uint64_t position;
+    } last[SIGNAL_THREADS]; /* of threads, by their number, up to `ahead` */
+    uint64_t ahead;   /* looked at up to here, while some are coming */
+    uint64_t read;    /* signals behind the reader */
+    uint64_t hold_ns; /* a fault so young may get one still; 0: processes rest when we drain */
+    uint64_t now_ns;  /* when draining began */
+    bool coming, held, lost; /* some are ahead; a fault was too young; a signal found no room */
+};
 
 struct engine {
     const struct libbpf *lib;
@@ -74,6 +92,7 @@ struct engine {
     uint64_t lost_before;    /* when a gap was last looked for */
     char evidence_why[160];  /* why none is taken though it was asked for */
 
+    struct signals signals;
     uint64_t last_ns; /* of the last event */
     struct event batch[BATCH];
     struct engine_stats stats; /* events and faults */
@@ -82,7 +101,16 @@ struct engine {
 /* Reads the ring. */
 int engine_bpf_ring_open(struct engine *engine, int bell_fd, struct err *e);
 int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx);
+int engine_bpf_rest(struct engine *engine, engine_sink *sink, void *ctx);
 const struct wire *engine_bpf_slot(const struct engine *engine, uint64_t position);
+
+/* How faults ended. To be called when draining begins, and before each batch. */
+void engine_bpf_begin_signals(struct engine *engine, uint64_t now_ns);
+void engine_bpf_look_for_signals(struct engine *engine);
+/* Of the fault in the slot at the tail. */
+enum fault_signal engine_bpf_signal_of(const struct engine *engine, const struct wire *w);
+/* Whether the slot at the tail is to be left for later: its signal may come still. */
+bool engine_bpf_must_wait(struct engine *engine, const struct wire *w);
 
 /* What the kernel itself did not run because the same program was running on that processor. */
 uint64_t engine_bpf_missed(const struct engine *engine, bool samples);

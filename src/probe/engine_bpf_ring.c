@@ -2,7 +2,9 @@
  * bell is rung only when a good part of the ring is full; the reader also looks by the clock. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/io.h"
 #include "probe/arch_x86_64.h"
 #include "probe/engine_bpf_parts.h"
 
@@ -40,14 +42,16 @@ static void read_call(const struct engine *engine, struct event *e, const struct
         e->call.args[CALL_ARGS - 1] <<= ARCH_MMAP2_SHIFT;
 }
 
-static void read_fault(struct event *e, const struct wire *w)
+static void read_fault(const struct engine *engine, struct event *e, const struct wire *w)
 {
     e->fault.address = w->a;
     e->fault.ip = w->b;
     e->fault.access = (uint8_t)arch_fault_access(w->flags);
     e->fault.protection = (uint8_t)arch_fault_protection(w->flags);
-    e->fault.mode = w->detail % WIRE_IN_EXEC;
+    e->fault.mode = w->detail & WIRE_MODE;
+    e->fault.asks = w->detail >> WIRE_ASKS_SHIFT & WIRE_ASKS_MASK;
     e->fault.in_exec = w->detail & WIRE_IN_EXEC ? KNOWN_YES : KNOWN_NO;
+    e->fault.signal = (uint8_t)engine_bpf_signal_of(engine, w);
 }
 
 /* Two processors may read the clock and then take their slots in opposite order, and in a burst a
@@ -69,7 +73,7 @@ static uint32_t read_record(struct engine *engine, struct event *e, const struct
     switch (w->type) {
     case EVENT_FAULT:
         engine->stats.faults++;
-        read_fault(e, w);
+        read_fault(engine, e, w);
         break;
     case EVENT_CALL:
         read_call(engine, e, w);
@@ -94,12 +98,18 @@ static uint32_t read_record(struct engine *engine, struct event *e, const struct
 static size_t read_batch(struct engine *engine)
 {
     size_t n = 0;
+    engine_bpf_look_for_signals(engine);
     while (n + MAPPING_EVENTS <= BATCH) {
         const struct wire *w = engine_bpf_slot(engine, engine->tail);
         uint32_t lap = (uint32_t)(engine->tail >> engine->slots_shift) + 1;
         if (__atomic_load_n(&w->lap, __ATOMIC_ACQUIRE) != lap)
             break;
-        if (w->type == EVENT_MAPPING) {
+        if (engine_bpf_must_wait(engine, w))
+            break;
+        if (w->type == EVENT_SIGNAL) {
+            engine->signals.read++;
+            engine->tail++;
+        } else if (w->type == EVENT_MAPPING) {
             read_common(engine, &engine->batch[n], w);
             engine->tail += engine_bpf_read_mapping(engine, w, engine->batch, &n);
         } else {
@@ -163,13 +173,27 @@ int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx)
     if (rc < 0)
         return rc;
     __atomic_store_n(&engine->state->woken, 0, __ATOMIC_RELAXED);
-    for (size_t n, drained = 0; drained < DRAIN_MAX && (n = read_batch(engine)); drained += n) {
-        rc = deliver(engine, n, sink, ctx);
-        if (rc)
+    engine_bpf_begin_signals(engine, io_now_ns());
+    for (size_t drained = 0; drained < DRAIN_MAX;) {
+        uint64_t from = engine->tail;
+        size_t n = read_batch(engine);
+        if (n && (rc = deliver(engine, n, sink, ctx)))
             return rc;
+        if (engine->tail == from)
+            break;
+        drained += n;
     }
     engine_bpf_heat_check(engine);
     return engine_bpf_heat_tell(engine, sink, ctx);
+}
+
+int engine_bpf_rest(struct engine *engine, engine_sink *sink, void *ctx)
+{
+    const struct timespec old_enough = {.tv_nsec = (long)engine->signals.hold_ns};
+    int rc = 0;
+    if (engine->signals.held && !nanosleep(&old_enough, NULL))
+        rc = engine_bpf_drain(engine, sink, ctx);
+    return rc ? rc : engine_bpf_heat_rest(engine, sink, ctx);
 }
 
 int engine_bpf_ring_open(struct engine *engine, int bell_fd, struct err *e)

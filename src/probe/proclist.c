@@ -54,14 +54,6 @@ static bool has_memory(const struct pids_stack *s)
     return !(PIDS_VAL(ITEM_FLAGS, ul_int, s, ) & KERNEL_THREAD) && state != 'Z' && state != 'X';
 }
 
-static int by_falling_rss(const void *a, const void *b)
-{
-    const struct process_entry *x = a, *y = b;
-    if (x->rss != y->rss)
-        return x->rss < y->rss ? 1 : -1;
-    return x->pid < y->pid ? -1 : x->pid > y->pid;
-}
-
 /* What is used of the library; the header gives the types. */
 struct library {
     __typeof__(procps_pids_new) *pids_new;
@@ -101,7 +93,7 @@ static int collect(const struct library *l, struct pids_info *info, struct proce
     for (size_t i = 0; i < total; i++)
         if (has_memory(all->stacks[i]))
             fill(all->stacks[i], &out->v[out->count++]);
-    qsort(out->v, out->count, sizeof *out->v, by_falling_rss);
+    process_list_sort(out);
     return 0;
 }
 

@@ -9,5 +9,7 @@
  * pid. *out is the caller's, to be freed by process_list_deinit. 0 or a negative errno with *e set.
  * Not for use by two threads at once: libproc2 is not. */
 int proclist_read(struct process_list *out, struct err *e);
+/* The same of a stand-in for /proc, without a library; users by number. */
+int proclist_read_root(const char *root, struct process_list *out, struct err *e);
 
 #endif

@@ -241,6 +241,16 @@ static void try_map_files(const struct trial *t, const struct trial_entry *self,
         trial_no(c, "", "map_files cannot be opened: %s", strerror(-rc));
 }
 
+/* In a user namespace of one's own all its processes are open, and those outside are not. */
+static bool first_is_closed(const struct trial *t)
+{
+    int fd = openat(t->proc_fd, "1/maps", O_RDONLY | O_CLOEXEC);
+    bool closed = fd < 0 && (errno == EACCES || errno == EPERM);
+    if (fd >= 0)
+        close(fd);
+    return closed;
+}
+
 /* A process that is not dumpable is as closed to its own user as to others. */
 static void try_others(const struct trial *t, const struct trial_entry *self, struct capability *c)
 {
@@ -256,11 +266,14 @@ static void try_others(const struct trial *t, const struct trial_entry *self, st
     if (fd >= 0)
         close(fd);
     trial_idler_end(pid);
-    if (fd >= 0)
-        trial_yes(c);
-    else
+    if (fd < 0)
         trial_no(c, trial_remedy(t, "CAP_SYS_PTRACE"),
                  "only own processes can be watched: others need CAP_SYS_PTRACE");
+    else if (first_is_closed(t))
+        trial_no(c, trial_remedy(t, "CAP_SYS_PTRACE"),
+                 "only processes of this user namespace can be watched");
+    else
+        trial_yes(c);
 }
 
 static void try_cachestat(const struct trial *t, const struct trial_entry *self,

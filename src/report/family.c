@@ -128,29 +128,62 @@ static void put_known_size(struct buf *out, struct known_bytes b)
     snapshot_put_size(out, b.bytes, b.known);
 }
 
-static void put_sum(struct buf *out, const char *before, struct known_bytes b, const char *after)
+/* One line of the answer: a sum and what it says. */
+static void put_sum(struct buf *out, struct known_bytes b, const char *what)
 {
-    char text[TEXT_SIZE_MAX];
-    buf_printf(out, "%s%s%s", before, b.known ? text_size(text, b.bytes) : "?", after);
+    put_known_size(out, b);
+    buf_printf(out, "  %s\n", what);
 }
 
-static void put_heading(struct buf *out, const struct family *f)
+static void put_title(struct buf *out, const struct family *f)
 {
-    struct family_sums sums;
-    family_sum(f, &sums);
+    double ms = (double)f->sample.span_ns / 1e6;
     buf_puts(out, "family of ");
     snapshot_put_name(out, f->v[0].moment.target.comm);
-    buf_printf(out, " %d: %zu %s, sampled in %.3g ms", f->v[0].pid, f->count,
-               f->count == 1 ? "process" : "processes", (double)f->sample.span_ns / 1e6);
+    buf_printf(out, " %d: %zu %s, read in %.*f %s", f->v[0].pid, f->count,
+               f->count == 1 ? "process" : "processes", ms < 10 || ms >= 1000,
+               ms < 1000 ? ms : ms / 1000, ms < 1000 ? "ms" : "s");
     if (f->vanished)
         buf_printf(out, "; %zu ended before they could be read", f->vanished);
     if (f->left_out)
         buf_printf(out, "; %zu more left out, %d are shown at the most", f->left_out, FAMILY_MAX);
-    put_sum(out, "\nadded up: rss ", sums.rss, "");
-    put_sum(out, ", pss ", sums.pss, "");
-    put_sum(out, ", uss ", sums.uss, "\n");
-    put_sum(out, "in memory, each frame once: ", f->once, "");
-    put_sum(out, ", of that mapped by more than one process here: ", f->common, "\n");
+    buf_putc(out, '\n');
+}
+
+/* Copies of all, or unknown: how a process without frame numbers stands to its parent is. */
+static struct known_bytes all_copies(const struct family *f)
+{
+    struct known_bytes sum = {0, f->pairs.yes};
+    for (size_t i = 0; i < f->broken_count; i++)
+        sum.bytes += f->broken[i].own;
+    return sum;
+}
+
+static void put_common(struct buf *out, const struct family *f)
+{
+    struct known_bytes alone = {f->once.bytes - f->common.bytes, f->once.known && f->common.known};
+    char what[96] = "of it are shared: mapped by two or more of them";
+    size_t n = strlen(what);
+    if (f->once.bytes && alone.known)
+        snprintf(what + n, sizeof what - n, " (%.0f%%)",
+                 (double)f->common.bytes * 100 / (double)f->once.bytes);
+    put_sum(out, f->common, what);
+    put_sum(out, alone, "of it are mapped by one of them alone");
+}
+
+/* The answer, before the rows: a long family has them far below. */
+static void put_heading(struct buf *out, const struct family *f)
+{
+    struct family_sums sums;
+    family_sum(f, &sums);
+    put_title(out, f);
+    put_sum(out, sums.rss, "rss added up: what they seem to take");
+    put_sum(out, f->once, "each page once: what they take");
+    put_common(out, f);
+    put_sum(out, sums.pss, "pss added up: the same, less what processes outside take of it");
+    put_sum(out, sums.uss, "uss added up: what nobody else has, free if its process ended");
+    if (f->count > 1)
+        put_sum(out, all_copies(f), "copied since fork, where parent and child had one page");
     if (f->pairs.why[0])
         buf_printf(out, "not seen: which frames are shared with whom: %s\n", f->pairs.why);
 }
@@ -181,17 +214,22 @@ static void put_diverged(struct buf *out, const struct family *f)
 {
     if (!f->broken_count)
         return;
-    buf_puts(out, "\ncopies of their own where parent and child had one, by mapping:\n");
+    buf_puts(out, "\nwhat broke sharing: copied since fork, by mapping\n");
     for (size_t i = 0; i < f->broken_count && i < BROKEN_MAX; i++) {
         const struct family_broken *b = &f->broken[i];
         snapshot_put_size(out, b->own, true);
-        buf_printf(out, "  %3zu %-9s  %012" PRIx64 "-%012" PRIx64 "  ", b->members,
+        buf_printf(out, "  in %3zu %-9s  %012" PRIx64 "-%012" PRIx64 "  ", b->members,
                    b->members == 1 ? "process" : "processes", b->start, b->end);
         snapshot_put_name(out, b->name[0] ? b->name : region_kind_name(b->kind));
         buf_putc(out, '\n');
     }
-    if (f->broken_count > BROKEN_MAX)
-        buf_printf(out, "  and %zu mappings with less\n", f->broken_count - BROKEN_MAX);
+    struct known_bytes less = {0, true};
+    for (size_t i = BROKEN_MAX; i < f->broken_count; i++)
+        less.bytes += f->broken[i].own;
+    if (less.bytes) {
+        put_known_size(out, less);
+        buf_printf(out, "  in %zu more mappings\n", f->broken_count - BROKEN_MAX);
+    }
 }
 
 static void put_matrix(struct buf *out, const struct family *f)
@@ -215,14 +253,21 @@ static void put_matrix(struct buf *out, const struct family *f)
     }
 }
 
+static void put_rows(struct buf *out, const struct family *f)
+{
+    buf_printf(out, "\n%8s %5s %5s %5s %5s %5s %5s %5s  %s\n", "pid", "rss", "pss", "uss",
+               "share", "cow", "own", "swap", "process");
+    for (size_t i = 0; i < f->count; i++)
+        put_row(out, &f->v[i]);
+    buf_puts(out, "share: rss without uss. cow: anonymous pages that a fork left shared. "
+                  "own: of the copies since fork, its own.\n");
+}
+
 int family_table(const struct family *f, struct buf *out)
 {
     put_heading(out, f);
-    buf_printf(out, "%8s %5s %5s %5s %5s %5s %5s %5s  %s\n", "pid", "rss", "pss", "uss", "share",
-               "cow", "own", "swap", "process");
-    for (size_t i = 0; i < f->count; i++)
-        put_row(out, &f->v[i]);
     put_diverged(out, f);
+    put_rows(out, f);
     put_matrix(out, f);
     return out->error;
 }

@@ -75,14 +75,15 @@ void faults_table_head(bool evidence, struct buf *out)
 
 static void table_call(const struct event *e, struct buf *out)
 {
-    unsigned args = e->call.has_args ? 4 : 0;
+    unsigned args = e->call.has_args ? mm_call_args((enum mm_call)e->call.call) : 0;
+    const char *end = e->call.has_args ? ")" : "...)";
     buf_printf(out, "%s(", mm_call_name(e->call.call));
     for (unsigned i = 0; i < args; i++)
         buf_printf(out, "%s%#" PRIx64, i ? ", " : "", e->call.args[i]);
     if (e->call.result < 0 && e->call.result > -4096)
-        buf_printf(out, "%s) = %" PRId64 "\n", args ? ", ..." : "...", e->call.result);
+        buf_printf(out, "%s = %" PRId64 "\n", end, e->call.result);
     else
-        buf_printf(out, "%s) = %#" PRIx64 "\n", args ? ", ..." : "...", (uint64_t)e->call.result);
+        buf_printf(out, "%s = %#" PRIx64 "\n", end, (uint64_t)e->call.result);
 }
 
 void faults_table_line(const struct fault_entry *e, const struct fault_site *site, bool evidence,
@@ -126,6 +127,11 @@ static void quoted(const char *text, struct buf *out)
     buf_putc(out, '"');
 }
 
+static const char *known_or_empty(const char *name)
+{
+    return strcmp(name, "?") ? name : "";
+}
+
 void faults_csv_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out)
 {
     static const char *const known[] = {"no", "yes", ""};
@@ -141,8 +147,9 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
     }
     region_text(e, region, sizeof region);
     buf_printf(out, "0x%" PRIx64 ",0x%" PRIx64 ",%s,%s,%s,", ev->fault.address, ev->fault.ip,
-               access_name(ev), known[ev->fault.protection < 3 ? ev->fault.protection : 2],
-               mode_name(ev));
+               known_or_empty(access_name(ev)),
+               known[ev->fault.protection < 3 ? ev->fault.protection : 2],
+               known_or_empty(mode_name(ev)));
     quoted(region, out);
     buf_printf(out, ",%s,%s,", path_name(e->verdict.path), how_name(&e->verdict));
     quoted(site->symbol, out);
@@ -249,7 +256,7 @@ static void jsonl_call(struct json *j, const struct event *ev)
     json_key(j, "args");
     if (ev->call.has_args) {
         json_open_array(j);
-        for (unsigned i = 0; i < CALL_ARGS; i++)
+        for (unsigned i = 0; i < mm_call_args((enum mm_call)ev->call.call); i++)
             json_put_u64(j, ev->call.args[i]);
         json_close_array(j);
     } else {
@@ -394,6 +401,8 @@ void faults_table_summary(const struct fault_log *l, const struct engine_state *
     if (counts->minor != UINT64_MAX)
         buf_printf(out, "; the kernel counted %" PRIu64 " minor and %" PRIu64 " major",
                    counts->minor, counts->major);
+    else
+        buf_puts(out, "; the kernel's own count is not known");
     buf_putc(out, '\n');
     if (engine->heat_faults)
         buf_printf(out, "%10" PRIu64 "  faults were only counted, %" PRIu64 " of them by page\n",

@@ -23,7 +23,8 @@ struct family_sampler {
     struct mount_kinds mounts;
     bool mounts_read;
     struct buf text;
-    uint64_t number, cpu_ns, wall_ns;
+    uint64_t number;
+    uint64_t cpu_ns, wall_ns; /* of reading and folding the last one; of its reading */
 };
 
 struct family_sampler *family_sampler_create(const struct sampler_options *options)
@@ -287,13 +288,20 @@ static int read_family(struct taking *t, struct err *e)
               : 0;
 }
 
+/* The picture is folded here: for a thousand processes that takes seconds, in which a screen could
+ * not answer keys. */
 static int send(struct taking *t, sampler_sink *sink, void *ctx)
 {
     struct record *r = record_create(RECORD_FAMILY, t->s->options.pid, io_now_ns());
     if (!r)
         return -ENOMEM;
-    r->family = t->picture;
+    r->family.made = family_create(t->picture);
+    r->family.picture = t->picture;
     t->picture = NULL;
+    if (!r->family.made) {
+        record_destroy(r);
+        return -ENOMEM;
+    }
     return sink(ctx, r);
 }
 
@@ -303,17 +311,18 @@ int family_sampler_take(struct family_sampler *s, sampler_sink *sink, void *ctx,
     struct taking t = {.s = s, .picture = family_picture_create()};
     int rc = t.picture ? read_family(&t, e) : err_set(e, -ENOMEM, "out of memory");
     pages_pool_destroy(t.pool);
-    s->cpu_ns = io_thread_cpu_ns() - cpu;
+    uint64_t reading = io_thread_cpu_ns() - cpu;
     s->wall_ns = io_now_ns() - start;
     if (!rc) {
         struct sample_info *info = &t.picture->sample;
         *info = (struct sample_info){.number = ++s->number, .start_ns = start,
-                                     .span_ns = s->wall_ns, .cpu_ns = s->cpu_ns,
+                                     .span_ns = s->wall_ns, .cpu_ns = reading,
                                      .pages_read = info->pages_read, .complete = true};
         remember(s, t.picture);
         rc = send(&t, sink, ctx);
     }
     family_picture_destroy(t.picture);
+    s->cpu_ns = io_thread_cpu_ns() - cpu;
     return rc;
 }
 

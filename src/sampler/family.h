@@ -17,7 +17,8 @@ void family_sampler_destroy(struct family_sampler *s); /* NULL is fine */
  * root has ended, or another negative errno; *e is set then. */
 int family_sampler_take(struct family_sampler *s, sampler_sink *sink, void *ctx, struct err *e);
 
-/* CPU time in nanoseconds that the last one took, and its wall time. */
+/* CPU time in nanoseconds that the last one took, folding included, and the wall time of its
+ * reading. */
 void family_sampler_cost(const struct family_sampler *s, uint64_t *cpu_ns, uint64_t *wall_ns);
 
 #endif

@@ -115,7 +115,7 @@ enum expect_hugepages { HUGEPAGES_FREE, HUGEPAGES_RSVD, HUGEPAGES_SURP };
 /* The words of `expect vmalloc DELTA`: fields of /proc/meminfo. */
 enum expect_machine { MACHINE_VMALLOC, MACHINE_PAGETABLES, MACHINE_KERNELSTACK, MACHINE_N };
 
-enum { EXPECT_STATES_MAX = 8 };
+enum { EXPECT_STATES_MAX = PAGES_STATE_N };
 struct state_count {
     uint8_t state; /* enum expect_state */
     uint8_t op;    /* enum compare */

@@ -421,6 +421,11 @@ bool app_mouse(struct app *a, const struct mouse *m, unsigned cols, unsigned row
     const struct view_ops *ops = app_views[a->view];
     struct grid screen = {cols, rows, NULL};
     struct area area = app_area(a, &screen);
+    if (!m->row && m->what == MOUSE_CLICK && app_tab_at(a, m->col) < APP_VIEWS &&
+        a->prompt == PROMPT_NONE) {
+        show_view(a, app_tab_at(a, m->col));
+        return true;
+    }
     if (!ops->mouse || a->prompt != PROMPT_NONE || m->row < area.row ||
         m->row >= area.row + area.rows || m->col >= cols)
         return false;

@@ -63,6 +63,8 @@ struct app {
     bool auto_plays;    /* stepping: one event after another by itself */
     unsigned pace;      /* how fast, an index */
     uint64_t step_seen; /* entries of the log when the cursor followed last */
+    unsigned tabs_col; /* where the views stand in the first line; 0: they do not */
+    uint64_t step_at;   /* where the cursor goes when that is in the picture, or 0 */
     bool mouse;
     bool repaint; /* ^L: everything must be sent again */
     bool quit;
@@ -93,6 +95,8 @@ void app_draw(struct app *a, struct grid *g);
 /* The part of a screen that belongs to the view. */
 struct area app_view_area(struct grid *g);
 struct area app_area(const struct app *a, struct grid *g); /* of this one's, now */
+/* The view whose tab is in this column of the first line; APP_VIEWS if none is. */
+size_t app_tab_at(const struct app *a, unsigned at);
 
 /* Stepping: whether the program is stepped; a key of it, false if it is none; where to go on until,
  * as typed; the cursor follows when the program stands anew; and the line that says how it stands. */

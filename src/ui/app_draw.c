@@ -15,6 +15,8 @@ enum { HELP_AND_QUIT = 16, VIEWS_TOO = 26, VIEWS_TOO_COLS = 60 }; /* columns kep
 enum { STATE_PADDED_COLS = 80 };
 enum { STEP_ROWS_MIN = 8, STEP_ROWS_TALL = 16, STEP_COLS_WIDE = 160 };
 
+#define STYLE_HEADER ((struct style){COLOR_TITLE, COLOR_DEFAULT, CELL_REVERSE})
+
 static const uint64_t ns_per_s = 1000 * 1000 * 1000;
 
 /* A piece of the header. Rank 0 stays; of the others those with the highest rank go first. */
@@ -22,6 +24,8 @@ struct segment {
     char text[SEGMENT_MAX];
     unsigned rank;
     bool alert, right, gone;
+    bool tabs; /* the views by number, if there is room for all; */
+    bool name; /* otherwise the name of the one shown */
 };
 
 struct header {
@@ -159,16 +163,28 @@ static const char *state_of(const struct app *a, unsigned cols)
     return cols >= STATE_PADDED_COLS ? "   [live]" : "[live]";
 }
 
+static void add_tabs(struct header *h)
+{
+    struct segment *s = add(h, 8, "%s", "");
+    size_t len = 0;
+    for (size_t i = 0; i <= APP_BACKING; i++)
+        len += (size_t)snprintf(s->text + len, sizeof s->text - len, "%s%zu %s", i ? "  " : "",
+                                i + 1, app_views[i]->name);
+    s->right = s->tabs = true;
+}
+
 static void add_state(struct app *a, struct header *h, unsigned cols)
 {
     const struct view_ops *ops = app_views[a->view];
     char status[64];
     const char *s = ops->status ? ops->status(a->views[a->view], &a->ui, status, sizeof status)
                                 : NULL;
-    if (a->view <= APP_BACKING)
-        add(h, 4, "%zu %s", a->view + 1, ops->name)->right = true;
-    else
-        add(h, 4, "%s", ops->name)->right = true;
+    add_tabs(h);
+    bool numbered = a->view <= APP_BACKING;
+    struct segment *name = numbered ? add(h, 4, "%zu %s", a->view + 1, ops->name)
+                                    : add(h, 4, "%s", ops->name);
+    name->right = true;
+    name->name = numbered;
     if (s)
         add(h, 3, "%s", s)->right = true;
     struct segment *state;
@@ -202,16 +218,49 @@ static void fit(struct header *h, unsigned cols)
             return;
         last->gone = true;
     }
+    bool tabs = false;
+    for (size_t i = 0; i < h->count; i++) {
+        tabs |= h->v[i].tabs && !h->v[i].gone;
+        h->v[i].gone |= h->v[i].name && tabs;
+    }
+}
+
+/* The tab of the view shown stands out of the line. */
+static void draw_tabs(struct app *a, const struct segment *s, struct area row, unsigned col)
+{
+    area_text(row, col, 0, row.cols, s->text, STYLE_HEADER);
+    a->tabs_col = col;
+    for (size_t i = 0; i <= APP_BACKING; i++) {
+        char text[SEGMENT_MAX];
+        snprintf(text, sizeof text, "%zu %s", i + 1, app_views[i]->name);
+        if (i == a->view)
+            area_text(row, col, 0, row.cols, text, STYLE(COLOR_TITLE));
+        col += (unsigned)strlen(text) + 2;
+    }
+}
+
+size_t app_tab_at(const struct app *a, unsigned at)
+{
+    unsigned col = a->tabs_col;
+    for (size_t i = 0; col && i <= APP_BACKING; i++) {
+        unsigned end = col + 2 + (unsigned)strlen(app_views[i]->name);
+        if (at >= col && at < end)
+            return i;
+        col = end + 2;
+    }
+    return APP_VIEWS;
 }
 
 static unsigned draw_segment(const struct segment *s, struct area row, unsigned col, unsigned end)
 {
-    struct style style = {s->alert ? COLOR_ALERT : COLOR_TITLE, COLOR_DEFAULT, CELL_REVERSE};
+    struct style style = STYLE_HEADER;
+    if (s->alert)
+        style.fg = COLOR_ALERT;
     return area_text(row, col, 0, end - col, s->text, style) + 2;
 }
 
 /* The right part first: of a long name on its left the end is cut. */
-static void draw_segments(const struct header *h, struct area row)
+static void draw_segments(struct app *a, const struct header *h, struct area row)
 {
     unsigned width = 0, col;
     for (size_t i = 0; i < h->count; i++)
@@ -221,8 +270,12 @@ static void draw_segments(const struct header *h, struct area row)
     unsigned left = row.cols - (width < most ? width : most);
     col = left;
     for (size_t i = 0; i < h->count; i++)
-        if (h->v[i].right && !h->v[i].gone)
-            col += draw_segment(&h->v[i], row, col, row.cols);
+        if (h->v[i].right && !h->v[i].gone) {
+            unsigned used = draw_segment(&h->v[i], row, col, row.cols);
+            if (h->v[i].tabs)
+                draw_tabs(a, &h->v[i], row, col);
+            col += used;
+        }
     col = 1;
     for (size_t i = 0; i < h->count; i++)
         if (!h->v[i].right && !h->v[i].gone && col + 1 < left)
@@ -241,8 +294,9 @@ static void draw_header(struct app *a, struct area row)
     }
     add_state(a, &h, row.cols);
     fit(&h, row.cols);
-    area_fill(row, (struct style){COLOR_TITLE, COLOR_DEFAULT, CELL_REVERSE}, ' ');
-    draw_segments(&h, row);
+    area_fill(row, STYLE_HEADER, ' ');
+    a->tabs_col = 0;
+    draw_segments(a, &h, row);
 }
 
 static void draw_footer(struct app *a, struct area row)

@@ -167,22 +167,29 @@ void app_step_until(struct app *a, const char *text)
         go(a, &goal);
 }
 
-/* It stands: the cursor goes to where it was. */
+static uint64_t place_of(const struct event *e)
+{
+    if (e->type == EVENT_CALL && e->call.call == CALL_MMAP)
+        return (uint64_t)e->call.result;
+    return e->type == EVENT_FAULT ? e->fault.address & ~UINT64_C(0xfff) : 0;
+}
+
+/* It stands: the cursor goes to where it was, once there is a picture of its mapping. */
 void app_step_arrived(struct app *a)
 {
     const struct fault_log *l = a->ui.faults;
     const struct fault_entry *last = l ? fault_log_at(l, 0) : NULL;
-    if (a->held || standing(a) != STEPPING_STANDS || !last || l->entries == a->step_seen ||
-        last->event.pid != a->pid)
+    if (a->held || standing(a) != STEPPING_STANDS || !last || last->event.pid != a->pid)
         return;
-    a->step_seen = l->entries;
-    a->ui.fault = 0;
-    const struct event *e = &last->event;
-    uint64_t at = e->type == EVENT_FAULT ? e->fault.address & ~UINT64_C(0xfff) : 0;
-    if (e->type == EVENT_CALL && e->call.call == CALL_MMAP)
-        at = (uint64_t)e->call.result;
-    if (a->ui.now && region_table_at(a->ui.now->regions, at))
-        a->ui.cursor = at;
+    if (l->entries != a->step_seen) {
+        a->step_seen = l->entries;
+        a->step_at = place_of(&last->event);
+        a->ui.fault = 0;
+    }
+    if (a->step_at && a->ui.now && region_table_at(a->ui.now->regions, a->step_at)) {
+        a->ui.cursor = a->step_at;
+        a->step_at = 0;
+    }
 }
 
 /* What happened, and by what. */

@@ -12,7 +12,7 @@
 #include "ui/search.h"
 #include "ui/subset.h"
 
-enum { MARK_COLS = 2, RANGE_COLS = 13, SIZE_COLS = 7, PANEL_ROWS = 9, COLUMNS = 10 };
+enum { MARK_COLS = 2, RANGE_COLS = 13, SIZE_COLS = 7, PANEL_ROWS = 6, COLUMNS = 10 };
 
 /* Columns leave from the right when the screen is narrow, but those that hold something. */
 static const char *const titles[COLUMNS] = {"SIZE", "HERE", "CACHED", "DIRTY", "SWAP",
@@ -122,8 +122,8 @@ static unsigned put_numbers(struct area a, unsigned line, const bool shown[COLUM
         bool unknown = is_unknown(i, s);
         if (!shown[i])
             continue;
-        area_printf(a, col, line, style, "%6s",
-                    unknown ? "?" : numbers[i] ? text_size(text, numbers[i]) : ".");
+        const char *number = unknown ? "?" : numbers[i] ? text_size(text, numbers[i]) : ".";
+        area_printf(a, col, line, number_style(style, number), "%6s", number);
         col += SIZE_COLS;
     }
     return col;

@@ -12,6 +12,7 @@
 #include "ui/list.h"
 
 enum { MARK_COLS = 2, PID_COLS = 8, SIZE_COLS = 7, HEAD_ROWS = 2 };
+static const uint64_t old_ns = UINT64_C(5000000000);
 
 enum panel { PANEL_PAIRS, PANEL_DIVERGED, PANEL_BREAKS, PANEL_N };
 
@@ -181,11 +182,14 @@ static void draw_member(const struct family_view *v, const struct ui_state *ui, 
 
 /* --- the lines above --- */
 
+/* A sum that has no room is left out: half a number is a wrong one. */
 static unsigned put_sum(struct area a, unsigned col, const char *name, struct known_bytes b)
 {
-    char text[TEXT_SIZE_MAX];
-    return col + 2 + area_printf(a, col, 0, STYLE(COLOR_DEFAULT), "%s %s", name,
-                                 b.known ? text_size(text, b.bytes) : "?");
+    char size[TEXT_SIZE_MAX], text[64];
+    int n = snprintf(text, sizeof text, "%s %s", name, b.known ? text_size(size, b.bytes) : "?");
+    if (col + (unsigned)n > a.cols)
+        return col;
+    return col + 2 + area_printf(a, col, 0, STYLE(COLOR_DEFAULT), "%s", text);
 }
 
 static void draw_head(const struct ui_state *ui, struct area a)
@@ -195,12 +199,13 @@ static void draw_head(const struct ui_state *ui, struct area a)
     family_sum(f, &sums);
     unsigned col = 3 + area_printf(a, 1, 0, STYLE(COLOR_TITLE), "%zu %s", f->count,
                                    f->count == 1 ? "process" : "processes");
-    col = put_sum(a, col, "rss added up", sums.rss);
-    col = put_sum(a, col, "pss", sums.pss);
-    col = put_sum(a, col, "each frame once", f->once);
-    col = put_sum(a, col, "shared here", f->common);
     if (f->left_out || f->vanished)
-        area_printf(a, col, 0, STYLE(COLOR_ALERT), "%zu not shown", f->left_out + f->vanished);
+        col += 2 + area_printf(a, col, 0, STYLE(COLOR_ALERT), "%zu not shown",
+                               f->left_out + f->vanished);
+    col = put_sum(a, col, "in memory", f->once);
+    col = put_sum(a, col, "shared here", f->common);
+    col = put_sum(a, col, "rss added up", sums.rss);
+    put_sum(a, col, "pss", sums.pss);
 }
 
 /* --- the panel --- */
@@ -388,7 +393,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
     if (!ui->family || !ui->now)
         return NULL;
     uint64_t at = ui->family->sample.start_ns, now = ui->now->sample.start_ns;
-    if (now < at + 1500000000)
+    if (now < at + old_ns) /* it is not read with every sample */
         return NULL;
     snprintf(out, cap, "read %" PRIu64 " s ago", (now - at) / 1000000000);
     return out;

@@ -6,6 +6,9 @@
 
 #include "base/text.h"
 #include "ui/fault_text.h"
+#include "ui/fit.h"
+
+enum { WIDE_COLS = 120, NAME_COLS = 14, NAME_COLS_WIDE = 28 };
 
 void family_ask(struct ui_state *ui, pid_t *asked)
 {
@@ -49,6 +52,8 @@ static bool is_one_of(pid_t pid, const pid_t *pids, size_t count)
 static void draw_break(struct ui_state *ui, struct area line, const struct fault_entry *f)
 {
     char time[32], path[FAULT_NAME_MAX], region[FAULT_NAME_MAX], where[FAULT_NAME_MAX];
+    char name[FAULT_NAME_MAX];
+    unsigned cols = line.cols >= WIDE_COLS ? NAME_COLS_WIDE : NAME_COLS;
     fault_time(time, ui, f->event.t_ns, 10);
     fault_path(path, sizeof path, (enum path)f->verdict.path, (enum path_how)f->verdict.how,
                f->verdict.sure);
@@ -56,8 +61,8 @@ static void draw_break(struct ui_state *ui, struct area line, const struct fault
     unsigned col = area_printf(line, 1, 0, STYLE(COLOR_DEFAULT), "%10s %7d %12llx  ", time,
                                (int)f->event.pid,
                                (unsigned long long)f->event.fault.address) + 1;
-    col += area_text(line, col, 0, 14, region, STYLE(COLOR_DEFAULT));
-    col = col < 49 ? 49 : col + 1;
+    area_text(line, col, 0, cols, fit_name(name, sizeof name, region, cols), STYLE(COLOR_DEFAULT));
+    col += cols + 1;
     if (line.cols >= 100) {
         area_text(line, col, 0, 18, path, STYLE(ROLE_COW));
         col += 20;
@@ -65,7 +70,8 @@ static void draw_break(struct ui_state *ui, struct area line, const struct fault
     if (col >= line.cols)
         return;
     fault_where(where, ui, f->event.pid, f->program, f->event.fault.ip, line.cols - col);
-    area_text(line, col, 0, line.cols - col, where, STYLE(COLOR_DEFAULT));
+    fit_text(name, sizeof name, where, line.cols - col);
+    area_text(line, col, 0, line.cols - col, name, STYLE(COLOR_DEFAULT));
 }
 
 static const char *why_none(const struct ui_state *ui)

@@ -102,22 +102,6 @@ const char *fault_where(char out[FAULT_NAME_MAX], const struct ui_state *ui, pid
     return out;
 }
 
-static unsigned args_of(uint8_t call)
-{
-    static const uint8_t args[CALL_N] = {
-        [CALL_MMAP] = 6,     [CALL_MUNMAP] = 2,   [CALL_BRK] = 1,
-        [CALL_MPROTECT] = 3, [CALL_MREMAP] = 5,   [CALL_MADVISE] = 3,
-        [CALL_MLOCK] = 2,    [CALL_MLOCK2] = 3,   [CALL_MLOCKALL] = 1,
-        [CALL_MUNLOCK] = 2,  [CALL_REMAP_FILE_PAGES] = 5, [CALL_MSYNC] = 3,
-        [CALL_PROCESS_MADVISE] = 5, [CALL_SHMAT] = 3, [CALL_SHMDT] = 1,
-        [CALL_MSEAL] = 3,    [CALL_PKEY_MPROTECT] = 4, [CALL_CLONE] = 5,
-        [CALL_CLONE3] = 2,   [CALL_EXECVE] = 3,   [CALL_EXECVEAT] = 5,
-        [CALL_EXIT] = 1,     [CALL_EXIT_GROUP] = 1,
-        [CALL_USERFAULTFD] = 1,
-    };
-    return call < CALL_N ? args[call] : CALL_ARGS;
-}
-
 /* Small numbers are flags and counts as often as addresses: what has one digit needs no base. */
 static size_t number(char *out, size_t cap, uint64_t n)
 {
@@ -128,7 +112,7 @@ const char *fault_call(char out[FAULT_CALL_MAX], const struct event *e)
 {
     const size_t cap = FAULT_CALL_MAX;
     size_t len = (size_t)snprintf(out, cap, "%s(", mm_call_name((enum mm_call)e->call.call));
-    unsigned args = args_of(e->call.call);
+    unsigned args = mm_call_args((enum mm_call)e->call.call);
     for (unsigned i = 0; e->call.has_args && i < args; i++) {
         len += (size_t)snprintf(out + len, cap - len, "%s", i ? ", " : "");
         len += number(out + len, cap - len, e->call.args[i]);

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "ui/fault_text.h"
+#include "ui/fit.h"
 
 enum action { OPEN_EXPLAIN = LIST_ACTION_N, OPEN_MAP, NEXT_KIND };
 
@@ -221,7 +222,7 @@ static void draw_entry(const struct ui_state *ui, const struct table *t, struct 
     bool call = f->event.type != EVENT_FAULT;
     bool alert = is_bad(f->verdict.path) || f->observed.agreement == DISAGREES;
     struct style s = STYLE(call ? COLOR_DIM : alert ? COLOR_ALERT : COLOR_DEFAULT);
-    char text[FAULT_NAME_MAX];
+    char text[FAULT_NAME_MAX], fitting[FAULT_NAME_MAX];
     if (is_selected)
         s.bg = COLOR_CURSOR;
     area_fill(line, s, ' ');
@@ -236,7 +237,8 @@ static void draw_entry(const struct ui_state *ui, const struct table *t, struct 
         struct style own = s;
         if (c == COL_PATH && !is_selected)
             own.fg = (uint8_t)fault_color((enum path)f->verdict.path);
-        area_text(line, t->col[c] + pad, 0, room, text, own);
+        (c == COL_REGION ? fit_name : fit_text)(fitting, sizeof fitting, text, room);
+        area_text(line, t->col[c] + pad, 0, room, fitting, own);
     }
     if (!call && t->width[COL_PATH])
         area_put(line, t->col[COL_PATH] - 1, 0, (uint32_t)mark_of(f), s);

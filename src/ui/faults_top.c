@@ -75,9 +75,10 @@ unsigned faults_draw_head(const struct ui_state *ui, struct area a)
     rates_text(ui, text, sizeof text);
     unsigned col = 1 + area_text(a, 1, 0, a.cols, text, STYLE(COLOR_DEFAULT));
     if (l) {
-        snprintf(text, sizeof text, "%llu faults, %llu calls, %llu unsure",
-                 (unsigned long long)l->faults, (unsigned long long)l->calls,
-                 (unsigned long long)l->unsure);
+        char faults[TEXT_COUNT_MAX], calls[TEXT_COUNT_MAX], unsure[TEXT_COUNT_MAX];
+        snprintf(text, sizeof text, "%s faults, %s calls, %s unsure",
+                 text_count(faults, l->faults), text_count(calls, l->calls),
+                 text_count(unsure, l->unsure));
         if (col + 2 + strlen(text) <= a.cols)
             area_text(a, col + 2, 0, a.cols, text, STYLE(COLOR_DIM));
     }
@@ -90,7 +91,7 @@ unsigned faults_draw_head(const struct ui_state *ui, struct area a)
     if (engine->heat || engine->heat_faults)
         area_printf(a, 1, row++, STYLE(engine->heat ? COLOR_ALERT : COLOR_DIM),
                     "%llu faults were only counted%s", (unsigned long long)engine->heat_faults,
-                    engine->heat ? ": more than can be followed one by one" : "");
+                    engine->heat ? ", by page: now none is told by itself" : "");
     if (engine->evidence_why[0]) {
         snprintf(text, sizeof text, "no evidence: %s", engine->evidence_why);
         row += draw_wrapped(a, row, 2, text, STYLE(COLOR_ALERT));
@@ -109,7 +110,11 @@ void faults_draw_none(const struct ui_state *ui, struct area a)
     const struct engine_state *engine = ui->engine;
     char text[512];
     if (engine && engine->name[0]) {
-        area_text(a, 1, 0, a.cols, "no fault and no call yet", STYLE(COLOR_DIM));
+        area_text(a, 1, 0, a.cols,
+                  ui->faults && ui->faults->counted ? "all faults were only counted: see them by "
+                                                      "mapping (p), or as heat on the map (1 H)"
+                                                    : "no fault and no call yet",
+                  STYLE(COLOR_DIM));
         draw_wrapped(a, 1, WHY_ROWS_MAX, engine->why, STYLE(COLOR_DIM));
         return;
     }
@@ -140,7 +145,7 @@ static void take_top(struct faults_view *v, const struct ui_state *ui)
     const struct fault_log *l = ui->faults;
     if (!l || (ui->frozen && v->top.count))
         return;
-    v->faults = l->faults;
+    v->faults = l->faults + (v->kind == KIND_PATH ? 0 : l->counted);
     v->others = v->kind == KIND_SITE ? l->site_others : v->kind == KIND_REGION ? l->region_others
                                                                                : 0;
     v->top.count = v->kind == KIND_PATH
@@ -199,8 +204,10 @@ static void draw_row(const struct faults_view *v, const struct ui_state *ui, str
         s.bg = COLOR_CURSOR;
     area_fill(line, s, ' ');
     area_put(line, 0, 0, row == v->top.row ? '>' : ' ', s);
-    area_printf(line, 2, 0, s, "%10llu %3u%%", (unsigned long long)t->count,
-                (unsigned)((double)t->count * 100 / (double)v->faults));
+    unsigned share = (unsigned)((double)t->count * 100 / (double)v->faults);
+    char count[TEXT_COUNT_MAX], percent[16];
+    snprintf(percent, sizeof percent, share ? "%u%%" : "<1%%", share);
+    area_printf(line, 1, 0, s, "%11s %4s", text_count(count, t->count), percent);
     draw_name(v, ui, t, area_part(line, TOP_NAME, 0, line.cols, 1), s);
 }
 

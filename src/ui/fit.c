@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/region.h"
 
 enum { NAME_MAX_BYTES = 1024 };
 
@@ -63,13 +64,6 @@ const char *fit_text(char *out, size_t cap, const char *utf8, unsigned cols)
     return join(out, cap, utf8, cols - 1, 0);
 }
 
-static const char *last_part(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-    bool path = *name == '/' && slash[1] && strncmp(name, "/dev/", 5) != 0;
-    return path ? slash + 1 : name;
-}
-
 /* The columns of a name without what maps adds to that of a deleted file; 0: nothing is added. */
 static size_t undeleted(const char *name)
 {
@@ -81,12 +75,12 @@ static size_t undeleted(const char *name)
 const char *fit_name(char *out, size_t cap, const char *utf8, unsigned cols)
 {
     if (text_columns(utf8) > cols)
-        utf8 = last_part(utf8);
+        utf8 = region_last_part(utf8);
     if (!cols || text_columns(utf8) <= cols)
         return whole(out, cap, cols ? utf8 : "");
     size_t rest = undeleted(utf8);
-    if (rest && rest < cols)
-        return join(out, cap, utf8, (unsigned)rest, 0);
+    if (rest)
+        return join(out, cap, utf8, rest < cols ? (unsigned)rest : cols - 1, 0);
     unsigned tail = (cols - 1) / 3;
     return join(out, cap, utf8, cols - 1 - tail, tail);
 }

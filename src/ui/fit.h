@@ -11,7 +11,8 @@
 const char *fit_text(char *out, size_t cap, const char *utf8, unsigned cols);
 
 /* A name keeps what tells it from others: of a path that is too long the last part is left (but all
- * of what is in /dev), then without " (deleted)", and of that its beginning and its end. */
+ * of what is in /dev), of a deleted file that without " (deleted)", and then the beginning and the
+ * end. */
 const char *fit_name(char *out, size_t cap, const char *utf8, unsigned cols);
 
 /* Draws foreign bytes as a name; returns the columns used. */

@@ -25,6 +25,13 @@ unsigned bindings_draw(const struct binding *table, const struct binding *over, 
     return col;
 }
 
+struct style number_style(struct style s, const char *number)
+{
+    if (!strcmp(number, ".") && s.fg == COLOR_DEFAULT && s.bg == COLOR_DEFAULT)
+        s.fg = COLOR_DIM;
+    return s;
+}
+
 void rule_draw(struct area a, unsigned col, const char *fmt, ...)
 {
     char title[128];

@@ -14,6 +14,9 @@ unsigned bindings_draw(const struct binding *table, const struct binding *over, 
 void bindings_help(struct list *lines, struct area a, const char *title,
                    const struct binding *table);
 
+/* The style of a number in a row of style s: "." for none stands back. */
+struct style number_style(struct style s, const char *number);
+
 /* A rule across the first row of an area, with a title in it from column `col` on. */
 void rule_draw(struct area a, unsigned col, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -87,7 +87,8 @@ static unsigned put_sizes(const struct huge_view *v, struct area a, unsigned lin
         const char *none = i == 1 && s->no_pmd ? "?" : ".";
         if (!shown[i])
             continue;
-        area_printf(a, col, line, style, "%6s", sizes[i] ? text_size(text, sizes[i]) : none);
+        const char *number = sizes[i] ? text_size(text, sizes[i]) : none;
+        area_printf(a, col, line, number_style(style, number), "%6s", number);
         col += SIZE_COLS;
     }
     area_printf(a, col, line, style, "%11s", huge_share(s, blocks, sizeof blocks));

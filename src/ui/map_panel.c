@@ -132,7 +132,7 @@ static uint64_t pages_of(const struct tally *t)
 static void put_share(struct area line, unsigned state, uint64_t part, uint64_t whole,
                       const struct look *look, bool pages)
 {
-    char share[MAP_SHARE_MAX], count[MAP_COUNT_MAX];
+    char share[MAP_SHARE_MAX], count[TEXT_COUNT_MAX];
     struct cell c = map_cell_swatch(state, look);
     map_share(part, whole, share);
     area_put(line, 0, 0, c.ch, (struct style){c.fg, c.bg, c.attr});
@@ -142,7 +142,7 @@ static void put_share(struct area line, unsigned state, uint64_t part, uint64_t 
     unsigned used = 2 + area_text(line, 2, 0, line.cols - len - 3, page_state_info(state)->title,
                                   STYLE(COLOR_DEFAULT));
     area_text(line, line.cols - len, 0, len, share, STYLE(COLOR_DEFAULT));
-    unsigned end = line.cols - MAP_SHARE_MAX, digits = (unsigned)strlen(map_count(count, part));
+    unsigned end = line.cols - MAP_SHARE_MAX, digits = (unsigned)strlen(text_count(count, part));
     if (pages && line.cols > MAP_SHARE_MAX && used + 1 + digits <= end)
         area_text(line, end - digits, 0, digits, count, STYLE(COLOR_DEFAULT));
 }
@@ -204,11 +204,11 @@ static void put_last_fault(struct panel *p, const struct map_selection *s,
 static void put_cell(struct panel *p, const struct map_selection *s, const struct ui_state *ui)
 {
     uint8_t order[PAGE_STATE_N];
-    char mix[MAP_MIX_MAX], count[MAP_COUNT_MAX];
+    char mix[MAP_MIX_MAX], count[TEXT_COUNT_MAX];
     unsigned n = map_states(&s->tally, order);
     put(p, STYLE(COLOR_DEFAULT), "%" PRIx64 "-%" PRIx64, s->start, s->end);
     if (n > 1)
-        put(p, STYLE(COLOR_DEFAULT), "%s pages", map_count(count, pages_of(&s->tally)));
+        put(p, STYLE(COLOR_DEFAULT), "%s pages", text_count(count, pages_of(&s->tally)));
     else
         put(p, STYLE(COLOR_DEFAULT), "%s", map_mix(&s->tally, mix));
     for (unsigned i = 0; i < n && n > 1 && p->row < p->a.rows; i++)
@@ -265,7 +265,7 @@ unsigned map_legend_rows(const struct ui_state *ui, bool heat)
         return MAP_HEAT_LEVELS + 2;
     uint8_t order[PAGE_STATE_N];
     struct tally t;
-    return legend_states(ui, &t, order) + 3 + follows_faults(ui);
+    return legend_states(ui, &t, order) + 4 + follows_faults(ui);
 }
 
 static void heat_text(char out[32], unsigned level)
@@ -311,7 +311,8 @@ unsigned map_legend_draw(const struct ui_state *ui, bool heat, struct area a)
         return heat_legend(ui, a);
     uint8_t order[PAGE_STATE_N];
     struct tally t;
-    unsigned n = legend_states(ui, &t, order), row = 0;
+    unsigned n = legend_states(ui, &t, order), row = 1;
+    area_text(a, 0, 0, a.cols, "whole process", STYLE(COLOR_TITLE));
     for (unsigned i = 0; i < n && row < a.rows; i++)
         put_share(area_part(a, 0, row++, a.cols, 1), order[i], t.n[order[i]], pages_of(&t),
                   &ui->look, false);

@@ -38,13 +38,10 @@ struct cell map_cell_swatch(unsigned state, const struct look *look);
 
 /* --- map_text.c: words --- */
 
-enum { MAP_ADDRESS_MAX = 24, MAP_NAME_MAX = 256, MAP_MIX_MAX = 512, MAP_SHARE_MAX = 8,
-       MAP_COUNT_MAX = 32 };
+enum { MAP_ADDRESS_MAX = 24, MAP_NAME_MAX = 256, MAP_MIX_MAX = 512, MAP_SHARE_MAX = 8 };
 
 /* "7f3a_4000_0000" */
 const char *map_address(char out[MAP_ADDRESS_MAX], uint64_t address);
-/* "262,144" */
-const char *map_count(char out[MAP_COUNT_MAX], uint64_t count);
 /* The short name of a region, escaped: the last part of a path, or its kind where it has none. */
 const char *map_region_name(const struct region *r, char out[MAP_NAME_MAX]);
 /* "libc.so.6 r-xp 1.6M" in at most cols columns (fewer words when it is narrow). */

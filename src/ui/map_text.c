@@ -20,20 +20,6 @@ const char *map_address(char out[MAP_ADDRESS_MAX], uint64_t address)
     return out;
 }
 
-const char *map_count(char out[MAP_COUNT_MAX], uint64_t count)
-{
-    char digits[24];
-    int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)count);
-    size_t o = 0;
-    for (int i = 0; i < n; i++) {
-        if (i && (n - i) % 3 == 0)
-            out[o++] = ',';
-        out[o++] = digits[i];
-    }
-    out[o] = '\0';
-    return out;
-}
-
 const char *map_region_name(const struct region *r, char out[MAP_NAME_MAX])
 {
     const char *name = r->name;
@@ -41,9 +27,7 @@ const char *map_region_name(const struct region *r, char out[MAP_NAME_MAX])
         snprintf(out, MAP_NAME_MAX, "%s", region_kind_name(r->kind));
         return out;
     }
-    const char *slash = strrchr(name, '/');
-    if (*name == '/' && slash[1] && strncmp(name, "/dev/", 5) != 0)
-        name = slash + 1;
+    name = region_last_part(name);
     text_escape(out, MAP_NAME_MAX, name, strlen(name));
     return out;
 }
@@ -90,15 +74,15 @@ const char *map_mix(const struct tally *t, char out[MAP_MIX_MAX])
     uint64_t pages = 0;
     for (unsigned i = 0; i < n; i++)
         pages += t->n[order[i]];
-    char number[MAP_COUNT_MAX];
-    int len = snprintf(out, MAP_MIX_MAX, "%s page%s: ", map_count(number, pages),
+    char number[TEXT_COUNT_MAX];
+    int len = snprintf(out, MAP_MIX_MAX, "%s page%s: ", text_count(number, pages),
                        pages == 1 ? "" : "s");
     if (n == 1)
         snprintf(out + len, (size_t)(MAP_MIX_MAX - len), "%s%s", pages == 1 ? "" : "all ",
                  page_state_info(order[0])->title);
     for (unsigned i = n == 1; i < n && len < MAP_MIX_MAX; i++)
         len += snprintf(out + len, (size_t)(MAP_MIX_MAX - len), "%s%s %s", i ? ", " : "",
-                        map_count(number, t->n[order[i]]), page_state_info(order[i])->title);
+                        text_count(number, t->n[order[i]]), page_state_info(order[i])->title);
     if (!n)
         snprintf(out, MAP_MIX_MAX, "not mapped");
     return out;

@@ -212,13 +212,13 @@ static void put_cache(struct pen *pen, const struct page_detail *d, const struct
                            : ": the first access reads it, a major fault");
 }
 
-static void put_object(struct pen *pen, const struct page_detail *d)
+static void put_object(struct pen *pen, const struct region *r, const struct page_detail *d)
 {
     if (d->section[0])
         put(pen, "section", STYLE(COLOR_DEFAULT), d->section);
     if (d->symbol[0])
         put(pen, "symbol", STYLE(COLOR_DEFAULT), d->symbol);
-    if (!d->section[0] && !d->symbol[0] && d->object_why[0])
+    if (!d->section[0] && !d->symbol[0] && d->object_why[0] && r->inode)
         put_unknown(pen, "symbol", d->object_why);
 }
 
@@ -246,7 +246,7 @@ static void put_meanings(struct pen *pen, const struct page_detail *d)
 {
     if (!d->has_flags || pen->a.cols < NAMES_COLS_MIN)
         return;
-    pen->row++;
+    area_text(pen->a, 1, ++pen->row, LABEL_COLS - 1, "bits", STYLE(COLOR_DIM));
     for (unsigned bit = 0; bit < KPF_BITS && pen->row < pen->a.rows; bit++) {
         struct bit_name b = kpf_bit(bit, d->flags);
         if (!(d->flags >> bit & 1) || !b.name)
@@ -300,7 +300,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     if (d && r)
         put_cache(&pen, d, p);
     if (d && r)
-        put_object(&pen, d);
+        put_object(&pen, r, d);
     if (!d)
         put_seen(&pen, m, p, ui->frozen);
     else

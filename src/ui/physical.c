@@ -188,6 +188,16 @@ static uint64_t newest(const struct physmem *m, const struct ui_state *ui)
     return ui->now ? ui->now->sample.start_ns + ui->now->sample.span_ns : 0;
 }
 
+/* Without a panel: what the colours mean, where the picture leaves room, and the cell in a line. */
+static void draw_below(const struct physical_window *w, const struct physical_selection *s,
+                       struct area a)
+{
+    unsigned used = 2 + (unsigned)physical_rows(w);
+    if (a.rows > used + 1)
+        physical_legend_draw(s, area_part(a, 1, used, a.cols - 1, a.rows - 1 - used));
+    physical_line_draw(s, area_part(a, 1, a.rows - 1, a.cols - 1, 1));
+}
+
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
     struct physical_view *v = view;
@@ -213,7 +223,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     if (panel)
         physical_panel_draw(&s, area_part(a, cols + 2, 1, PHYSICAL_PANEL_COLS, a.rows - 1));
     else
-        physical_line_draw(&s, area_part(a, 1, a.rows - 1, a.cols - 1, 1));
+        draw_below(&v->w, &s, a);
 }
 
 /* --- keys --- */
@@ -318,17 +328,13 @@ static unsigned mouse(void *view, struct ui_state *ui, const struct mouse *m)
 
 static const char *status(void *view, const struct ui_state *ui, char *out, size_t cap)
 {
-    const struct physical_view *v = view;
-    struct frame_tally t;
-    (void)v;
-    if (!ui->machine)
-        return NULL;
-    uint64_t frames = physmem_info(ui->machine)->frames;
-    physmem_tally(ui->machine, 0, frames, &t);
+    uint64_t frames = ui->machine ? physmem_info(ui->machine)->frames : 0;
+    (void)view;
     if (!frames)
         return NULL;
-    if (t.unread)
-        snprintf(out, cap, "%" PRIu64 "%% read", (frames - t.unread) * 100 / frames);
+    uint64_t unread = physmem_all(ui->machine)->unread;
+    if (unread)
+        snprintf(out, cap, "%" PRIu64 "%% read", (frames - unread) * 100 / frames);
     else
         snprintf(out, cap, "all frames read");
     return out;

@@ -58,6 +58,17 @@ static unsigned by_size(const struct frame_tally *t, uint8_t order[FRAME_USE_N])
     return count;
 }
 
+static void put_swatch(const struct look *look, struct area a, unsigned col, unsigned row,
+                       unsigned use)
+{
+    const struct frame_use_info *info = frame_use_info(use);
+    bool letters = look->ascii || !look->colors;
+    uint32_t swatch = letters ? (unsigned char)info->letter : 0x2588;
+    if (use == FRAME_FREE)
+        swatch = look->ascii ? '.' : 0xb7;
+    area_put(a, col, row, swatch, STYLE((uint8_t)info->role));
+}
+
 static void put_use(const struct physical_selection *s, struct lines *l, unsigned use,
                     uint64_t frames, uint64_t all)
 {
@@ -65,10 +76,7 @@ static void put_use(const struct physical_selection *s, struct lines *l, unsigne
     char size[TEXT_SIZE_MAX];
     if (l->row >= l->a.rows)
         return;
-    uint32_t swatch = s->ui->look.ascii || !s->ui->look.colors ? (unsigned char)info->letter : 0x2588;
-    if (use == FRAME_FREE)
-        swatch = s->ui->look.ascii ? '.' : 0xb7;
-    area_put(l->a, 0, l->row, swatch, STYLE((uint8_t)info->role));
+    put_swatch(&s->ui->look, l->a, 0, l->row, use);
     area_printf(l->a, 2, l->row++, STYLE(COLOR_DEFAULT), "%-14s %6s %5.1f%%", info->title,
                 text_size(size, frames << page_shift(s)),
                 all ? 100.0 * (double)frames / (double)all : 0.0);
@@ -139,25 +147,31 @@ static void put_frame(const struct physical_selection *s, struct lines *l)
         put(l, STYLE(COLOR_DEFAULT), "this process has it at %" PRIx64, address);
 }
 
+/* What tells cells with frames of the watched process. */
+static const char *own_marks(const struct look *look)
+{
+    return look->ascii || !look->colors ? "# in such a cell"
+                                        : "\u25c6 all that is used of a cell, \u25c7 a part";
+}
+
 static void put_memory(const struct physical_selection *s, struct lines *l)
 {
     const struct physmem_info *info = physmem_info(s->machine);
-    struct frame_tally t;
+    const struct frame_tally *t = physmem_all(s->machine);
     char total[TEXT_SIZE_MAX], spare[TEXT_SIZE_MAX], size[TEXT_SIZE_MAX];
-    physmem_tally(s->machine, 0, info->frames, &t);
     put(l, STYLE(COLOR_TITLE), "all memory");
-    put_tally(s, l, &t, FRAME_USE_N);
-    put_age(s, l, &t);
+    put_tally(s, l, t, FRAME_USE_N);
+    put_age(s, l, t);
     if (info->mem.total != UINT64_MAX && info->mem.free != UINT64_MAX)
         put(l, STYLE(COLOR_DIM), "meminfo: total %s, free %s", text_size(total, info->mem.total),
             text_size(spare, info->mem.free));
-    uint64_t listed = t.n[FRAME_FREE] << page_shift(s);
-    if (!t.unread && info->mem.free != UINT64_MAX && info->mem.free / 16 * 15 > listed)
+    uint64_t listed = t->n[FRAME_FREE] << page_shift(s);
+    if (!t->unread && info->mem.free != UINT64_MAX && info->mem.free / 16 * 15 > listed)
         put(l, STYLE(COLOR_DIM), "%s of the free memory is in no buddy list: no flag marks it",
             text_size(size, info->mem.free - listed));
     if (s->own->known && s->own->bits)
-        put(l, STYLE(COLOR_DEFAULT), "this process maps %s of it",
-            text_size(size, s->own->total << page_shift(s)));
+        put(l, STYLE(COLOR_DEFAULT), "this process maps %s of it: %s",
+            text_size(size, s->own->total << page_shift(s)), own_marks(&s->ui->look));
 }
 
 /* Free blocks by order: how much of the free memory lies in blocks of at least that size. */
@@ -198,6 +212,36 @@ void physical_panel_draw(const struct physical_selection *s, struct area a)
     put_memory(s, &l);
     l.row++;
     put_zone(s, &l);
+}
+
+unsigned physical_legend_draw(const struct physical_selection *s, struct area a)
+{
+    struct frame_tally t;
+    uint8_t order[FRAME_USE_N];
+    unsigned col = 0, row = 0;
+    physmem_tally(s->machine, 0, physmem_info(s->machine)->frames, &t);
+    unsigned count = by_size(&t, order);
+    for (unsigned i = 0; i < count; i++) {
+        char text[64], size[TEXT_SIZE_MAX];
+        snprintf(text, sizeof text, "%s %s", frame_use_info(order[i])->title,
+                 text_size(size, t.n[order[i]] << page_shift(s)));
+        unsigned width = 2 + (unsigned)strlen(text);
+        if (col && col + width > a.cols) {
+            row++;
+            col = 0;
+        }
+        if (row >= a.rows)
+            return row;
+        put_swatch(&s->ui->look, a, col, row, order[i]);
+        area_text(a, col + 2, row, a.cols, text, STYLE(COLOR_DIM));
+        col += width + 2;
+    }
+    if (!s->own->known || !s->own->bits)
+        return row + (col > 0);
+    row += col > 0;
+    if (row < a.rows)
+        area_printf(a, 0, row++, STYLE(COLOR_DIM), "this process: %s", own_marks(&s->ui->look));
+    return row;
 }
 
 void physical_line_draw(const struct physical_selection *s, struct area a)

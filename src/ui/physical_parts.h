@@ -65,6 +65,8 @@ struct physical_selection {
     uint64_t now_ns;                   /* of the newest read, to tell ages by; 0: not known */
 };
 void physical_panel_draw(const struct physical_selection *s, struct area a);
+/* What all memory is used for, packed into lines; the lines used. */
+unsigned physical_legend_draw(const struct physical_selection *s, struct area a);
 void physical_line_draw(const struct physical_selection *s, struct area a);
 
 #endif

@@ -52,7 +52,7 @@ static const struct binding choice_bindings[] = {
     {{KEY_CODE_ENTER}, "Enter", "play", true, DO_OPEN},
     {{'?', KEY_CODE_F1}, "?", "help", true, DO_HELP},
     {{'q', KEY_CODE_ESC}, "q", "quit", true, DO_QUIT},
-    LIST_BINDINGS(true, "up", "down", "first", "last"),
+    LIST_BINDINGS(false, "up", "down", "first", "last"),
     {{KEY_CTRL('l')}, "^L", "redraw", false, DO_REPAINT},
     {.label = NULL},
 };

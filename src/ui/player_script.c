@@ -3,9 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ui/fit.h"
 #include "ui/player_parts.h"
 
-enum { NUMBER_COLS = 5, VERDICT_COLS = 6, LINES_MAX = 4096 };
+enum { NUMBER_COLS = 5, VERDICT_COLS = 6, LINES_MAX = 4096, LINE_BYTES_MAX = 1024 };
 
 /* What a line has come to by now: verdicts and 1, or 0. */
 static void gather(const struct player *p, uint8_t marks[LINES_MAX])
@@ -58,7 +59,10 @@ static void draw_line(const struct player *p, struct area a, unsigned row, unsig
     struct style s = line_style(p, number, player_shown(p));
     char at = pointer(p, number);
     area_printf(a, 0, row, at == ' ' ? STYLE(COLOR_DIM) : s, "%c%3u ", at, number);
-    area_text(a, NUMBER_COLS, row, room, p->script->lines[number - 1].text, s);
+    char text[LINE_BYTES_MAX];
+    fit_text(text, sizeof text, p->script->lines[number - 1].text, room);
+    area_fill(area_part(a, NUMBER_COLS, row, room, 1), s, ' ');
+    area_text(a, NUMBER_COLS, row, room, text, s);
     draw_verdict(a, row, mark);
 }
 

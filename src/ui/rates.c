@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum { CURVE_MIN = 6, CURVE_MAX = 40, LEVELS = 8 };
 
 struct event_rates rates_last(const struct ui_state *ui)
@@ -17,17 +19,9 @@ struct event_rates rates_last(const struct ui_state *ui)
 
 const char *rate_text(char out[RATE_TEXT_MAX], uint64_t rate)
 {
-    char digits[RATE_TEXT_MAX];
-    if (rate == UINT64_MAX)
-        return strcpy(out, "?");
-    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)rate), at = 0;
-    for (int i = 0; i < len; i++) {
-        if (i && (len - i) % 3 == 0)
-            out[at++] = ',';
-        out[at++] = digits[i];
-    }
-    strcpy(out + at, "/s");
-    return out;
+    char count[TEXT_COUNT_MAX];
+    snprintf(out, RATE_TEXT_MAX, "%s/s", text_count(count, rate));
+    return rate == UINT64_MAX ? strcpy(out, "?") : out;
 }
 
 /* One of the four rates. */

@@ -9,7 +9,7 @@
 /* The rates between the last two samples; all unknown before there are two. */
 struct event_rates rates_last(const struct ui_state *ui);
 
-enum { RATE_TEXT_MAX = 32 };
+enum { RATE_TEXT_MAX = 40 };
 /* "1,204/s", or "?". Returns out. */
 const char *rate_text(char out[RATE_TEXT_MAX], uint64_t rate);
 

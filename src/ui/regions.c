@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "ui/fit.h"
+#include "ui/frame.h"
 #include "ui/list.h"
 #include "ui/search.h"
 
@@ -332,7 +333,7 @@ static void draw_row(struct regions_view *v, const struct moment *m, const struc
             cell_text(r, totals, (enum column)c, t->width[c], text, sizeof text);
             size_t len = strlen(text);
             unsigned pad = columns[c].number && len < room ? room - (unsigned)len : 0;
-            area_text(line, col + pad, 0, room, text, s);
+            area_text(line, col + pad, 0, room, text, number_style(s, text));
         }
         col += t->width[c];
     }

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "ui/family_parts.h"
+#include "ui/fit.h"
 #include "ui/frame.h"
 #include "ui/list.h"
 
@@ -255,6 +256,16 @@ static bool is_news(const struct sharing_view *v, const struct ui_state *ui, uns
     return own > old[SHADE_OWN];
 }
 
+/* In letters where nothing else can be told apart; in full colour where there are enough colours. */
+static uint32_t glyph_of(enum shade shade, const struct look *look)
+{
+    enum { GLYPH_FULL = 0x2588 };
+    if (look->ascii || !look->colors)
+        return (unsigned char)shades[shade].letter;
+    bool block = shade == SHADE_SAME || shade == SHADE_OWN || shade == SHADE_ONLY;
+    return block && look->colors >= 256 ? GLYPH_FULL : shades[shade].glyph;
+}
+
 static struct cell cell_of(const struct ui_state *ui, const uint64_t sum[SHADE_N], bool news)
 {
     enum { GLYPH_MIXED = 0x259a };
@@ -268,9 +279,9 @@ static struct cell cell_of(const struct ui_state *ui, const uint64_t sum[SHADE_N
     if (news)
         return (struct cell){(unsigned char)shades[SHADE_OWN].letter, COLOR_FLASH, COLOR_DEFAULT,
                              CELL_BOLD | CELL_REVERSE};
-    uint32_t ch = kinds < 2 ? shades[most].glyph : GLYPH_MIXED;
-    if (letters)
-        ch = (unsigned char)(kinds < 2 ? shades[most].letter : shades[most].mixed);
+    uint32_t ch = kinds < 2 ? glyph_of(most, &ui->look)
+                  : letters ? (uint32_t)(unsigned char)shades[most].mixed
+                            : GLYPH_MIXED;
     return (struct cell){ch, shades[most].color, COLOR_DEFAULT, 0};
 }
 
@@ -311,11 +322,9 @@ static void draw_row(const struct sharing_view *v, const struct ui_state *ui, st
         r = region_table_at(moment_of(v, ui, k)->regions, address);
     if (!r)
         return;
-    const char *slash = strrchr(r->name, '/'), *name = slash && slash[1] ? slash + 1 : r->name;
-    char text[256];
-    text_escape(text, sizeof text, name, strlen(name));
-    area_text(line, col, 0, line.cols - col,
-              text[0] ? text : region_kind_name((enum region_kind)r->kind), s);
+    const char *name = r->name[0] ? region_last_part(r->name)
+                                  : region_kind_name((enum region_kind)r->kind);
+    fit_draw_name(line, col, 0, line.cols - col, name, s);
 }
 
 /* --- around them --- */
@@ -338,7 +347,6 @@ static void draw_foot(const struct sharing_view *v, const struct ui_state *ui, s
 {
     uint64_t sum[SHADE_N];
     unsigned col = 1;
-    bool letters = ui->look.ascii || !ui->look.colors;
     const struct row *row = &v->rows[v->list.row];
     unsigned last = v->members - 1;
     shades_of(ui->family, v->member, v->members, last, row->page, row->n, sum);
@@ -350,13 +358,17 @@ static void draw_foot(const struct sharing_view *v, const struct ui_state *ui, s
                                shades[i].title);
     col = 1;
     for (unsigned i = 0; i < SHADE_N; i++) {
-        uint32_t glyph = letters ? (unsigned char)shades[i].letter : shades[i].glyph;
-        area_put(a, col, 1, glyph, STYLE(shades[i].color));
+        area_put(a, col, 1, glyph_of(i, &ui->look), STYLE(shades[i].color));
         col += 4 + area_text(a, col + 2, 1, a.cols, shades[i].title, STYLE(COLOR_DIM));
     }
     struct cell mixed = cell_of(ui, (uint64_t[SHADE_N]){1, 1}, false);
     area_put(a, col, 1, mixed.ch, STYLE(mixed.fg));
-    area_text(a, col + 2, 1, a.cols, "mixed", STYLE(COLOR_DIM));
+    col += 4 + area_text(a, col + 2, 1, a.cols, "mixed", STYLE(COLOR_DIM));
+    struct cell news = cell_of(ui, (uint64_t[SHADE_N]){0}, true);
+    if (glyph_of(SHADE_OWN, &ui->look) == news.ch || col + 5 > a.cols)
+        return;
+    area_put(a, col, 1, news.ch, (struct style){news.fg, news.bg, news.attr});
+    area_text(a, col + 2, 1, a.cols, "new", STYLE(COLOR_DIM));
 }
 
 static void draw_panel(const struct sharing_view *v, struct ui_state *ui, struct area a)
@@ -391,7 +403,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         return;
     }
     if (!prepare(v, ui, a, rows)) {
-        area_text(a, 1, a.rows / 2, a.cols, v->members < 2 ? "there is nobody to compare with"
+        area_text(a, 1, a.rows / 2, a.cols, v->members < 2 ? "one process alone: sharing is told of two and more"
                                                            : "too narrow",
                   STYLE(COLOR_DIM));
         return;

@@ -270,6 +270,25 @@ static CASE beyond_the_end(void)
     WRITE(b + page, "sigbus");
 }
 
+/* A file that becomes shorter after it was mapped: no call of the kind that is followed. */
+static CASE shrunk(void)
+{
+    int fd = file(4, 1);
+    char *a = map(4, RW, MAP_SHARED, fd), *b = map(4, RW, MAP_PRIVATE, fd);
+    if (ftruncate(fd, (off_t)page))
+        die("ftruncate");
+    READ(a, "do_read_fault");
+    READ(a + page, "sigbus");
+    WRITE(a + 3 * page, "sigbus");
+    WRITE(b, "do_cow_fault");
+    WRITE(b + 2 * page, "sigbus");
+    if (ftruncate(fd, 4 * (off_t)page))
+        die("ftruncate");
+    close(fd);
+    WRITE(a + 3 * page, "do_shared_fault");
+    READ(b + 2 * page, "do_read_fault");
+}
+
 /* --- fork --- */
 
 static CASE child_copies(void)
@@ -403,8 +422,8 @@ static void prepare(void)
 static make_faults *const plain[] = {
     anonymous,      heap,          after_dontneed, grows_down, stack,          in_kernel,
     shared_anonymous, private_memfd, private_file, shared_file, executed,      no_mapping,
-    not_permitted,  not_executable, guarded,       beyond_the_end, child_copies, parent_copies,
-    not_inherited,
+    not_permitted,  not_executable, guarded,       beyond_the_end, shrunk,         child_copies,
+    parent_copies,  not_inherited,
 };
 static make_faults *const with_huge_pages[] = {huge_anonymous, huge_forked, small_first};
 static const struct {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """vmscope faults against a program that says beforehand which faults it is going to make."""
+import collections
 import itertools
 import json
 import os
@@ -17,10 +18,9 @@ from machine import Machine  # noqa: E402
 KNOWN = os.path.join(HELPERS, "faults_known")
 # The program ends with huge pages; these need a prepared machine.
 HUGE = {"huge_anonymous", "huge_forked", "small_first"}
-# What events alone do not settle: the limit of a stack; whether a file grew meanwhile; whether a
-# child that has not done anything yet is there still, or one that copies a page has done so; what
-# KSM has merged.
-OPEN = {"ksm", "grows_down", "stack", "beyond_the_end", "parent_copies", "child_copies", "huge_forked"}
+# What events alone do not settle: whether a child that has not done anything yet is there still, or
+# one that copies a page has done so; what KSM has merged.
+OPEN = {"ksm", "parent_copies", "child_copies", "huge_forked"}
 
 
 def follow(*options):
@@ -146,8 +146,8 @@ def known_huge():
 
 
 def known_prepared(kind, **wish):
-    """A kind that needs a prepared machine. Of userfaultfd no event tells which mapping is
-    registered: there a verdict may be wrong, and must be unsure."""
+    """A kind that needs a prepared machine. What a userfaultfd has write-protected no event tells:
+    there a verdict may be wrong, and must be unsure."""
     with Machine(thp=True, **wish) as machine:
         lacks = [what for what in ("thp", *wish) if not machine.has.get(what)]
         if lacks:
@@ -157,7 +157,7 @@ def known_prepared(kind, **wish):
     if any(line.startswith(f"skip {kind}") for line in state["said"]):
         raise Skip(next(line for line in state["said"] if line.startswith(f"skip {kind}")))
     wrong = known_faults(state) or wrong_places(state)
-    asked = [(e, r) for e, r in state["pairs"] if e["function"] == "uffd"]
+    asked = [(e, r) for e, r in state["pairs"] if (e["path"], e["access"]) == ("uffd", "write")]
     state["pairs"] = [pair for pair in state["pairs"] if pair not in asked]
     wrong += wrong_paths(state) + [f"{e} but sure of {r['path']}" for e, r in asked if r["sure"]]
     return wrong[:5]
@@ -192,6 +192,29 @@ def wrong_by_perf(state):
     if len(seen) < len(expected):
         wrong.append(f"expected {len(expected)} faults, saw {len(seen)}")
     return (wrong or wrong_places(state))[:5]
+
+
+def counted_by_page():
+    """Where faults are only counted, each page and process has as many as were announced."""
+    said, records = follow("--engine", "bpf", "--heat", "--", KNOWN)
+    low, high = (int(word, 16) for line in said if line.startswith("arena ")
+                 for word in line.split()[1:])
+    expected = collections.Counter(place_of(e) for e in expectations(said)
+                                   if low <= int(e["addr"], 16) < high)
+    seen, all_counted = collections.Counter(), 0
+    for r in (r for r in records if r["type"] == "heat"):
+        all_counted += r["pages"] * r["count"]
+        first = int(r["addr"], 16) >> 12
+        for page in range(first, first + r["pages"]):
+            if low >> 12 <= page < high >> 12:
+                seen[page, r["pid"]] += r["count"]
+    wrong = [f"page {page:#x} of {pid}: {expected[page, pid]} announced, {seen[page, pid]} counted"
+             for page, pid in expected | seen if expected[page, pid] != seen[page, pid]]
+    if any(r["type"] == "fault" for r in records):
+        wrong.append("a fault was told by itself")
+    if not 0 < all_counted == records[-1]["heat_told"] <= records[-1]["heat_faults"]:
+        wrong.append(f"{all_counted} told in lines, {records[-1]}")
+    return wrong[:5]
 
 
 def known_unprivileged():
@@ -237,6 +260,7 @@ def main():
     tap.run("perf events tell the same", known_by_perf)
     tap.run("and so they do for an ordinary user", known_unprivileged)
     tap.run("and so it is on a busy machine", known_when_busy)
+    tap.run("counted by page only, each page has its faults", counted_by_page)
     tap.run("functions and lines are on the screen", on_screen)
     tap.run("counters agree with the kernel's own", counters)
     return tap.finish()

@@ -102,6 +102,7 @@ static inline void follow_to_end(struct engine *engine, pid_t pid)
         over = waitpid(pid, NULL, WNOHANG) == pid;
         assert_int_equal(engine_bpf.drain(engine, keep, NULL), 0);
     }
+    assert_int_equal(engine_bpf.rest(engine, keep, NULL), 0);
 }
 
 static inline struct engine_stats follow(void (*target)(void), struct engine_options o)

@@ -545,6 +545,7 @@ static void test_lost_calls_are_counted(void **state)
     let_go();
     waitpid(o.pid, NULL, 0);
     assert_int_equal(engine_bpf.drain(engine, keep, NULL), 0);
+    assert_int_equal(engine_bpf.rest(engine, keep, NULL), 0);
     engine_bpf.stats(engine, &stats);
     engine_bpf.close(engine);
     assert_true(stats.lost > MANY / 2 && stats.events > 1000);

@@ -43,6 +43,8 @@ static void follow_loaded(struct engine *loaded, void (*target)(void), bool read
         waitpid(o.pid, NULL, 0);
         if (reads)
             rc = engine_bpf.drain(engine, keep, NULL);
+        if (reads && !rc)
+            rc = engine_bpf.rest(engine, keep, NULL);
         struct engine_stats stats;
         engine_bpf.stats(engine, &stats);
         for (size_t i = 0; i < seen->n; i++) {

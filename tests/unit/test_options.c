@@ -10,9 +10,10 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "cli/options.h"
 
-enum { WORDS = 24 };
+enum { WORDS = 32 };
 
 /* Splits at blanks; a word may hold anything else. */
 static int parse(const char *line, struct options *o, struct err *e)
@@ -47,13 +48,49 @@ static void test_commands(void **state)
     assert_int_equal(good("attach 7").pid, 7);
     assert_int_equal(good("attach -p 7").pid, 7);
     assert_int_equal(good("attach 2147483647").pid, 2147483647);
+    assert_string_equal(good("attach 7 --engine perf").engine, "perf");
     assert_int_equal(good("doctor").command, COMMAND_DOCTOR);
     assert_int_equal(good("doctor -f json").format, FORMAT_JSON);
     assert_int_equal(good("help").command, COMMAND_HELP);
     assert_int_equal(good("--help").command, COMMAND_HELP);
     assert_int_equal(good("attach --help").command, COMMAND_HELP);
     assert_int_equal(good("--version").command, COMMAND_VERSION);
-    assert_non_null(strstr(options_help, "--version"));
+    assert_int_equal(good("--help").about, COMMAND_PICK);
+    assert_int_equal(good("snap --help").about, COMMAND_SNAP);
+    assert_int_equal(good("help snap").about, COMMAND_SNAP);
+    assert_int_equal(good("help --help").about, COMMAND_PICK);
+}
+
+static void test_help_of_a_command_lists_its_options(void **state)
+{
+    (void)state;
+    struct buf all = {0}, snap = {0};
+    assert_int_equal(options_help(COMMAND_PICK, &all), 0);
+    assert_int_equal(options_help(COMMAND_SNAP, &snap), 0);
+    assert_non_null(strstr(all.data, "vmscope faults"));
+    assert_non_null(strstr(all.data, "--heat"));
+    assert_non_null(strstr(all.data, "--help, --version"));
+    assert_non_null(strstr(snap.data, "vmscope snap"));
+    assert_non_null(strstr(snap.data, "--pages"));
+    assert_null(strstr(snap.data, "vmscope faults"));
+    assert_null(strstr(snap.data, "--heat"));
+    buf_deinit(&all);
+    buf_deinit(&snap);
+}
+
+/* Scripts may give these to every command. */
+static void test_what_means_the_same_everywhere_is_accepted_everywhere(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {"snap -p 1", "attach 1", "faults -p 1", "doctor",
+                                           "run", "step", "check", "play"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char line[256];
+        snprintf(line, sizeof line,
+                 "%s -o - -f table -d 1 -n 1 --engine auto --no-follow --color never --ascii "
+                 "--no-mouse --proc-root /proc%s", commands[i], i < 4 ? "" : " x");
+        good(line);
+    }
 }
 
 /* What belongs to the command that is started stays with it. */
@@ -151,7 +188,7 @@ static void test_misuse(void **state)
         {"attach", "attach PID"}, {"snap", "-p PID"}, {"attach x", "'x'"}, {"attach 0", "'0'"},
         {"attach -5", "-5"}, {"attach 1 2", "word"}, {"attach 12x", "12x"},
         {"attach 2147483648", "2147483648"}, {"-p 1 2", "'2'"}, {"-p", "-p"}, {"--pid", "--pid"},
-        {"-p +1", "+1"}, {"doctor x", "'x'"}, {"doctor -f csv", "csv"}, {"snap -p 1 x", "'x'"},
+        {"-p +1", "+1"}, {"doctor x", "'x'"}, {"doctor -f csv", "table or json"}, {"snap -p 1 x", "'x'"},
         {"snap -p 1 -f xml", "xml"}, {"-f", "-f"}, {"-d 0", "'0'"}, {"-d -1", "-1"},
         {"-d nan", "nan"},
         {"-d inf", "inf"}, {"-d 1x", "1x"}, {"-d 3601", "3601"}, {"-n 0", "'0'"}, {"-n x", "'x'"},
@@ -159,9 +196,22 @@ static void test_misuse(void **state)
         {"--screen 80", "80"}, {"--screen 0x0", "0x0"}, {"--screen x24", "x24"},
         {"--screen 80x24x", "80x24x"}, {"--screen 1001x10", "1001x10"}, {"--keys j", "--screen"},
         {"snap -p 1 --screen 80x24", "--screen"}, {"doctor --screen 80x24", "--screen"},
-        {"--bogus", "--bogus"}, {"-x", "-x"}, {"-xyz", "-x"}, {"attach 1 -x", "word"},
+        {"--bogus", "--bogus"}, {"-x", "-x"}, {"-xyz", "-x"}, {"attach 1 -x", "-x"},
         {"run -xd 1 -- ls", "-x"}, {"--pages=yes", "--pages"}, {"--s 80x24", "--s"},
         {"snap -p 1 --bogus=\x1b[2J\n", "\\x1b"}, {"\x1b]0;title\a", "\\x1b"},
+        {"attach 1 2", "'2'"}, {"play a b", "'b'"}, {"help nothing", "nothing"},
+        {"--ascii snap -p 1", "first 'snap'"},
+        {"snap -p 1 --heat", "--heat means nothing to snap: it goes with run, attach, faults and "
+                             "the process list"},
+        {"doctor --pages", "it goes with snap"}, {"--pages", "--pages goes with snap"},
+        {"attach --repeat 2 1", "check"}, {"step --evidence ls", "--evidence"},
+        {"run --disagreements ls", "faults"}, {"doctor -p 1", "--pid"}, {"run -p 1 ls", "--pid"},
+        {"snap -p 1 -n 2", "one picture"}, {"snap -p 1 -f folded", "json or csv"},
+        {"faults -p 1 -f json", "jsonl"}, {"attach -f json 1", "snap"},
+        {"check -f json a", "doctor"}, {"snap --family --pages -p 1", "JSON"},
+        {"snap --family --huge -f csv -p 1", "JSON"}, {"snap --huge -f csv -p 1", "json"},
+        {"run --heat --engine poll ls", "bpf"},
+        {"snap --huge --pages -p 1", "JSON"}, {"snap --residency --huge -p 1", "--residency"},
         {"attach \xff\xfe", "\\xff"}, {"check", "check SCENARIO"}, {"check a --repeat 0", "'0'"},
         {"check a --limit 0", "'0'"}, {"play a b", "word"}, {"play --format-only a", "check"},
     };
@@ -198,6 +248,8 @@ int main(void)
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_started_commands_keep_their_options),
         cmocka_unit_test(test_every_option),
+        cmocka_unit_test(test_help_of_a_command_lists_its_options),
+        cmocka_unit_test(test_what_means_the_same_everywhere_is_accepted_everywhere),
         cmocka_unit_test(test_check), cmocka_unit_test(test_play), cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_a_long_word_stays_one_line),
     };

@@ -155,13 +155,10 @@ static void test_fold(void **state)
     static struct physmem_info info;
     struct physmem *m = physmem_create();
     struct frame_tally t;
-    enum frame_use use;
-    bool mixed;
     info = (struct physmem_info){.frames = 10 * FRAME_BLOCK - 5};
     assert_int_equal(physmem_set_info(m, &info), 0);
     physmem_tally(m, 0, info.frames, &t);
     assert_int_equal(t.unread, info.frames);
-    assert_false(frame_tally_major(&t, &use, &mixed));
     assert_true(t.oldest_ns == UINT64_MAX);
 
     struct frame_read reads[] = {block_of(2, FRAME_ANON, 100, FRAME_FREE, false),
@@ -174,9 +171,6 @@ static void test_fold(void **state)
     assert_int_equal(t.n[FRAME_FILE], 512);
     assert_int_equal(t.unread, 0);
     assert_int_equal(t.oldest_ns, 102);
-    assert_true(frame_tally_major(&t, &use, &mixed));
-    assert_int_equal(use, FRAME_FILE);
-    assert_true(mixed);
 
     /* A part of a mixed block is not known until somebody looks closely. */
     physmem_tally(m, 2 * FRAME_BLOCK + 90, 20, &t);
@@ -198,6 +192,12 @@ static void test_fold(void **state)
     assert_int_equal(physmem_add(m, reads, 1), 0);
     physmem_tally(m, 2 * FRAME_BLOCK, 1, &t);
     assert_int_equal(t.unread, 1);
+
+    const struct frame_tally *all = physmem_all(m);
+    assert_int_equal(all->n[FRAME_ANON], 101);
+    assert_int_equal(all->n[FRAME_FREE], 411);
+    assert_int_equal(all->n[FRAME_FILE], 512);
+    assert_int_equal(all->unread, info.frames - 2 * FRAME_BLOCK);
     physmem_destroy(m);
     physmem_destroy(NULL);
 }

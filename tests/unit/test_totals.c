@@ -243,23 +243,6 @@ static void test_sums_of_regions(void **state)
     moment_deinit(&m);
 }
 
-static void test_majority(void **state)
-{
-    (void)state;
-    struct tally t = {{0}};
-    unsigned kinds = 9;
-    assert_int_equal(tally_majority(&t, &kinds), PAGE_ABSENT);
-    assert_int_equal(kinds, 0);
-    t.n[PAGE_FILE] = 3;
-    t.n[PAGE_ANON] = 3;
-    t.n[PAGE_ZERO] = 2;
-    t.n[TALLY_LARGE] = 100; /* no state */
-    assert_int_equal(tally_majority(&t, &kinds), PAGE_ANON);
-    assert_int_equal(kinds, 3);
-    t.n[PAGE_FILE] = 4;
-    assert_int_equal(tally_majority(&t, &kinds), PAGE_FILE);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,7 +255,6 @@ int main(void)
         cmocka_unit_test(test_smaps_fills_in),
         cmocka_unit_test(test_swap_of_shared_memory),
         cmocka_unit_test(test_sums_of_regions),
-        cmocka_unit_test(test_majority),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

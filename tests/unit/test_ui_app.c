@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "model/record.h"
+#include "ui/app.h"
 #include "ui/ui.h"
 
 enum { PID = 4711, QUEUE_MAX = 64, REGIONS = 6 };
@@ -372,6 +373,47 @@ static void test_picker(void **state)
     free(text);
 }
 
+/* Wide screens have the views in their first line: a click on one shows it. */
+static void test_tabs(void **state)
+{
+    const struct ui_options o = {0};
+    struct fake f = {.head = 0};
+    struct ui_source source = make_source(&f);
+    struct grid g;
+    struct err e;
+    struct app *a = calloc(1, sizeof *a);
+    (void)state;
+    assert_non_null(a);
+    assert_int_equal(app_init(a, &o, &source, (struct look){.colors = 256}, &e), 0);
+    assert_int_equal(grid_init(&g, 250, 30), 0);
+    step(&f);
+    app_fold(a, 0);
+    app_draw(a, &g);
+    struct buf line = {0};
+    assert_int_equal(grid_text(&g, &line), 0);
+    const char *tab = strstr(line.data, "2 regions");
+    assert_non_null(tab);
+    struct mouse click = {.col = (unsigned)(tab - line.data), .row = 0, .what = MOUSE_CLICK};
+    click.col--;
+    assert_false(app_mouse(a, &click, 250, 30));
+    click.col++;
+    assert_true(app_mouse(a, &click, 250, 30));
+    assert_int_equal(a->view, APP_REGIONS);
+    click.col += (unsigned)strlen("2 regions  3 pag");
+    assert_true(app_mouse(a, &click, 250, 30));
+    assert_int_equal(a->view, APP_PAGE);
+    grid_deinit(&g);
+    assert_int_equal(grid_init(&g, 100, 30), 0);
+    app_draw(a, &g);
+    assert_false(app_mouse(a, &click, 100, 30));
+    buf_deinit(&line);
+    grid_deinit(&g);
+    while (f.head < f.tail)
+        record_destroy(f.queue[f.head++]);
+    app_deinit(a);
+    free(a);
+}
+
 static void test_help(void **state)
 {
     (void)state;
@@ -445,7 +487,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_sort),       cmocka_unit_test(test_search),
         cmocka_unit_test(test_freeze),     cmocka_unit_test(test_page),
         cmocka_unit_test(test_exec),       cmocka_unit_test(test_picker),
-        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_tabs), cmocka_unit_test(test_help),
         cmocka_unit_test(test_ended),      cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_refusals),
     };

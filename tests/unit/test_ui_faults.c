@@ -360,7 +360,7 @@ static void test_honesty(void **state)
     check(f, "4", "12 events were lost", NULL);
     check(f, "", "12 events lost", NULL);
     f.engine = (struct engine_state){.name = "bpf", .heat = true, .heat_faults = 77};
-    check(f, "4", "77 faults were only counted: ", NULL);
+    check(f, "4", "77 faults were only counted, by page", NULL);
     check(f, "", "faults: bpf heat", NULL);
     f = (struct feed){.engine = {.name = "bpf"}};
     check(f, "4", "no fault and no call yet", NULL);

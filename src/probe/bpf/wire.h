@@ -30,6 +30,9 @@ enum { WIRE_COMPAT = 1, WIRE_ARGS = 2, WIRE_IN_EXEC = 0x80 };
 /* Of a failed mmap: its descriptor was looked at, and enum call_file in the bits above. */
 enum { WIRE_FILE = 4, WIRE_FILE_SHIFT = 3 };
 
+/* In `detail` of a fault, beside its mode: enum fault_asks, shifted. */
+enum { WIRE_MODE = 3, WIRE_ASKS_SHIFT = 2, WIRE_ASKS_MASK = 15 };
+
 /* The arguments of a call are in the two slots behind it. */
 struct wire_args {
     uint64_t v[4]; /* three are used */
@@ -147,6 +150,8 @@ struct wire_state {
     uint64_t tail __attribute__((aligned(128))); /* slots ever read; the engine's */
     uint32_t woken; /* the bell was rung; cleared by the engine when it drains */
     uint32_t heat;  /* only count faults; set by either side, cleared by the engine */
+    uint32_t uffd;    /* a watched process has a userfaultfd: faults look at their mapping */
+    uint64_t signals; /* ever put into the ring */
     struct wire_cpu cpu[WIRE_CPUS];
     uint64_t watched[(1 << WIRE_PID_BITS) / 64]; /* a bit a process */
     uint64_t pages[WIRE_PAGES];
