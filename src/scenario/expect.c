@@ -243,6 +243,7 @@ static int judge(struct judging *j, struct err *e)
     switch (j->ex->kind) {
     case EX_OK:
     case EX_ERRNO:
+    case EX_MOVED:
     case EX_SIGNAL:
         return expect_result(j, e);
     case EX_FAULTS:

@@ -34,6 +34,8 @@ static enum answer is(bool yes)
 static enum answer is_dirty(const struct page *p)
 {
     enum answer flag = attr(p, PAGE_A_FLAGS, PAGE_A_DIRTY, true);
+    if (p->state == PAGE_ZERO || p->state == PAGE_HUGE_ZERO)
+        return NO;
     return flag == NO && p->state != PAGE_FILE ? UNKNOWN : flag;
 }
 

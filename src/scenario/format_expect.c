@@ -143,6 +143,7 @@ static void format_rest(const struct expect *x, struct buf *out)
         format_bytes(x, out);
         break;
     case EX_SIZE:
+    case EX_MOVED:
         format_bytes(x, out);
         break;
     case EX_FILE_SIZE:

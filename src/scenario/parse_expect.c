@@ -59,6 +59,11 @@ static int parse_errno(struct parser *p, struct expect *x)
     return parse_choice(p, &words_errno, &x->number);
 }
 
+static int parse_moved(struct parser *p, struct expect *x)
+{
+    return parse_bytes(p, &x->op, &x->n);
+}
+
 static int parse_signal(struct parser *p, struct expect *x)
 {
     int rc = parse_choice(p, &words_signal, &x->number);
@@ -295,6 +300,7 @@ struct expect_form {
 static const struct expect_form heads[] = {
     {"ok", EX_OK, parse_ok, true, false},
     {"errno", EX_ERRNO, parse_errno, true, false},
+    {"bytes", EX_MOVED, parse_moved, true, false},
     {"signal", EX_SIGNAL, parse_signal, true, false},
     {"faults", EX_FAULTS, parse_fault_count, true, false},
     {"minor", EX_MINOR, parse_fault_count, true, false},

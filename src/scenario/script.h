@@ -92,6 +92,7 @@ enum expect_kind {
     EX_BYTE, EX_FILE_BYTE,
     EX_HUGEPAGES,
     EX_SIZE, EX_SMAPS, EX_FILE_SIZE, EX_MACHINE,
+    EX_MOVED,        /* bytes SIZE: that sysread, vmread ... have moved */
     EX_N
 };
 

@@ -68,6 +68,21 @@ static inline void end(pid_t pid)
     waitpid(pid, NULL, 0);
 }
 
+/* For targets: memory in small pages; writing to each page. */
+static inline char *map_small_pages(size_t pages)
+{
+    char *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED || madvise(p, pages * PAGE, MADV_NOHUGEPAGE))
+        _exit(3);
+    return p;
+}
+
+static inline void touch_pages(char *p, size_t pages)
+{
+    for (size_t i = 0; i < pages; i++)
+        ((volatile char *)p)[i * PAGE] = 1;
+}
+
 static inline int keep(void *ctx, const struct event *events, size_t count)
 {
     (void)ctx;

@@ -1,4 +1,4 @@
-/* The bpf engine against real processes: every fault is told once, in order, or counted; calls have
+/* The bpf engine against real processes: every fault is told once, in order; calls have
  * their arguments and results; children, threads and new programs are followed; nothing stays
  * behind. The targets are forks of this program, which wait for a byte before they begin. */
 #include <errno.h>
@@ -29,36 +29,21 @@
 enum {
     MANY = 100000,
     FEW = 500,
-    PATIENCE_MS = 60000,
-    OTHERS_MAX = 20000 /* faults outside of the area, under a sanitizer */
+    PATIENCE_MS = 60000
 };
 
 /* --- targets --- */
 
-static char *map(size_t pages)
-{
-    char *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED || madvise(p, pages * PAGE, MADV_NOHUGEPAGE))
-        _exit(3);
-    return p;
-}
-
-static void touch(char *p, size_t pages)
-{
-    for (size_t i = 0; i < pages; i++)
-        ((volatile char *)p)[i * PAGE] = 1;
-}
-
 static void touch_many(void)
 {
-    char *p = map(MANY);
+    char *p = map_small_pages(MANY);
     notes->area = (uintptr_t)p;
-    touch(p, MANY);
+    touch_pages(p, MANY);
 }
 
 static void read_write_and_ask(void)
 {
-    char *p = map(FEW);
+    char *p = map_small_pages(FEW);
     int fd = memfd_create("target", 0);
     notes->area = (uintptr_t)p;
     (void)((volatile char *)p)[0]; /* the zero page */
@@ -70,34 +55,25 @@ static void read_write_and_ask(void)
 static void *touch_in_thread(void *area)
 {
     notes->thread = (pid_t)syscall(SYS_gettid);
-    touch(area, FEW);
+    touch_pages(area, FEW);
     return NULL;
 }
 
 static void *touch_half(void *half)
 {
-    touch(half, MANY / 2);
+    touch_pages(half, MANY / 2);
     return NULL;
 }
 
 static void touch_at_once(void)
 {
     pthread_t t;
-    char *p = map(MANY);
+    char *p = map_small_pages(MANY);
     notes->area = (uintptr_t)p;
     if (pthread_create(&t, NULL, touch_half, p + (size_t)MANY / 2 * PAGE))
         _exit(3);
-    touch(p, MANY / 2);
+    touch_pages(p, MANY / 2);
     pthread_join(t, NULL);
-}
-
-static void map_and_unmap(void)
-{
-    for (int i = 0; i < MANY / 2; i++) {
-        void *p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (p == MAP_FAILED || munmap(p, PAGE))
-            _exit(3);
-    }
 }
 
 /* An area of three parts: for a grandchild, a thread, and a child by vfork that becomes another
@@ -105,13 +81,13 @@ static void map_and_unmap(void)
 static void have_a_family(void)
 {
     pthread_t t;
-    char *p = map(3 * FEW);
+    char *p = map_small_pages(3 * FEW);
     notes->area = (uintptr_t)p;
     pid_t child = fork();
     if (!child) {
         pid_t grandchild = fork();
         if (!grandchild)
-            touch(p, FEW);
+            touch_pages(p, FEW);
         else
             waitpid(notes->grandchild = grandchild, NULL, 0);
         _exit(0);
@@ -459,99 +435,6 @@ static void test_calls_of_32_bits(void **state)
 }
 #endif
 
-struct counted {
-    uint64_t inside, all; /* faults: in the area; anywhere */
-    uint64_t after_exit;
-    bool exited;
-};
-
-static int add_counted(void *ctx, const struct event *v, size_t count)
-{
-    struct counted *c = ctx;
-    for (size_t i = 0; i < count; i++) {
-        c->exited |= v[i].type == EVENT_EXIT && v[i].tid == v[i].pid;
-        assert_int_not_equal(v[i].type, EVENT_FAULT);
-        if (v[i].type != EVENT_HEAT)
-            continue;
-        uint64_t start = v[i].heat.address, end = start + v[i].heat.pages * PAGE;
-        assert_true(start % PAGE == 0 && end > start && v[i].heat.count > 0);
-        c->all += v[i].heat.pages * v[i].heat.count;
-        c->after_exit += c->exited;
-        if (start >= notes->area && end <= notes->area + (uintptr_t)MANY * PAGE)
-            c->inside += v[i].heat.pages * v[i].heat.count;
-    }
-    return 0;
-}
-
-/* Every fault is told once, with its page, before the process ends. */
-static void test_heat_counts_all(void **state)
-{
-    (void)state;
-    struct engine_stats stats;
-    struct counted counted = {0}, again = {0};
-    struct engine_options o = {.heat = true};
-    o.pid = start(touch_many);
-    struct engine *engine = open_or_skip(&o);
-    let_go();
-    waitpid(o.pid, NULL, 0);
-    assert_int_equal(engine_bpf.drain(engine, add_counted, &counted), 0);
-    assert_int_equal(engine_bpf.rest(engine, add_counted, &counted), 0);
-    assert_int_equal(engine_bpf.rest(engine, add_counted, &again), 0);
-    engine_bpf.stats(engine, &stats);
-    engine_bpf.close(engine);
-    assert_true(stats.heat && stats.faults == 0 && stats.lost == 0);
-    assert_true(stats.heat_faults >= MANY && stats.heat_faults < MANY + OTHERS_MAX);
-    assert_int_equal(counted.all, stats.heat_faults);
-    assert_int_equal(counted.inside, MANY);
-    assert_true(counted.exited && !counted.after_exit);
-    assert_int_equal(again.all, 0);
-}
-
-/* A reader that does not read: nothing is lost without being counted; and after a quiet second
- * events come again. */
-static void test_heat_when_reader_is_late(void **state)
-{
-    (void)state;
-    struct engine_stats stats;
-    struct engine_options o = {.ring_bytes = 1 << 20};
-    o.pid = start(touch_many);
-    struct engine *engine = open_or_skip(&o);
-    let_go();
-    struct pollfd wait = {.fd = engine_bpf.fd(engine), .events = POLLIN};
-    assert_int_equal(poll(&wait, 1, PATIENCE_MS), 1);
-    waitpid(o.pid, NULL, 0);
-    engine_bpf.stats(engine, &stats);
-    assert_true(stats.heat && stats.heat_faults > 0);
-    uint64_t deadline = io_now_ns() + PATIENCE_MS * 1000000ull;
-    for (; stats.heat && io_now_ns() < deadline; poll(NULL, 0, 20)) { /* quiet is no event */
-        assert_int_equal(engine_bpf.drain(engine, keep, NULL), 0);
-        engine_bpf.stats(engine, &stats);
-    }
-    assert_false(stats.heat);
-    engine_bpf.close(engine);
-    size_t n = faults_of(o.pid, o.pid, 0, MANY), all = stats.faults;
-    assert_true(n > 0 && all - n < OTHERS_MAX);
-    assert_in_range(n + stats.heat_faults + stats.lost, MANY, MANY + OTHERS_MAX);
-}
-
-/* Calls are never only counted: those without room are lost, each of them counted. */
-static void test_lost_calls_are_counted(void **state)
-{
-    (void)state;
-    struct engine_stats stats;
-    struct engine_options o = {.ring_bytes = 1 << 20};
-    o.pid = start(map_and_unmap);
-    struct engine *engine = open_or_skip(&o);
-    let_go();
-    waitpid(o.pid, NULL, 0);
-    assert_int_equal(engine_bpf.drain(engine, keep, NULL), 0);
-    assert_int_equal(engine_bpf.rest(engine, keep, NULL), 0);
-    engine_bpf.stats(engine, &stats);
-    engine_bpf.close(engine);
-    assert_true(stats.lost > MANY / 2 && stats.events > 1000);
-    assert_in_range(stats.events - stats.faults + stats.lost, MANY, MANY + 100);
-}
-
 /* --- what stays behind --- */
 
 static size_t programs_of(pid_t pid, uint32_t *ids, size_t cap)
@@ -646,9 +529,6 @@ int main(void)
 #ifdef __x86_64__
         cmocka_unit_test(test_calls_of_32_bits),
 #endif
-        cmocka_unit_test(test_heat_counts_all),
-        cmocka_unit_test(test_heat_when_reader_is_late),
-        cmocka_unit_test(test_lost_calls_are_counted),
         cmocka_unit_test(test_killed_engine_leaves_nothing),
         cmocka_unit_test(test_no_such_process),
     };

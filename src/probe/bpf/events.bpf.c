@@ -206,7 +206,6 @@ static __always_inline void count(uint64_t *counter)
         ++*(volatile uint64_t *)counter;
 }
 
-/* Neighbouring pages have neighbouring places. */
 static __always_inline void count_fault(struct wire_cpu *cpu, uint64_t address, uint64_t task)
 {
     uint64_t page = address >> WIRE_PAGE_SHIFT, pid = task >> 32;

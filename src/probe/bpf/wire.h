@@ -112,7 +112,7 @@ struct wire_cpu {
 } __attribute__((aligned(128)));
 
 /* Faults of one page while in heat mode are counted in one word, by one atomic operation: which page
- * it is, and below that how often. A page that finds no place near its own counts as unplaced: totals
+ * it is, and below that how often. A page that finds none of its places free counts as unplaced: totals
  * are exact, single pages best effort. */
 enum {
     WIRE_PAGE_BITS = 36, /* of page numbers; a process has higher addresses only if it asks for them */
@@ -121,9 +121,12 @@ enum {
     WIRE_COUNT_MAX = WIRE_COUNT_MASK - 4096, /* with room for what processors add at once */
 };
 
+/* Neighbouring pages have neighbouring places. Where another range of pages is in the way, all of
+ * this one is tried far from there. */
 static inline uint32_t wire_place(uint64_t page, uint64_t pid, uint32_t probe)
 {
-    return (uint32_t)(page + (page >> WIRE_PAGES_SHIFT) * 12347 + pid * 7919 + probe) % WIRE_PAGES;
+    uint64_t moved = (page >> WIRE_PAGES_SHIFT) * 12347 + pid * 7919 + probe * 270001;
+    return (uint32_t)(page + moved) % WIRE_PAGES;
 }
 
 /* With the place it tells the page. */
@@ -140,7 +143,7 @@ static inline uint64_t wire_pid(uint64_t tag)
 static inline uint64_t wire_page(uint32_t place, uint64_t tag)
 {
     uint64_t high = tag >> (WIRE_PROBES_SHIFT + WIRE_PID_BITS);
-    uint64_t moved = high * 12347 + wire_pid(tag) * 7919 + tag % WIRE_PROBES;
+    uint64_t moved = high * 12347 + wire_pid(tag) * 7919 + tag % WIRE_PROBES * 270001;
     return high << WIRE_PAGES_SHIFT | (uint32_t)(place - moved) % WIRE_PAGES;
 }
 
