@@ -260,7 +260,8 @@ static int exec_failure(const char *command, int error, struct err *e)
     if (error != ENOENT && error != EACCES)
         return err_set(e, -ENOEXEC, "cannot execute %s: %s", name, strerror(error));
     if (bare)
-        return err_set(e, -ENOENT, "%s: command not found in PATH: give its path", name);
+        return err_set(e, -ENOENT, "%s: command not found in PATH: give its path",
+                       *name ? name : "''");
     if (!access(command, F_OK))
         return err_set(e, -ENOENT, "cannot execute %s: its interpreter or loader is missing", name);
     return err_set(e, -ENOENT, "%s: no such file: check the path", name);
