@@ -354,7 +354,9 @@ static void summarize(struct faults *f)
 static int start_command(struct faults *f, struct err *e, int *status)
 {
     const struct spawn_options start = {.argv = f->options->argv, .user = f->options->user,
-                                        .hold = true, .output_to_error = !f->options->output};
+                                        .hold = true,
+                                        .traced = f->options->command == COMMAND_STEP,
+                                        .output_to_error = !f->options->output};
     int rc = spawn_start(&start, &f->child, e);
     if (rc)
         *status = spawn_failure_status(rc);
