@@ -334,7 +334,7 @@ void family_unref(struct family *f)
 
 struct known_bytes family_shared(const struct family *f, size_t a, size_t b)
 {
-    bool known = f->pairs.yes && f->v[a].moment.tree && f->v[b].moment.tree;
+    bool known = f->pairs.yes && f->v[a].moment.regions && f->v[b].moment.regions;
     return (struct known_bytes){known ? f->shared[pair_index(a, b)] : 0, known};
 }
 
@@ -348,7 +348,7 @@ size_t family_find(const struct family *f, pid_t pid)
 
 struct known_bytes family_member_shared(const struct family_member *m)
 {
-    bool known = m->moment.tree && m->uss.known && !m->totals.no_resident &&
+    bool known = m->moment.regions && m->uss.known && !m->totals.no_resident &&
                  m->totals.resident >= m->uss.bytes;
     return (struct known_bytes){known ? m->totals.resident - m->uss.bytes : 0, known};
 }
@@ -364,7 +364,7 @@ void family_sum(const struct family *f, struct family_sums *out)
     *out = (struct family_sums){{0, true}, {0, true}, {0, true}};
     for (size_t i = 0; i < f->count; i++) {
         const struct family_member *m = &f->v[i];
-        bool known = m->moment.tree && !m->totals.no_resident;
+        bool known = m->moment.regions && !m->totals.no_resident;
         add_known(&out->rss, (struct known_bytes){m->totals.resident, known});
         add_known(&out->pss, m->pss);
         add_known(&out->uss, m->uss);

@@ -360,8 +360,13 @@ static void test_sums_without_trees(void **state)
         assert_non_null(f->v[i].moment.tree);
         assert_null(sums->v[i].moment.tree);
         apart += f->v[i].own.only_here;
+        for (unsigned k = 0; k <= i; k++)
+            assert_known(family_shared(sums, i, k), family_shared(f, i, k).bytes / PAGE);
     }
     assert_true(apart > 0);
+    struct family_sums all;
+    family_sum(sums, &all);
+    assert_true(all.rss.known && all.pss.known && all.uss.known);
     assert_int_equal(f->once.bytes, sums->once.bytes);
     assert_int_equal(f->broken_count, sums->broken_count);
     family_unref(f);
