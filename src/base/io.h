@@ -2,6 +2,7 @@
 #ifndef VMSCOPE_BASE_IO_H
 #define VMSCOPE_BASE_IO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,6 +22,10 @@ int io_read_fd(int fd, struct buf *out);
 
 /* Opens `name` below dirfd read-only, O_CLOEXEC, reads all of it and closes it. */
 int io_read_at(int dirfd, const char *name, struct buf *out);
+
+/* Waits at most so many milliseconds until something can be read, or all of them when fd is -1. True
+ * when there is something. A signal ends the waiting. */
+bool io_wait(int fd, int milliseconds);
 
 /* Monotonic time, CPU time of this thread, and CPU time of this process, in nanoseconds. */
 uint64_t io_now_ns(void);

@@ -48,7 +48,8 @@ static int advance(struct play *p, struct player_step *step, struct err *e)
 
 static int begin_run(struct play *p, struct err *e)
 {
-    const struct run_options options = {.limit_ns = 10 * second, .total_limit_ns = 86400 * second};
+    const struct run_options options = {.limit_ns = 10 * second, .total_limit_ns = 86400 * second,
+                                        .stop_fd = p->worker.stop_fd};
     struct err why = {0};
     p->watch = observe_create(p->options->engine, NULL);
     if (!p->watch)

@@ -31,6 +31,7 @@ struct play_worker {
     int rc;
     unsigned next;            /* the line of what comes next; 0: nothing */
     int fd;                   /* readable when done */
+    int stop_fd;              /* written to: what is being done is given up */
 };
 
 struct play {
@@ -56,7 +57,7 @@ int play_worker_init(struct play *p);
 void play_worker_begin(struct play *p, enum play_job job);
 /* What came of it, once. */
 bool play_worker_take(struct play *p, struct player_step *out, int *rc, struct err *e);
-/* Does it, after what is being done, and waits for its end. 0 or a negative errno with *e set. */
+/* Gives up what is being done, does it, and waits for its end. 0 or a negative errno with *e set. */
 int play_worker_do(struct play *p, enum play_job job, struct err *e);
 unsigned play_worker_next(struct play *p);
 /* Ends the run: its error if it could not be put back. */

@@ -38,12 +38,22 @@ static void *work(void *ctx)
     return NULL;
 }
 
+static int close_fds(const struct play_worker *w, int rc)
+{
+    if (w->fd >= 0)
+        close(w->fd);
+    if (w->stop_fd >= 0)
+        close(w->stop_fd);
+    return rc;
+}
+
 int play_worker_init(struct play *p)
 {
     struct play_worker *w = &p->worker;
     w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->fd < 0)
-        return -errno;
+    w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w->fd < 0 || w->stop_fd < 0)
+        return close_fds(w, -errno);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
     int rc = -pthread_create(&w->thread, NULL, work, p);
@@ -51,8 +61,7 @@ int play_worker_init(struct play *p)
         return 0;
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->changed);
-    close(w->fd);
-    return rc;
+    return close_fds(w, rc);
 }
 
 void play_worker_begin(struct play *p, enum play_job job)
@@ -106,7 +115,10 @@ static void wait_idle(struct play_worker *w)
 int play_worker_do(struct play *p, enum play_job job, struct err *e)
 {
     struct play_worker *w = &p->worker;
+    eventfd_t told;
+    eventfd_write(w->stop_fd, 1);
     wait_idle(w);
+    eventfd_read(w->stop_fd, &told);
     play_worker_begin(p, job);
     wait_idle(w);
     if (w->rc)
@@ -120,6 +132,5 @@ int play_worker_deinit(struct play *p, struct err *e)
     pthread_join(p->worker.thread, NULL);
     pthread_mutex_destroy(&p->worker.lock);
     pthread_cond_destroy(&p->worker.changed);
-    close(p->worker.fd);
-    return rc;
+    return close_fds(&p->worker, rc);
 }

@@ -251,7 +251,7 @@ static int start_relatives(struct model *m, const struct family *f)
         const struct sample_info *info = &found->sample;
         const struct sampled sampled = {.regions = found->regions, .tree = found->tree,
                                         .start_ns = info->start_ns,
-                                        .end_ns = info->start_ns + info->span_ns, .whole = true,
+                                        .end_ns = info->start_ns + info->span_ns,
                                         .gaps = info->start_ns < m->engine_ns};
         if (found->tree)
             rc = spaces_sampled(m->spaces, f->v[i].pid, &sampled);

@@ -319,10 +319,37 @@ static bool uffd_may_stop(const struct fault_entry *f)
            path != PATH_NUMA && path != PATH_ACCESS_FLAGS;
 }
 
+/* What the kernel itself said of the mapping at that moment, for the tree. */
+static void take_asks(struct spaces *s, struct place *p, const struct event *e)
+{
+    const uint64_t missing = vmflag("um"), writes = vmflag("uw");
+    if (!(e->fault.asks & ASKS_TOLD))
+        return;
+    p->v.vmflags &= ~(missing | writes);
+    p->v.vmflags |= (e->fault.asks & ASKS_MISSING ? missing : 0) |
+                    (e->fault.asks & ASKS_WRITES ? writes : 0);
+    s->smaps.vmflags = p->v.vmflags;
+}
+
+/* An anonymous page that is missing is asked for; of others, what the handler has filled or protected
+ * meanwhile is not known. */
+static bool uffd_is_settled(const struct place *p, const struct fault_entry *f)
+{
+    const struct event *e = &f->event;
+    bool asked = f->verdict.path == PATH_UFFD && p->v.r.kind != REGION_SHMEM;
+    if (!(e->fault.asks & ASKS_TOLD) || !p->v.r.smaps)
+        return false;
+    if (!(e->fault.asks & (ASKS_MISSING | ASKS_WRITES | ASKS_MORE)))
+        return true;
+    return asked && e->fault.asks & ASKS_MISSING && e->fault.protection == KNOWN_NO &&
+           e->fault.mode == MODE_USER;
+}
+
 static void predict(struct spaces *s, struct space *sp, struct place *p, struct fault_entry *out)
 {
     const struct event *e = &out->event;
     const char *page_doubt = NULL, *huge_doubt = NULL, *size_doubt = NULL;
+    take_asks(s, p, e);
     out->before = page_before(s, sp, p, e, &page_doubt);
     struct path_input in = {
         .region = p->is == PLACE_INSIDE ? &p->v.r : NULL,
@@ -354,7 +381,7 @@ static void predict(struct spaces *s, struct space *sp, struct place *p, struct 
         path_doubt(&out->verdict, page_doubt);
     if (size_doubt && path != PATH_BAD_ACCESS)
         path_doubt(&out->verdict, size_doubt);
-    if (sp->uffd && !s->exact && uffd_may_stop(out))
+    if (sp->uffd && !s->exact && uffd_may_stop(out) && !uffd_is_settled(p, out))
         path_doubt(&out->verdict, "the process has a userfaultfd: whether it is asked here was not "
                                   "read since");
     if (huge_doubt && (path == PATH_ANONYMOUS || path == PATH_HUGE_ANONYMOUS))

@@ -57,6 +57,7 @@ struct space {
     bool has_stack_limit;
     uint64_t stack_limit; /* bytes */
     struct pagetree *seen; /* of the last sample taken over, or NULL */
+    bool gaps;            /* that sample had gaps: there may be other mappings */
     struct sample_waiting waiting;
     struct kept_events kept;
     uint64_t complete_ns; /* all mappings are known when events reach this time; 0: not so */

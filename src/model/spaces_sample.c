@@ -4,7 +4,8 @@
  * have changed, and the last word on every page is the last event's.
  *
  * Of a sample only what differs from the sample before is taken over: a sampler that finds nothing
- * moving reads nothing, and what it read earlier must not undo what events told since. */
+ * moving reads nothing, and what it read earlier must not undo what events told since. Nor does what
+ * it found to be shared undo since which fork that is so: by it the others who share are known. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -44,7 +45,7 @@ static void kept_drop_first(struct kept_events *k)
 void space_keep(const struct spaces *s, struct space *sp, const struct event *e)
 {
     struct kept_events *k = &sp->kept;
-    if (s->target != sp->pid)
+    if (s->target != sp->pid && !sp->seen)
         return;
     if (k->count == k->cap && (k->cap == KEPT_MAX || kept_grow(k))) {
         k->dropped_ns = k->count ? kept_at(k, 0)->event.t_ns : e->t_ns;
@@ -89,10 +90,30 @@ struct taking {
     int rc;
 };
 
+/* Shared since a fork that was followed: a sample that finds it shared still, says less. */
+static bool says_more(const struct page *known, const struct page *found)
+{
+    bool alone = found->attrs & PAGE_A_COUNT && found->mapcount < 2;
+    return known->state == PAGE_COW && !(known->attrs & PAGE_A_COUNT) && known->mapcount &&
+           found->state == PAGE_COW && !alone;
+}
+
 static int take_run(void *ctx, const struct page_run *run)
 {
     struct taking *t = ctx;
-    return pagetree_put(&t->sp->tree, run->page, run->n, &run->first);
+    unsigned shift = t->s->g.page_shift;
+    if (run->first.state != PAGE_COW || !t->s->forks)
+        return pagetree_put(&t->sp->tree, run->page, run->n, &run->first);
+    int rc = pages_runs(t->s, t->sp, run->page << shift, (run->page + run->n) << shift);
+    for (size_t i = 0; !rc && i < t->s->runs.count; i++) {
+        const struct page_run *known = &t->s->runs.v[i];
+        struct page found = run->first;
+        if (found.frame != PAGE_FRAME_UNKNOWN)
+            found.frame += known->page - run->page;
+        if (!says_more(&known->first, &run->first))
+            rc = pagetree_put(&t->sp->tree, known->page, known->n, &found);
+    }
+    return rc;
 }
 
 static int take_range(void *ctx, uint64_t start, uint64_t n)
@@ -103,6 +124,34 @@ static int take_range(void *ctx, uint64_t start, uint64_t n)
                    : pagetree_put(&t->sp->tree, start, n, &unknown);
 }
 
+/* A run of the tree before: over what was found there, where it says more. */
+static int keep_run(void *ctx, const struct page_run *run)
+{
+    struct taking *t = ctx;
+    unsigned shift = t->s->g.page_shift;
+    if (run->first.state != PAGE_COW)
+        return 0;
+    int rc = pages_runs(t->s, t->sp, run->page << shift, (run->page + run->n) << shift);
+    for (size_t i = 0; !rc && i < t->s->runs.count; i++) {
+        const struct page_run *found = &t->s->runs.v[i];
+        if (says_more(&run->first, &found->first))
+            rc = pagetree_put(&t->sp->tree, found->page, found->n, &run->first);
+    }
+    return rc;
+}
+
+static int take_all(struct taking *t, struct pagetree *tree)
+{
+    struct pagetree *before = t->sp->tree;
+    t->sp->tree = pagetree_ref(tree);
+    int rc = t->s->forks && !t->sp->lost
+                 ? pagetree_walk(before, 0, (uint64_t)1 << (PAGETREE_FANOUT_BITS * t->s->g.levels),
+                                 keep_run, t)
+                 : 0;
+    pagetree_unref(before);
+    return rc;
+}
+
 static int take_pages(struct spaces *s, struct space *sp, struct pagetree *tree, bool whole,
                       bool in_time)
 {
@@ -110,10 +159,7 @@ static int take_pages(struct spaces *s, struct space *sp, struct pagetree *tree,
     if (!whole)
         return pagetree_diff(sp->seen, tree, 0,
                              (uint64_t)1 << (PAGETREE_FANOUT_BITS * s->g.levels), take_range, &t);
-    pagetree_ref(tree);
-    pagetree_unref(sp->tree);
-    sp->tree = tree;
-    return 0;
+    return take_all(&t, tree);
 }
 
 static int redo(struct spaces *s, struct space *sp, const struct kept *k)
@@ -142,7 +188,7 @@ static int take_over(struct spaces *s, struct space *sp)
 {
     struct sample_waiting *w = &sp->waiting;
     struct kept_events *k = &sp->kept;
-    bool whole = w->whole || !sp->seen || sp->lost;
+    bool whole = w->whole || !sp->seen || sp->lost || sp->gaps;
     bool in_time = !k->dropped_ns || w->start_ns > k->dropped_ns;
     int rc = take_pages(s, sp, w->tree, whole, in_time);
     if (!rc && (whole || (w->regions != sp->table && in_time))) {
@@ -152,6 +198,7 @@ static int take_over(struct spaces *s, struct space *sp)
     pagetree_unref(sp->seen);
     sp->seen = pagetree_ref(w->tree);
     sp->lost = false;
+    sp->gaps = w->gaps;
     while (k->count && kept_at(k, 0)->event.t_ns < w->start_ns)
         kept_drop_first(k);
     for (size_t i = 0; !rc && in_time && i < k->count; i++)

@@ -32,7 +32,6 @@ struct engine_stats {
     uint64_t heat_faults; /* faults only counted, while in heat mode */
     bool heat;       /* counting only, now */
     const char *blind; /* what it cannot see here, where that is not the rung's own; or NULL */
-    bool held;       /* events of the last few milliseconds are kept for the next draining */
     bool no_calls;   /* mm calls are not seen */
     bool evidence;   /* samples are taken */
     const char *evidence_why; /* why not, if they were asked for; or NULL; valid while open */

@@ -16,6 +16,8 @@
 #include "probe/arch_x86_64.h"
 #include "probe/descendants.h"
 #include "probe/engine_bpf_parts.h"
+#include "probe/procdir.h"
+#include "probe/uffd.h"
 
 enum { RING_BYTES = 8 << 20, RING_BYTES_EVIDENCE = 64 << 20 };
 
@@ -179,6 +181,17 @@ static void unmark(struct engine *engine, pid_t pid)
                        __ATOMIC_RELAXED);
 }
 
+/* One that was made before we saw calls. */
+static void look_for_uffd(struct engine *engine, pid_t pid)
+{
+    struct procdir d;
+    if (engine->state->uffd || procdir_open(NULL, pid, &d, NULL))
+        return;
+    if (uffd_is_open(&d))
+        engine->state->uffd = 1;
+    procdir_close(&d);
+}
+
 /* Nobody takes the mark from a process whose end came before it: its number may be another's. */
 static void mark_living(struct engine *engine, pid_t pid)
 {
@@ -186,6 +199,8 @@ static void mark_living(struct engine *engine, pid_t pid)
     mark(engine, pid);
     if (end.fd < 0 ? errno == ESRCH : poll(&end, 1, 0) > 0)
         unmark(engine, pid);
+    else
+        look_for_uffd(engine, pid);
     if (end.fd >= 0)
         close(end.fd);
 }
@@ -259,7 +274,11 @@ static int start(struct engine *engine, const struct engine_options *o, struct e
         return rc;
     begin_anew(engine);
     rc = watch(engine, o, e);
-    return rc ? rc : attach_family(engine, o, e);
+    if (!rc)
+        rc = attach_family(engine, o, e);
+    if (!rc)
+        look_for_uffd(engine, o->pid);
+    return rc;
 }
 
 static int create(const struct libbpf *lib, const struct engine_options *options,
@@ -348,7 +367,6 @@ static void bpf_stats(const struct engine *engine, struct engine_stats *out)
     out->lost = engine_bpf_events_lost(engine);
     out->heat_faults = engine_bpf_heat_count(engine);
     out->heat = engine->state->heat;
-    out->held = engine->signals.held;
     out->evidence = engine->chains != NULL;
     out->evidence_why = engine->evidence_why;
     if (out->evidence)
@@ -363,7 +381,7 @@ const struct engine_ops engine_bpf = {
     .close = bpf_close,
     .fd = bpf_fd,
     .drain = engine_bpf_drain,
-    .rest = engine_bpf_heat_rest,
+    .rest = engine_bpf_rest,
     .stats = bpf_stats,
     .stack = engine_bpf_stack,
 };

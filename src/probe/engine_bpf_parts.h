@@ -101,6 +101,7 @@ struct engine {
 /* Reads the ring. */
 int engine_bpf_ring_open(struct engine *engine, int bell_fd, struct err *e);
 int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx);
+int engine_bpf_rest(struct engine *engine, engine_sink *sink, void *ctx);
 const struct wire *engine_bpf_slot(const struct engine *engine, uint64_t position);
 
 /* How faults ended. To be called when draining begins, and before each batch. */

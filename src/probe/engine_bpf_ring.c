@@ -2,6 +2,7 @@
  * bell is rung only when a good part of the ring is full; the reader also looks by the clock. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/io.h"
 #include "probe/arch_x86_64.h"
@@ -14,6 +15,17 @@ const struct wire *engine_bpf_slot(const struct engine *engine, uint64_t positio
     return &engine->slots[position & ((1u << engine->slots_shift) - 1)];
 }
 
+/* Of hugetlbfs the BPF program does not know where seals are. */
+static void read_file(struct event *e, uint16_t flags)
+{
+    if (!(flags & WIRE_FILE))
+        return;
+    e->call.file_is = (uint16_t)(flags >> WIRE_FILE_SHIFT);
+    e->call.file_known = !(e->call.file_is & CALL_FILE_OPEN)     ? CALL_FILE_OPEN
+                         : e->call.file_is & CALL_FILE_HUGETLB ? CALL_FILE_ALL & ~CALL_FILE_SEALED
+                                                               : CALL_FILE_ALL;
+}
+
 static void read_call(const struct engine *engine, struct event *e, const struct wire *w)
 {
     const struct wire_args *low = (const void *)engine_bpf_slot(engine, engine->tail + 1),
@@ -23,6 +35,7 @@ static void read_call(const struct engine *engine, struct event *e, const struct
     e->call.has_args = (w->flags & WIRE_ARGS) != 0;
     e->call.result = (int64_t)w->a;
     e->call.entered_ns = w->b;
+    read_file(e, w->flags);
     memcpy(e->call.args, low->v, CALL_ARGS / 2 * sizeof *low->v);
     memcpy(e->call.args + CALL_ARGS / 2, high->v, CALL_ARGS / 2 * sizeof *high->v);
     if (w->detail & WIRE_CALL_PAGES)
@@ -35,7 +48,8 @@ static void read_fault(const struct engine *engine, struct event *e, const struc
     e->fault.ip = w->b;
     e->fault.access = (uint8_t)arch_fault_access(w->flags);
     e->fault.protection = (uint8_t)arch_fault_protection(w->flags);
-    e->fault.mode = w->detail % WIRE_IN_EXEC;
+    e->fault.mode = w->detail & WIRE_MODE;
+    e->fault.asks = w->detail >> WIRE_ASKS_SHIFT & WIRE_ASKS_MASK;
     e->fault.in_exec = w->detail & WIRE_IN_EXEC ? KNOWN_YES : KNOWN_NO;
     e->fault.signal = (uint8_t)engine_bpf_signal_of(engine, w);
 }
@@ -171,6 +185,15 @@ int engine_bpf_drain(struct engine *engine, engine_sink *sink, void *ctx)
     }
     engine_bpf_heat_check(engine);
     return engine_bpf_heat_tell(engine, sink, ctx);
+}
+
+int engine_bpf_rest(struct engine *engine, engine_sink *sink, void *ctx)
+{
+    const struct timespec old_enough = {.tv_nsec = (long)engine->signals.hold_ns};
+    int rc = 0;
+    if (engine->signals.held && !nanosleep(&old_enough, NULL))
+        rc = engine_bpf_drain(engine, sink, ctx);
+    return rc ? rc : engine_bpf_heat_rest(engine, sink, ctx);
 }
 
 int engine_bpf_ring_open(struct engine *engine, int bell_fd, struct err *e)

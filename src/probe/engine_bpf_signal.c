@@ -69,7 +69,7 @@ static const struct signal_seen *seen_at(const struct engine *engine)
 
 static bool is_of_user(const struct wire *w)
 {
-    return w->type == EVENT_FAULT && w->detail % WIRE_IN_EXEC == MODE_USER;
+    return w->type == EVENT_FAULT && (w->detail & WIRE_MODE) == MODE_USER;
 }
 
 enum fault_signal engine_bpf_signal_of(const struct engine *engine, const struct wire *w)

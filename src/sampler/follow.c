@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -123,18 +122,6 @@ static void open_engine(struct follow *f)
     pthread_mutex_unlock(&f->lock);
 }
 
-/* What an engine has kept back, because it was too young, is old enough then. */
-static int drain_rest(struct follow *f)
-{
-    const struct timespec rest = {.tv_nsec = 3000000};
-    struct engine_stats stats = {0};
-    f->ops->stats(f->engine, &stats);
-    if (!stats.held)
-        return 0;
-    nanosleep(&rest, NULL);
-    return f->ops->drain(f->engine, put_events, f);
-}
-
 static int drain_until_stopped(struct follow *f)
 {
     const uint64_t ms = 1000000, calm = io_now_ns() + FIRST_MS * ms;
@@ -149,8 +136,6 @@ static int drain_until_stopped(struct follow *f)
         if (!rc && stop && f->ops->rest)
             rc = f->ops->rest(f->engine, put_events, f);
         uint64_t now = io_now_ns();
-        if (stop && !rc)
-            rc = drain_rest(f);
         if (!rc && (stop || now >= state_due)) {
             rc = put_state(f);
             state_due = now + STATE_MS * ms;

@@ -230,6 +230,7 @@ int expect_span(struct judging *j, const struct target *t, struct span *out, str
         return 1;
     }
     uint64_t page = (uint64_t)1 << out->now->target.geometry.page_shift;
+    out->first = out->start;
     out->start &= ~(page - 1);
     out->end = (out->end + page - 1) & ~(page - 1);
     return rc;
@@ -242,6 +243,7 @@ static int judge(struct judging *j, struct err *e)
     switch (j->ex->kind) {
     case EX_OK:
     case EX_ERRNO:
+    case EX_MOVED:
     case EX_SIGNAL:
         return expect_result(j, e);
     case EX_FAULTS:

@@ -31,6 +31,8 @@ static void wants_result(struct judging *j)
     const struct expect *x = j->ex;
     if (x->kind == EX_OK)
         expect_wants(j, "ok");
+    else if (x->kind == EX_MOVED)
+        expect_wants(j, "bytes moved %s %" PRId64, compare_name(x->op), x->n);
     else if (x->kind == EX_ERRNO)
         expect_wants(j, "errno %s (%s)", strerrorname_np(x->number), strerror(x->number));
     else
@@ -46,10 +48,16 @@ int expect_result(struct judging *j, struct err *e)
     if (!a)
         return 0;
     const struct stage_result *r = &a->result;
-    bool holds;
+    bool holds, done = !r->gone && !r->error && !r->signal;
+    if (j->ex->kind == EX_MOVED && done)
+        return expect_verdict(j, compare_holds(j->ex->op, r->value, j->ex->n), "%" PRId64,
+                              r->value);
     switch (j->ex->kind) {
     case EX_OK:
-        holds = !r->gone && !r->error && !r->signal;
+        holds = done;
+        break;
+    case EX_MOVED:
+        holds = false;
         break;
     case EX_ERRNO:
         holds = !r->gone && r->error == j->ex->number;

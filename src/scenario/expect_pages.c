@@ -30,6 +30,15 @@ static enum answer is(bool yes)
     return yes ? YES : NO;
 }
 
+/* A store marks the entry; a page of a file is told at once, others when the entry goes. */
+static enum answer is_dirty(const struct page *p)
+{
+    enum answer flag = attr(p, PAGE_A_FLAGS, PAGE_A_DIRTY, true);
+    if (p->state == PAGE_ZERO || p->state == PAGE_HUGE_ZERO)
+        return NO;
+    return flag == NO && p->state != PAGE_FILE ? UNKNOWN : flag;
+}
+
 static enum answer present_in(const struct moment *m, const struct page *p,
                               enum expect_state state)
 {
@@ -59,7 +68,7 @@ static enum answer present_in(const struct moment *m, const struct page *p,
     case PAGES_LOCKED:
         return attr(p, PAGE_A_FLAGS, PAGE_A_LOCKED, true);
     case PAGES_DIRTY:
-        return attr(p, PAGE_A_FLAGS, PAGE_A_DIRTY, true);
+        return is_dirty(p);
     default:
         return NO;
     }
@@ -112,6 +121,42 @@ static void count_pages(const struct span *s, enum expect_state state, struct co
     c->unknown = each ? (c->unknown + each - 1) / each : c->unknown;
 }
 
+/* Pages that count in Rss. */
+static uint64_t resident_pages(const struct span *s, uint64_t start, uint64_t end)
+{
+    struct span part = *s;
+    struct counting present, zero;
+    part.start = start > s->start ? start : s->start;
+    part.end = end < s->end ? end : s->end;
+    part.page_size = (uint64_t)1 << s->now->target.geometry.page_shift;
+    count_pages(&part, PAGES_PRESENT, &present);
+    count_pages(&part, PAGES_ZERO, &zero);
+    return present.yes - zero.yes;
+}
+
+/* smaps counts dirty entries, of whole mappings: that tells of all pages of one, or of any if all or
+ * none of it are dirty. */
+static void count_dirty_by_smaps(const struct span *s, struct counting *c)
+{
+    unsigned shift = s->now->target.geometry.page_shift;
+    const struct region_table *t = s->now->regions;
+    uint64_t pages = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct region *r = &t->v[i];
+        if (r->end <= s->start || r->start >= s->end)
+            continue;
+        if (!r->smaps || r->smaps->flags_only)
+            return;
+        uint64_t dirty = r->smaps->private_dirty + r->smaps->shared_dirty;
+        bool whole = r->start >= s->start && r->end <= s->end;
+        if (!whole && dirty && dirty != r->smaps->rss)
+            return;
+        pages += whole || !dirty ? dirty >> shift : resident_pages(s, r->start, r->end);
+    }
+    c->yes = pages;
+    c->unknown = 0;
+}
+
 /* Why something of pages cannot be known. */
 static const char *missing(const struct moment *m, enum expect_state state)
 {
@@ -120,12 +165,14 @@ static const char *missing(const struct moment *m, enum expect_state state)
         return t->pagemap.why;
     if (state == PAGES_PMD_MAPPED && !t->scan.yes)
         return t->scan.why;
+    if (state == PAGES_DIRTY && t->kpageflags.yes)
+        return "only part of the mapping is dirty, and the kernel does not tell which";
     return t->kpageflags.yes ? "the page could not be read" : t->kpageflags.why;
 }
 
 static void wants_pages(struct judging *j, const struct span *s)
 {
-    char text[120];
+    char text[320];
     int n = 0;
     for (unsigned i = 0; i < j->ex->state_count && n >= 0 && (size_t)n < sizeof text; i++) {
         const struct state_count *c = &j->ex->states[i];
@@ -138,7 +185,7 @@ static void wants_pages(struct judging *j, const struct span *s)
 int expect_pages(struct judging *j, struct err *e)
 {
     struct span s;
-    char found[120] = "";
+    char found[320] = "";
     int n = 0, rc = expect_span(j, &j->ex->a, &s, e);
     bool holds = true;
     if (rc)
@@ -148,6 +195,8 @@ int expect_pages(struct judging *j, struct err *e)
         const struct state_count *want = &j->ex->states[i];
         struct counting c;
         count_pages(&s, want->state, &c);
+        if (c.unknown && want->state == PAGES_DIRTY)
+            count_dirty_by_smaps(&s, &c);
         if (c.unknown)
             return expect_unknown(j, "%" PRIu64 " pages of %s: %s", c.unknown, s.name,
                                   missing(s.now, want->state));
@@ -195,9 +244,9 @@ int expect_page_number(struct judging *j, struct err *e)
 
 /* A frame, or in the verdict why there is none (then true is returned). */
 static bool no_frame(struct judging *j, const struct span *s, const struct moment *m,
-                     const char *when, uint64_t *frame)
+                     uint64_t address, const char *when, uint64_t *frame)
 {
-    struct page p = m ? pagetree_get(m->tree, moment_page(m, s->start)) : page_absent;
+    struct page p = m ? pagetree_get(m->tree, moment_page(m, address)) : page_absent;
     if (!m) {
         expect_unknown(j, "there is no picture from before");
     } else if (p.state == PAGE_UNKNOWN) {
@@ -211,6 +260,16 @@ static bool no_frame(struct judging *j, const struct span *s, const struct momen
         return false;
     }
     return true;
+}
+
+/* Where the page was before the last statement, which may have moved its mapping. */
+static uint64_t address_before(const struct judging *j, const struct span *s)
+{
+    const struct last_action *last = &s->process->last;
+    const struct statement *st = last->valid ? &j->run->script->v[last->at] : NULL;
+    bool moved = st && s->process == j->run->actor && st->kind == ST_REMAP &&
+                 !strcmp(st->name, j->ex->a.name);
+    return moved ? s->start - (uint64_t)last->moved : s->start;
 }
 
 /* Of two pages in one picture each; or of one page before and after. A page that was not there
@@ -232,10 +291,11 @@ int expect_frames(struct judging *j, struct err *e)
                                                                   : "different frames");
     else
         expect_wants(j, "%s %s", a.name, same ? "keeps its frame" : "has a new frame");
-    if (no_frame(j, &a, a.now, "", &x))
+    if (no_frame(j, &a, a.now, a.start, "", &x))
         return 0;
     const struct moment *before = two ? NULL : expect_picture_before(j->run, a.process);
-    if (two ? no_frame(j, &b, b.now, "", &y) : no_frame(j, &a, before, " before", &y)) {
+    if (two ? no_frame(j, &b, b.now, b.start, "", &y)
+            : no_frame(j, &a, before, address_before(j, &a), " before", &y)) {
         if (kind == EX_NEW_FRAME && before && j->out->verdict == VERDICT_FAIL)
             return expect_verdict(j, true, "a frame, where there was none");
         return 0;

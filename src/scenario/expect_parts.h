@@ -56,6 +56,7 @@ struct span {
     const struct process *process;
     const struct moment *now;
     uint64_t start, end; /* addresses of whole pages */
+    uint64_t first;      /* address of the first byte that belongs to it */
     uint64_t page_size;  /* that the mapping counts in */
     char name[80];       /* "child:a[0:16]" */
 };

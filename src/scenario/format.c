@@ -24,8 +24,7 @@ void format_size(uint64_t bytes, struct buf *out)
 
 void format_change(int64_t bytes, struct buf *out)
 {
-    if (bytes)
-        buf_putc(out, bytes < 0 ? '-' : '+');
+    buf_putc(out, bytes < 0 ? '-' : '+');
     format_size(bytes < 0 ? -(uint64_t)bytes : (uint64_t)bytes, out);
 }
 
@@ -139,6 +138,23 @@ static size_t shown_columns(const char *text, size_t len)
     return n;
 }
 
+/* The part of a long line around the place: at most 60 bytes before it and 150 in all. */
+static void cut_line(const char **line, size_t *len, size_t *before)
+{
+    enum { BEFORE = 60, ALL = 150 };
+    size_t skip = *before > BEFORE && *len > ALL ? *before - BEFORE : 0;
+    while (skip && ((*line)[skip] & 0xc0) == 0x80) /* whole characters */
+        skip--;
+    *line += skip;
+    *len -= skip;
+    *before -= skip;
+    if (*len > ALL) {
+        *len = ALL;
+        while (*len > *before && ((*line)[*len] & 0xc0) == 0x80)
+            --*len;
+    }
+}
+
 void script_error_show(const struct script_error *e, const char *file, const char *text,
                        size_t length, struct buf *out)
 {
@@ -146,6 +162,7 @@ void script_error_show(const struct script_error *e, const char *file, const cha
     size_t len, before = e->at.column - 1;
     find_line(text, length, e->at.line, &line, &len);
     before = before < len ? before : len;
+    cut_line(&line, &len, &before);
     size_t marked = e->length < len - before ? e->length : len - before;
     size_t carets = shown_columns(line + before, marked);
     show_text(file, strlen(file), out);

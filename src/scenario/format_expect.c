@@ -89,7 +89,7 @@ static void format_hugepages(const struct expect *x, struct buf *out)
 {
     buf_printf(out, " %s", words_name(&words_hugepages, x->which));
     format_op(x->op, out);
-    buf_printf(out, x->n ? " %+lld" : " %lld", (long long)x->n);
+    buf_printf(out, " %+lld", (long long)x->n);
 }
 
 static void format_file(const struct expect *x, struct buf *out)
@@ -143,6 +143,7 @@ static void format_rest(const struct expect *x, struct buf *out)
         format_bytes(x, out);
         break;
     case EX_SIZE:
+    case EX_MOVED:
         format_bytes(x, out);
         break;
     case EX_FILE_SIZE:

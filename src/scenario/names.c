@@ -292,13 +292,13 @@ static int change_size(const struct check *c, struct name_process *p)
     return rc;
 }
 
-static int remove_name(const struct check *c, struct name_process *p, bool fd)
+static int free_name(const struct check *c, struct name_process *p)
 {
     struct symbol *s;
-    int rc = need_symbol(c, p, c->st->name, fd, &c->at->name, &s);
+    int rc = need_symbol(c, p, c->st->name, false, &c->at->name, &s);
     if (rc)
         return rc;
-    if (!fd && s->kind != SYMBOL_HEAP)
+    if (s->kind != SYMBOL_HEAP)
         return wrong(c, &c->at->name, "\"%s\" was not made by malloc: use unmap", c->st->name);
     *s = p->v[--p->count];
     return 0;
@@ -374,14 +374,14 @@ static int check_action(const struct check *c, struct name_process *p)
     case ST_SPECIAL:
     case ST_KERNEL_ARRAY:
         return make_fd(c, p);
-    case ST_CLOSE:
-        return remove_name(c, p, true);
+    case ST_CLOSE: /* the name stays: using it is EBADF */
+        return need_symbol(c, p, st->name, true, &c->at->name, &s);
     case ST_MAP:
         return make_mapping(c, p);
     case ST_MALLOC:
         return make_heap(c, p);
     case ST_FREE:
-        return remove_name(c, p, false);
+        return free_name(c, p);
     case ST_REMAP:
         return change_size(c, p);
     case ST_EVICT:

@@ -69,20 +69,6 @@ int parse_expected(struct parser *p, const char *what)
     return parse_fail(p, &p->token, "expected %s, found %s", what, found(&p->token, text));
 }
 
-/* Words that begin an expectation are no names: "expect file ..." shall mean one thing. */
-static bool is_reserved(const struct token *t)
-{
-    static const char *const heads[] = {"ok",   "errno", "signal", "faults", "minor", "major",
-                                        "path", "observed", "same-frame", "different-frame",
-                                        "new-frame", "kept-frame", "file", "hugepages", "within"};
-    int value;
-    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
-        if (token_is(t, heads[i]))
-            return true;
-    return (words_find(&words_counter, t->at, t->len, &value) && !token_is(t, "stack")) ||
-           words_find(&words_machine, t->at, t->len, &value);
-}
-
 static bool is_name(const struct token *t)
 {
     if (t->kind != TOKEN_WORD || !(isalpha((unsigned char)*t->at) || *t->at == '_'))
@@ -99,9 +85,6 @@ int parse_name(struct parser *p, const char *what, char out[NAME_MAX_BYTES + 1],
     const struct token *t = &p->token;
     if (!is_name(t))
         return parse_expected(p, what);
-    if (is_reserved(t))
-        return parse_fail(p, t, "expected %s, but \"%.*s\" is a word of the language", what,
-                          (int)t->len, t->at);
     if (t->len > NAME_MAX_BYTES)
         return parse_fail(p, t, "a name has at most %d characters", NAME_MAX_BYTES);
     memcpy(out, t->at, t->len);

@@ -59,10 +59,15 @@ static int parse_errno(struct parser *p, struct expect *x)
     return parse_choice(p, &words_errno, &x->number);
 }
 
+static int parse_moved(struct parser *p, struct expect *x)
+{
+    return parse_bytes(p, &x->op, &x->n);
+}
+
 static int parse_signal(struct parser *p, struct expect *x)
 {
     int rc = parse_choice(p, &words_signal, &x->number);
-    if (rc || p->token.kind == TOKEN_END || token_is(&p->token, "within"))
+    if (rc || p->token.kind == TOKEN_END)
         return rc;
     struct token t = p->token;
     rc = parse_choice(p, &words_code, &x->code);
@@ -108,6 +113,8 @@ static int parse_path(struct parser *p, struct expect *x)
         x->how = (uint8_t)how;
         parse_take(p);
     }
+    else if (!rc && p->token.kind != TOKEN_END && !token_is(&p->token, "x"))
+        return parse_expected(p, "copy, reuse, x and a number, or the end of the line");
     return rc ? rc : parse_times(p, x);
 }
 
@@ -293,6 +300,7 @@ struct expect_form {
 static const struct expect_form heads[] = {
     {"ok", EX_OK, parse_ok, true, false},
     {"errno", EX_ERRNO, parse_errno, true, false},
+    {"bytes", EX_MOVED, parse_moved, true, false},
     {"signal", EX_SIGNAL, parse_signal, true, false},
     {"faults", EX_FAULTS, parse_fault_count, true, false},
     {"minor", EX_MINOR, parse_fault_count, true, false},
@@ -358,6 +366,30 @@ static int parse_property(struct parser *p, struct expect *x, const struct token
     return f->parse(p, x);
 }
 
+static bool is_property(const struct token *t)
+{
+    int value;
+    return find_form(properties, COUNT(properties), t) ||
+           (t->kind == TOKEN_WORD && words_find(&words_state, t->at, t->len, &value));
+}
+
+/* A mapping may have the name of anything that can be expected: "expect data +4K" is about the
+ * counter, "expect data present 4" and "expect data[1] order 0" about the mapping. */
+static bool is_mapping(const struct parser *p, const struct statement *st)
+{
+    char name[NAME_MAX_BYTES + 1];
+    struct lexer ahead = p->lexer;
+    struct token next = lexer_next(&ahead);
+    if (next.kind == TOKEN_COLON)
+        return true;
+    if (p->token.kind != TOKEN_WORD || p->token.len > NAME_MAX_BYTES ||
+        (next.kind != TOKEN_OPEN && !is_property(&next)))
+        return false;
+    memcpy(name, p->token.at, p->token.len);
+    name[p->token.len] = 0;
+    return names_has_mapping(&p->names, st->process, name);
+}
+
 /* "expect fautls 3": no mapping has that name, and there is a word like it. */
 static const char *likely_head(const struct parser *p, const struct statement *st)
 {
@@ -381,15 +413,17 @@ static int parse_mapping(struct parser *p, struct statement *st)
     if (head)
         return parse_fail(p, &at, "there is no mapping \"%s\"; did you mean \"expect %s\"?",
                           st->expect.a.name, head);
+    if (!rc && !is_property(&p->token) && !st->expect.a.process[0] &&
+        !names_has_mapping(&p->names, st->process, st->expect.a.name))
+        return parse_fail(p, &at, "nothing that can be expected is called \"%s\", and no mapping",
+                          st->expect.a.name);
     return rc ? rc : parse_property(p, &st->expect, &at);
 }
 
-/* "rss", and "vmalloc"; "stack" only before a number, for a mapping may have this name. */
+/* "rss", and "vmalloc". */
 static bool is_counter(const struct parser *p, struct expect *x)
 {
     const struct token *t = &p->token;
-    struct lexer ahead = p->lexer;
-    struct token next = lexer_next(&ahead);
     int value;
     if (t->kind != TOKEN_WORD)
         return false;
@@ -400,16 +434,16 @@ static bool is_counter(const struct parser *p, struct expect *x)
     else
         return false;
     x->which = (uint8_t)value;
-    return x->kind != EX_COUNTER || value != COUNTER_STACK || next.kind == TOKEN_COMPARE ||
-           (next.kind == TOKEN_WORD && *next.at && strchr("+-0", *next.at));
+    return true;
 }
 
 int parse_expect(struct parser *p, struct statement *st)
 {
     struct expect *x = &st->expect;
     struct token at = p->token;
-    const struct expect_form *f = find_form(heads, COUNT(heads), &at);
-    bool counter = !f && is_counter(p, x);
+    bool mapping = is_mapping(p, st);
+    const struct expect_form *f = mapping ? NULL : find_form(heads, COUNT(heads), &at);
+    bool counter = !mapping && !f && is_counter(p, x);
     if (!f && !counter)
         return parse_mapping(p, st);
     if ((counter || f->last) && !p->acted)

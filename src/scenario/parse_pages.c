@@ -66,7 +66,7 @@ static int parse_advice(struct parser *p, int *out)
     size_t skip = t->len > 5 && !memcmp(t->at, prefix, 5) ? 5 : 0, len = t->len - skip;
     for (size_t i = 0; i < len && len <= sizeof word; i++) {
         char c = t->at[skip + i];
-        word[i] = c == '_' ? '-' : skip ? (char)tolower((unsigned char)c) : c;
+        word[i] = c == '_' ? '-' : (char)tolower((unsigned char)c);
     }
     if (t->kind != TOKEN_WORD || len > sizeof word || !words_find(&words_advice, word, len, out))
         return parse_choice(p, &words_advice, out);

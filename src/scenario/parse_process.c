@@ -117,7 +117,9 @@ int parse_lockall(struct parser *p, struct statement *st)
         else if (parse_word(p, "onfault"))
             st->flags |= MCL_ONFAULT;
         else
-            return st->flags ? 0 : parse_expected(p, "current or future");
+            return p->token.kind == TOKEN_END
+                       ? 0
+                       : parse_expected(p, "current, future, onfault or the end of the line");
     }
 }
 

@@ -3,7 +3,6 @@
 #include "scenario/run.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +76,7 @@ static bool script_needs(const struct script *s, enum need_kind kind)
 /* Those before the first action; a kernel's version may also be needed later. */
 static int meet_needs(struct run *r, struct err *e)
 {
-    int rc = setup_create(&r->setup, e);
+    int rc = setup_create(r->options.stop_fd, &r->setup, e);
     for (size_t i = 0; i < r->script->count && !rc && !actions[r->script->v[i].kind]; i++)
         if (r->script->v[i].kind == ST_NEEDS)
             rc = setup_need(r->setup, &r->script->v[i].need, e);
@@ -88,7 +87,8 @@ static int start_main(struct run *r, struct err *e)
 {
     struct stage_options o = {.limit_ns = r->options.limit_ns,
                               .keep_root = script_needs(r->script, NEED_ROOT),
-                              .thp = script_needs(r->script, NEED_THP)};
+                              .thp = script_needs(r->script, NEED_THP),
+                              .stop_fd = r->options.stop_fd};
     struct stage *stage;
     struct process *p;
     int rc = stage_start(&o, &stage, e);
@@ -136,6 +136,8 @@ int run_begin(const struct script *s, const struct run_options *o, const struct 
         r->options.limit_ns = DEFAULT_LIMIT * SECOND;
     if (!r->options.total_limit_ns)
         r->options.total_limit_ns = DEFAULT_TOTAL * SECOND;
+    if (!r->options.stop_fd)
+        r->options.stop_fd = -1;
     int rc = begin(r, e);
     if (rc) {
         run_end(r, NULL);
@@ -279,6 +281,7 @@ static int act(struct run *r, size_t at, struct process *p, struct err *e)
     p->last.valid = true;
     p->last.at = at;
     p->last.fault_count = 0;
+    p->last.moved = 0;
     p->last.result = (struct stage_result){0};
     r->actor = p;
     uint64_t asked_ns = io_now_ns();
@@ -362,6 +365,11 @@ static uint64_t deadline(const struct run *r)
     return r->begun_ns + r->options.total_limit_ns;
 }
 
+static int given_up(struct err *e)
+{
+    return err_set(e, -ECANCELED, "the scenario was given up");
+}
+
 /* What comes by itself, such as the work of a kernel thread, is waited for. */
 static int wait_until(struct run *r, const struct statement *st, struct outcome *out, struct err *e)
 {
@@ -375,7 +383,8 @@ static int wait_until(struct run *r, const struct statement *st, struct outcome 
             expect_after(r); /* it was taken while things changed: its parts may not fit together */
             return rc;
         }
-        poll(NULL, 0, UNTIL_POLL_MS);
+        if (io_wait(r->options.stop_fd, UNTIL_POLL_MS))
+            return given_up(e);
     }
 }
 
@@ -407,6 +416,8 @@ int run_step(struct run *r, struct outcome *out, struct err *e)
                        "the scenario has taken longer than %.3g seconds: give more "
                        "with --limit, or make it shorter",
                        (double)r->options.total_limit_ns / 1e9);
+    if (io_wait(r->options.stop_fd, 0))
+        return given_up(e);
     size_t at = r->next;
     const struct statement *st = &r->script->v[at];
     switch (st->kind) {

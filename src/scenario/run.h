@@ -45,7 +45,7 @@ struct outcome {
     bool is_expect;
     enum verdict verdict; /* of an expectation; of an action: VERDICT_FAIL when it failed and
                              no expectation of its result follows */
-    char expected[160], found[160]; /* sentences, escaped */
+    char expected[400], found[400]; /* sentences, escaped */
 };
 
 struct run;
@@ -54,6 +54,8 @@ struct run_options {
     uint64_t limit_ns;       /* of a statement */
     uint64_t total_limit_ns; /* of the whole scenario */
     const char *directory;   /* where temporary files go; NULL: $TMPDIR or /tmp */
+    int stop_fd;             /* when it is readable the run gives up what it does, with -ECANCELED,
+                                and can only be ended; 0: there is none */
 };
 
 /* Begins a scenario: checks `needs`, changes the machine as they ask. The script and the observer

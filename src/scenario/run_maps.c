@@ -40,8 +40,23 @@ static uint64_t small_page(void)
 /* Where a mapping goes, and the two guards around it. */
 struct spot {
     bool ours; /* else the kernel chooses */
-    uint64_t at, below, above, end;
+    uint64_t at, below, above;
+    uint64_t end, low; /* the next ones go behind or below these */
 };
+
+/* Below all others, and without room to grow. */
+static void choose_large_spot(const struct process *p, uint64_t bytes, uint64_t align,
+                              struct spot *out)
+{
+    if (bytes > p->low || p->low - bytes <= align)
+        return;
+    out->above = p->low - small_page();
+    out->at = (out->above - bytes) & ~(align - 1);
+    out->below = out->at - small_page();
+    out->end = p->cursor;
+    out->low = out->below;
+    out->ours = true;
+}
 
 static void choose_spot(const struct process *p, uint64_t bytes, uint64_t page_size, bool grows,
                         struct spot *out)
@@ -50,14 +65,17 @@ static void choose_spot(const struct process *p, uint64_t bytes, uint64_t page_s
     uint64_t align = page_size > HUGE_PAGE ? page_size : HUGE_PAGE;
     uint64_t room = bytes > HUGE_PAGE ? bytes : HUGE_PAGE;
     *out = (struct spot){0};
-    if (bytes > (l->arena_end - l->arena) / 4)
+    if (bytes > (l->arena_end - l->arena) / 4) {
+        choose_large_spot(p, bytes, align, out);
         return;
+    }
     out->below = p->cursor;
     out->at = round_up(out->below + small_page() + (grows ? ROOM_BELOW : 0), align);
     if (!grows)
         out->below = out->at - small_page();
     out->above = out->at + round_up(bytes, align) + room;
     out->end = out->above + small_page();
+    out->low = p->low;
     out->ours = out->end <= l->arena_end;
 }
 
@@ -76,6 +94,26 @@ static int unguard(struct process *p, uint64_t at, struct err *e)
     struct stage_result r;
     struct stage_op op = {.what = STAGE_CALL, .args = {SYS_munmap, at, small_page()}};
     return act_do(p, &op, &r, e);
+}
+
+static int guard_spot(struct process *p, const struct spot *spot, struct err *e)
+{
+    int rc = spot->ours ? guard(p, spot->below, e) : 0;
+    return rc || !spot->ours ? rc : guard(p, spot->above, e);
+}
+
+/* Something was placed there, or the guards go. */
+static int settle_spot(struct process *p, const struct spot *spot, bool taken, struct err *e)
+{
+    if (!spot->ours)
+        return 0;
+    if (taken) {
+        p->cursor = spot->end;
+        p->low = spot->low;
+        return 0;
+    }
+    int rc = unguard(p, spot->below, e);
+    return rc ? rc : unguard(p, spot->above, e);
 }
 
 /* ---- map ---- */
@@ -170,17 +208,10 @@ int act_map(struct act *a, struct err *e)
     struct spot spot = {0};
     if (!m->fixed && !m->fixed_noreplace && !m->compat)
         choose_spot(a->p, round_up(m->size, page_size), page_size, m->growsdown, &spot);
-    if (spot.ours && ((rc = guard(a->p, spot.below, e)) || (rc = guard(a->p, spot.above, e))))
+    if ((rc = guard_spot(a->p, &spot, e)) || (rc = map_at(a, &spot, number, e)) || a->out->gone)
         return rc;
-    if ((rc = map_at(a, &spot, number, e)) || a->out->gone)
-        return rc;
-    if (!a->out->error) {
-        a->p->cursor = spot.ours ? spot.end : a->p->cursor;
-        return name_result(a, page_size, e);
-    }
-    if (spot.ours && !(rc = unguard(a->p, spot.below, e)))
-        rc = unguard(a->p, spot.above, e);
-    return rc;
+    rc = settle_spot(a->p, &spot, !a->out->error, e);
+    return rc || a->out->error ? rc : name_result(a, page_size, e);
 }
 
 /* ---- calls on ranges ---- */
@@ -258,15 +289,39 @@ int act_uffd(struct act *a, struct err *e)
     return rc ? rc : act_do(a->p, &op, a->out, e);
 }
 
+static int remap_to(struct act *a, const struct named_mapping *m, int flags, uint64_t to,
+                    struct err *e)
+{
+    struct stage_op op = {.what = STAGE_CALL,
+                          .args = {SYS_mremap, m->start, m->bytes, a->st->size, (uint64_t)flags, to}};
+    return act_do(a->p, &op, a->out, e);
+}
+
+/* What cannot grow in its place moves to a spot of ours, like a new mapping: the kernel would put it
+ * beside others, and merge it with them. */
+static int remap_elsewhere(struct act *a, const struct named_mapping *m, struct err *e)
+{
+    struct spot spot;
+    choose_spot(a->p, round_up(a->st->size, m->page_size), m->page_size, false, &spot);
+    if (!spot.ours)
+        return remap_to(a, m, MREMAP_MAYMOVE, 0, e);
+    int rc = guard_spot(a->p, &spot, e);
+    if (!rc)
+        rc = remap_to(a, m, MREMAP_MAYMOVE | MREMAP_FIXED, spot.at, e);
+    return rc || a->out->gone ? rc : settle_spot(a->p, &spot, !a->out->error, e);
+}
+
 int act_remap(struct act *a, struct err *e)
 {
     struct named_mapping *m = process_find_mapping(a->p, a->st->name);
     if (!m)
         return err_set(e, -EINVAL, "%s has no mapping %s", a->p->name, a->st->name);
-    int rc = act_call(a, e, SYS_mremap, m->start, m->bytes, a->st->size,
-                      a->st->flags ? MREMAP_MAYMOVE : 0);
+    int rc = remap_to(a, m, 0, 0, e);
+    if (!rc && !a->out->gone && a->out->error == ENOMEM && a->st->flags)
+        rc = remap_elsewhere(a, m, e);
     if (rc || a->out->gone || a->out->error)
         return rc;
+    a->p->last.moved = a->out->value - (int64_t)m->start;
     m->start = m->first = (uint64_t)a->out->value;
     m->bytes = round_up(a->st->size, m->page_size);
     m->end = m->start + m->bytes;

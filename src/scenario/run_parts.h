@@ -35,6 +35,7 @@ struct last_action {
     bool valid;
     size_t at; /* index of the statement */
     struct stage_result result;
+    int64_t moved;              /* bytes that the mapping of a remap is further up than before */
     struct fault_entry *faults; /* owned; those of this process while the operation ran, in order */
     size_t fault_count, fault_cap;
 };
@@ -50,6 +51,7 @@ struct process {
     struct named_fd *fds;
     size_t fd_count, fd_cap;
     uint64_t cursor; /* where the next mapping is placed */
+    uint64_t low;    /* large ones are placed below this */
     struct last_action last;
 };
 

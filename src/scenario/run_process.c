@@ -61,7 +61,7 @@ int process_add(struct run *r, const char *name, struct stage *stage, struct pro
     struct process *p = *out;
     p->stage = stage;
     p->pid = stage_pid(stage);
-    p->cursor = stage_layout(stage)->arena;
+    p->cursor = p->low = stage_layout(stage)->arena;
     return 0;
 }
 
@@ -82,6 +82,7 @@ static int inherit(struct process *p, const struct process *from, struct err *e)
     p->mapping_count = from->mapping_count;
     p->fd_count = from->fd_count;
     p->cursor = from->cursor;
+    p->low = from->low;
     return 0;
 }
 

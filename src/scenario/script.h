@@ -92,6 +92,7 @@ enum expect_kind {
     EX_BYTE, EX_FILE_BYTE,
     EX_HUGEPAGES,
     EX_SIZE, EX_SMAPS, EX_FILE_SIZE, EX_MACHINE,
+    EX_MOVED,        /* bytes SIZE: that sysread, vmread ... have moved */
     EX_N
 };
 
@@ -115,7 +116,7 @@ enum expect_hugepages { HUGEPAGES_FREE, HUGEPAGES_RSVD, HUGEPAGES_SURP };
 /* The words of `expect vmalloc DELTA`: fields of /proc/meminfo. */
 enum expect_machine { MACHINE_VMALLOC, MACHINE_PAGETABLES, MACHINE_KERNELSTACK, MACHINE_N };
 
-enum { EXPECT_STATES_MAX = 8 };
+enum { EXPECT_STATES_MAX = PAGES_STATE_N };
 struct state_count {
     uint8_t state; /* enum expect_state */
     uint8_t op;    /* enum compare */

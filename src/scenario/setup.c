@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,14 +27,16 @@ struct setup {
     struct keeper *keeper; /* NULL until something is to be put back */
     int lock;              /* -1 until settings are changed, and once the keeper holds it */
     bool locked;
+    int stop_fd;
 };
 
-int setup_create(struct setup **out, struct err *e)
+int setup_create(int stop_fd, struct setup **out, struct err *e)
 {
     struct setup *m = calloc(1, sizeof *m);
     if (!m)
         return err_set(e, -ENOMEM, "out of memory");
     m->lock = -1;
+    m->stop_fd = stop_fd;
     *out = m;
     return 0;
 }
@@ -70,7 +71,7 @@ int setup_promise(struct setup *m, const struct undo *u, struct err *e)
     return rc ? rc : keeper_tell(m->keeper, u, e);
 }
 
-static int wait_for_lock(int fd)
+static int wait_for_lock(int fd, int stop_fd)
 {
     uint64_t deadline = io_now_ns() + LOCK_SECONDS * UINT64_C(1000000000);
     while (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -78,7 +79,8 @@ static int wait_for_lock(int fd)
             return -errno;
         if (io_now_ns() > deadline)
             return -EWOULDBLOCK;
-        poll(NULL, 0, LOCK_POLL_MS);
+        if (io_wait(stop_fd, LOCK_POLL_MS))
+            return -ECANCELED;
     }
     return 0;
 }
@@ -101,12 +103,14 @@ int setup_lock(struct setup *m, struct err *e)
     m->lock = open_lock();
     if (m->lock == -ENOENT)
         return 0; /* root has never been here, and others change nothing */
-    int rc = m->lock < 0 ? m->lock : wait_for_lock(m->lock);
+    int rc = m->lock < 0 ? m->lock : wait_for_lock(m->lock, m->stop_fd);
     if (rc == -EWOULDBLOCK)
         return err_set(e, -ENOTSUP,
                        "another run has been changing the machine for %d seconds: see "
                        "who holds %s (fuser)",
                        LOCK_SECONDS, LOCK_FILE);
+    if (rc == -ECANCELED)
+        return err_set(e, rc, "the scenario was given up");
     if (rc)
         return err_set(e, -ENOTSUP, "cannot take the lock %s: %s", LOCK_FILE, strerror(-rc));
     m->locked = true;

@@ -12,8 +12,9 @@
 
 struct setup;
 
-/* Nothing is changed yet. 0 or a negative errno with *e set. */
-int setup_create(struct setup **out, struct err *e);
+/* Nothing is changed yet. When `stop_fd` is readable nothing is waited for any more; -1: there
+ * is none. 0 or a negative errno with *e set. */
+int setup_create(int stop_fd, struct setup **out, struct err *e);
 /* Puts everything back and waits until that is done. NULL is fine. 0, or a negative errno with *e
  * set: something could not be put back. */
 int setup_destroy(struct setup *m, struct err *e);

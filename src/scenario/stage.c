@@ -30,6 +30,7 @@ struct stage {
     bool reaped;
     int status;
     uint64_t limit_ns;
+    int stop_fd;
     struct stage_layout layout;
     int uffd[UFFDS_MAX];
     size_t uffd_count;
@@ -52,12 +53,13 @@ const struct stage_layout *stage_layout(const struct stage *s)
     return &s->layout;
 }
 
-static struct stage *new_stage(uint64_t limit_ns)
+static struct stage *new_stage(uint64_t limit_ns, int stop_fd)
 {
     struct stage *s = calloc(1, sizeof *s);
     if (s)
         *s = (struct stage){
-            .pid = -1, .pidfd = -1, .socket = -1, .death = -1, .limit_ns = limit_ns, .status = -1};
+            .pid = -1, .pidfd = -1, .socket = -1, .death = -1, .limit_ns = limit_ns,
+            .stop_fd = stop_fd ? stop_fd : -1, .status = -1};
     return s;
 }
 
@@ -193,28 +195,34 @@ static void answer_faults(int uffd, uint64_t page_size)
     }
 }
 
-/* Waits for a message or the end. 0; -EPIPE: it has ended; -ETIMEDOUT. */
+enum { WAIT_MESSAGE, WAIT_END, WAIT_STOP, WAIT_UFFDS };
+
+/* Waits for a message or the end. 0; -EPIPE: it has ended; -ETIMEDOUT; -ECANCELED. */
 static int wait_message(struct stage *s, uint64_t deadline_ns)
 {
-    struct pollfd p[2 + UFFDS_MAX] = {{.fd = s->socket, .events = POLLIN},
-                                      {.fd = s->pidfd, .events = POLLIN}};
+    struct pollfd p[WAIT_UFFDS + UFFDS_MAX] = {
+        [WAIT_MESSAGE] = {.fd = s->socket, .events = POLLIN},
+        [WAIT_END] = {.fd = s->pidfd, .events = POLLIN},
+        [WAIT_STOP] = {.fd = s->stop_fd, .events = POLLIN}};
     for (size_t i = 0; i < s->uffd_count; i++)
-        p[2 + i] = (struct pollfd){.fd = s->uffd[i], .events = POLLIN};
+        p[WAIT_UFFDS + i] = (struct pollfd){.fd = s->uffd[i], .events = POLLIN};
     for (;;) {
         uint64_t now = io_now_ns();
         if (now >= deadline_ns)
             return -ETIMEDOUT;
-        int n = poll(p, 2 + s->uffd_count, (int)((deadline_ns - now + 999999) / 1000000));
+        int n = poll(p, WAIT_UFFDS + s->uffd_count, (int)((deadline_ns - now + 999999) / 1000000));
         if (n < 0 && errno != EINTR)
             return -errno;
         if (n <= 0)
             continue;
-        if (p[0].revents & POLLIN)
+        if (p[WAIT_MESSAGE].revents & POLLIN)
             return 0;
-        if (p[0].revents || p[1].revents)
+        if (p[WAIT_MESSAGE].revents || p[WAIT_END].revents)
             return -EPIPE;
+        if (p[WAIT_STOP].revents)
+            return -ECANCELED;
         for (size_t i = 0; i < s->uffd_count; i++)
-            if (p[2 + i].revents & POLLIN)
+            if (p[WAIT_UFFDS + i].revents & POLLIN)
                 answer_faults(s->uffd[i], (uint64_t)sysconf(_SC_PAGESIZE));
     }
 }
@@ -295,7 +303,7 @@ static int start_with(struct stage *s, const struct stage_options *o, struct err
 
 int stage_start(const struct stage_options *o, struct stage **out, struct err *e)
 {
-    struct stage *s = new_stage(o->limit_ns);
+    struct stage *s = new_stage(o->limit_ns, o->stop_fd);
     if (!s)
         return err_set(e, -ENOMEM, "out of memory");
     int rc = start_with(s, o, e);
@@ -344,6 +352,10 @@ static int exchange(struct stage *s, const struct stage_op *op, int fd, struct s
                        "killed: what does it wait for?",
                        (double)s->limit_ns / 1e9);
     }
+    if (rc == -ECANCELED) {
+        kill_stage(s);
+        return err_set(e, rc, "the statement was given up");
+    }
     int status;
     if (rc != -EPIPE && rc != -ECONNRESET)
         return err_set(e, rc, "lost the process of the scenario: %s", strerror(-rc));
@@ -359,7 +371,7 @@ static int exchange(struct stage *s, const struct stage_op *op, int fd, struct s
 static int adopt(const struct stage *parent, int socket, pid_t pid, struct stage **out,
                  struct err *e)
 {
-    struct stage *s = new_stage(parent->limit_ns);
+    struct stage *s = new_stage(parent->limit_ns, parent->stop_fd);
     if (!s) {
         close(socket);
         return err_set(e, -ENOMEM, "out of memory");

@@ -75,6 +75,7 @@ struct stage_options {
     uint64_t limit_ns; /* how long one operation may take before the stage is killed */
     bool keep_root;    /* else, when root runs us through sudo, it becomes the user who called it */
     bool thp;          /* else transparent huge pages are switched off in it */
+    int stop_fd;       /* when it is readable, operations are given up; 0, -1: none */
 };
 
 /* Starts one. 0 or a negative errno with *e set. */
@@ -84,7 +85,7 @@ void stage_destroy(struct stage *s);
 
 /* Runs one operation and waits for its end. With STAGE_FORK *child is the new process, owned by
  * the caller, else it may be NULL. 0, or a negative errno with *e set: the stage cannot be driven
- * any more (a crash or its end is no failure: result->gone). -ETIMEDOUT: it hung and was killed. */
+ * any more (a crash or its end is no failure: result->gone). -ETIMEDOUT: it hung and was killed; -ECANCELED: given up (stop_fd), and killed. */
 int stage_do(struct stage *s, const struct stage_op *op, struct stage_result *result,
              struct stage **child, struct err *e);
 

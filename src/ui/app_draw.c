@@ -165,7 +165,7 @@ static const char *state_of(const struct app *a, unsigned cols)
 
 static void add_tabs(struct header *h)
 {
-    struct segment *s = add(h, 11, "%s", "");
+    struct segment *s = add(h, 8, "%s", "");
     size_t len = 0;
     for (size_t i = 0; i <= APP_BACKING; i++)
         len += (size_t)snprintf(s->text + len, sizeof s->text - len, "%s%zu %s", i ? "  " : "",

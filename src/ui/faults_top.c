@@ -204,8 +204,10 @@ static void draw_row(const struct faults_view *v, const struct ui_state *ui, str
         s.bg = COLOR_CURSOR;
     area_fill(line, s, ' ');
     area_put(line, 0, 0, row == v->top.row ? '>' : ' ', s);
-    area_printf(line, 2, 0, s, "%10llu %3u%%", (unsigned long long)t->count,
-                (unsigned)((double)t->count * 100 / (double)v->faults));
+    unsigned share = (unsigned)((double)t->count * 100 / (double)v->faults);
+    char count[TEXT_COUNT_MAX], percent[16];
+    snprintf(percent, sizeof percent, share ? "%u%%" : "<1%%", share);
+    area_printf(line, 1, 0, s, "%11s %4s", text_count(count, t->count), percent);
     draw_name(v, ui, t, area_part(line, TOP_NAME, 0, line.cols, 1), s);
 }
 

@@ -210,25 +210,23 @@ static struct map_window window_of(const struct map_view *v)
 
 static void draw_top(const struct map_view *v, const struct ui_state *ui, struct area a)
 {
-    char crumb[160], scale[80], zoom[48];
-    unsigned most = zoom_max(ui);
+    char crumb[160], scale[80];
+    const char *fit = v->zoomed ? "" : "  fit";
     bool half = v->layout.shape.stack == 2;
     map_breadcrumb(ui->now, ui->cursor, v->zoom, crumb, sizeof crumb);
     map_scale(ui->now, v->zoom, half, false, scale, sizeof scale);
-    snprintf(zoom, sizeof zoom, "  zoom %u/%u%s", most - v->zoom + 1, most + 1,
-             v->zoomed ? "" : " fit");
     size_t left = strlen(crumb) + 2;
-    if (left + strlen(scale) + strlen(zoom) > a.cols)
-        *zoom = '\0'; /* the header has it too */
+    if (left + strlen(scale) + strlen(fit) > a.cols)
+        fit = "";
     if (left + strlen(scale) > a.cols)
         map_scale(ui->now, v->zoom, half, true, scale, sizeof scale);
     area_text(a, 0, 0, a.cols, crumb, STYLE(COLOR_TITLE));
-    size_t right = strlen(scale) + strlen(zoom);
+    size_t right = strlen(scale) + strlen(fit);
     if (left + right > a.cols)
         return;
     unsigned col = a.cols - (unsigned)right;
     col += area_text(a, col, 0, a.cols - col, scale, STYLE(COLOR_DEFAULT));
-    area_text(a, col, 0, a.cols - col, zoom, STYLE(COLOR_DIM));
+    area_text(a, col, 0, a.cols - col, fit, STYLE(COLOR_DIM));
 }
 
 static void draw_strip(struct map_view *v, const struct ui_state *ui, const struct map_window *w,

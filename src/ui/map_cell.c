@@ -202,6 +202,8 @@ struct cell map_cell_heat(unsigned state, unsigned level, const struct look *loo
     static const uint32_t glyphs[MAP_HEAT_LEVELS + 1] = {0xb7, 0x2591, 0x2592, 0x2593, 0x2588};
     uint32_t ch = look->ascii ? (uint32_t)(unsigned char)letters[level] : glyphs[level];
     uint8_t color = level ? (uint8_t)(COLOR_HEAT_FIRST + level - 1) : COLOR_DIM;
+    if (level && look_has_halves(look))
+        ch = GLYPH_FULL; /* the colours alone tell the levels */
     if (!level && state == MAP_NOTHING)
         ch = ' ';
     if (cursor)

@@ -2,6 +2,7 @@
  * for each large gap, larger ones longer by the logarithm of their size. Neighbouring mappings form
  * a group unless the boundary between them scores at least a threshold: the logarithm of the gap,
  * or 1 where two files meet. The threshold is the lowest whose groups fit. */
+#include "ui/fit.h"
 #include "ui/map_parts.h"
 
 #include <stdlib.h>
@@ -143,7 +144,7 @@ static void draw_bar(const struct map_strip_entry *e, const struct ui_state *ui,
 static void draw_entry(const struct map_strip_entry *e, const struct layout *l,
                        const struct ui_state *ui, struct area a, enum here here)
 {
-    char name[MAP_NAME_MAX] = "gap", size[TEXT_SIZE_MAX];
+    char name[MAP_NAME_MAX] = "gap", fitting[MAP_NAME_MAX], size[TEXT_SIZE_MAX];
     struct style s = STYLE(e->regions ? COLOR_DEFAULT : COLOR_DIM);
     if (here == UNDER_CURSOR)
         s.attr = CELL_BOLD;
@@ -151,7 +152,8 @@ static void draw_entry(const struct map_strip_entry *e, const struct layout *l,
     if (e->regions)
         map_region_name(&l->table->v[e->region], name);
     unsigned right = (unsigned)strlen(size), room = a.cols > right + 5 ? a.cols - right - 5 : 0;
-    unsigned used = area_text(a, 3, 0, room, name, s);
+    fit_name(fitting, sizeof fitting, name, room);
+    unsigned used = area_text(a, 3, 0, room, fitting, s);
     if (e->regions > 1 && used + 6 < room)
         area_printf(a, 4 + used, 0, STYLE(COLOR_DIM), "+%zu", e->regions - 1);
     area_text(a, 4 + room, 0, right, size, s);

@@ -147,6 +147,13 @@ static void put_frame(const struct physical_selection *s, struct lines *l)
         put(l, STYLE(COLOR_DEFAULT), "this process has it at %" PRIx64, address);
 }
 
+/* What tells cells with frames of the watched process. */
+static const char *own_marks(const struct look *look)
+{
+    return look->ascii || !look->colors ? "# in such a cell"
+                                        : "\u25c6 all that is used of a cell, \u25c7 a part";
+}
+
 static void put_memory(const struct physical_selection *s, struct lines *l)
 {
     const struct physmem_info *info = physmem_info(s->machine);
@@ -163,8 +170,8 @@ static void put_memory(const struct physical_selection *s, struct lines *l)
         put(l, STYLE(COLOR_DIM), "%s of the free memory is in no buddy list: no flag marks it",
             text_size(size, info->mem.free - listed));
     if (s->own->known && s->own->bits)
-        put(l, STYLE(COLOR_DEFAULT), "this process maps %s of it",
-            text_size(size, s->own->total << page_shift(s)));
+        put(l, STYLE(COLOR_DEFAULT), "this process maps %s of it: %s",
+            text_size(size, s->own->total << page_shift(s)), own_marks(&s->ui->look));
 }
 
 /* Free blocks by order: how much of the free memory lies in blocks of at least that size. */
@@ -229,7 +236,12 @@ unsigned physical_legend_draw(const struct physical_selection *s, struct area a)
         area_text(a, col + 2, row, a.cols, text, STYLE(COLOR_DIM));
         col += width + 2;
     }
-    return row + (col > 0);
+    if (!s->own->known || !s->own->bits)
+        return row + (col > 0);
+    row += col > 0;
+    if (row < a.rows)
+        area_printf(a, 0, row++, STYLE(COLOR_DIM), "this process: %s", own_marks(&s->ui->look));
+    return row;
 }
 
 void physical_line_draw(const struct physical_selection *s, struct area a)

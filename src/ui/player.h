@@ -13,7 +13,7 @@
 #include "model/model.h"
 #include "ui/ui.h"
 
-enum { PLAYER_NAME_MAX = 32, PLAYER_TEXT_MAX = 160 };
+enum { PLAYER_NAME_MAX = 32, PLAYER_TEXT_MAX = 400 };
 
 /* What stands on a line of the script. */
 enum player_kind {

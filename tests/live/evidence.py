@@ -11,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "helpers"))
 from faults import KNOWN, expectations  # noqa: E402
+from lib.compare import vmscope  # noqa: E402
 from lib.tap import Skip, Tap  # noqa: E402
 from lib.target import VMSCOPE  # noqa: E402
 from machine import Machine  # noqa: E402
@@ -164,12 +165,10 @@ def only_disagreements():
 
 def without_privilege():
     """One line says why there is none; the faults are told all the same."""
-    done = subprocess.run([VMSCOPE, "faults", "--evidence", "-f", "jsonl", "--", "/bin/true"],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300,
-                          user=65534, group=65534, extra_groups=[], cwd="/")
-    lines = [line for line in done.stderr.decode().splitlines() if "evidence" in line]
-    records = [json.loads(line) for line in done.stdout.decode().splitlines()]
-    wrong = [] if len(lines) == 1 and "root" in lines[0] else [f"said: {done.stderr.decode()}"]
+    _, out, err = vmscope("faults", "--evidence", "-f", "jsonl", "--", "/bin/true", user=65534)
+    lines = [line for line in err.decode().splitlines() if "evidence" in line]
+    records = [json.loads(line) for line in out.decode().splitlines()]
+    wrong = [] if len(lines) == 1 and "root" in lines[0] else [f"said: {err.decode()}"]
     if not records or records[-1]["evidence"] is not None or not records[-1]["evidence_why"]:
         wrong.append(f"summary: {records[-1:]}")
     if any(r.get("observed") for r in records):

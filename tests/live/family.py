@@ -13,7 +13,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from lib import kernel  # noqa: E402
-from lib.compare import PAGE, before_colon, in_every, snap, vmscope  # noqa: E402
+from lib.compare import (PAGE, before_colon, in_every, snap, vmscope,  # noqa: E402
+                         watched_region)
 from lib.tap import Skip, Tap, need_program  # noqa: E402
 from lib.target import HELPERS, VMSCOPE, Target, stop, wait_for  # noqa: E402
 from lib.tmux import Tmux  # noqa: E402
@@ -104,8 +105,12 @@ def differing_weights(pid, pids, user=None):
     """USS and PSS of all, in pictures each between two readings of smaps_rollup. Other programs, as
     they come and go, change how often libraries are mapped: a number that fits once is right, since a
     wrong one would never."""
-    # Without map counts it is smaps_rollup that vmscope reads, while it maps libraries itself.
-    least = 64 << 10 if user or os.geteuid() else 0
+    def own_share(p):
+        """Without map counts it is smaps_rollup that vmscope reads, while it maps libraries itself:
+        of a page that n others map, 1/n becomes 1/(n + 1), so at most half of it is missing."""
+        if not user and os.geteuid() == 0:
+            return 0
+        return sum(r.smaps("Pss") for r in kernel.smaps(p) if watched_region(r)) // 2 + 1024
 
     def rollups():
         return {p: (private(p), kernel.rollup(p)["Rss"], kernel.rollup(p)["Pss"]) for p in pids}
@@ -122,7 +127,7 @@ def differing_weights(pid, pids, user=None):
                     bad.append(f"{name} of {p}: {t[name]}, smaps {x} and {y}")
             low, high = sorted((before[p][2], after[p][2]))
             # smaps_rollup rounds down to kilobytes.
-            if t["pss"] is None or not low - least <= t["pss"] < high + 1024:
+            if t["pss"] is None or not low - own_share(p) <= t["pss"] < high + 1024:
                 bad.append(f"pss of {p}: {t['pss']}, smaps_rollup {low} and {high}")
         return bad
 

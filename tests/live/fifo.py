@@ -18,7 +18,7 @@ from lib.tmux import Tmux  # noqa: E402
 
 PID = 111
 DUMP = f"{ROOT}/tests/dumps/states"
-KEYS_HELP = "Keys everywhere"
+KEYS_HELP = "leave help"
 
 
 class Screen(Tmux):

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -428,6 +429,31 @@ def terminated(t):
     return wrong + [f"{p} is left" for p in stages if alive(p)]
 
 
+# The process that shall write is stopped; and what is waited for never comes.
+STUCK = ("map a 4K rw private anon\nfork c\nkill c SIGSTOP\nc: write a\n",
+         "map a 4K rw private anon\nfork c\nread a\nuntil a anon 1 within 600\n")
+
+
+def quit_while_stuck(key, script):
+    """Neither waits for the statement, whose limit is 10 seconds or more."""
+    with Files() as files:
+        with Tmux(f'"{VMSCOPE}" play "{files.write(script)}"', cols=100, rows=30) as t:
+            t.wait_text("step 0 of")
+            t.keys("n")
+            t.wait_text("step 1 of")
+            t.keys("n")
+            t.wait_text("step 2 of")
+            t.keys("n", "n")
+            stages = stages_of(t.pid())
+            t.wait_text("[running]")
+            player, begun = t.pid(), time.monotonic()
+            t.keys(key)
+            wait_for(lambda: not alive(player), "the end", 20)
+            seconds = time.monotonic() - begun
+            slow = [f"it took {seconds:.1f} s"] if seconds > 5 else []
+            return slow + [f"{p} is left" for p in stages if alive(p)]
+
+
 def auto_plays(t):
     t.keys("+", "+", "+", "a")
     t.wait_text("the end; r plays it again")
@@ -469,6 +495,9 @@ TESTS = [
     ("on a terminal: quit", lambda: on_terminal(quit_by_key)),
     ("on a terminal: killed, and nothing is left", lambda: on_terminal(killed)),
     ("on a terminal: ended by a signal", lambda: on_terminal(terminated)),
+    ("on a terminal: q during a statement that hangs", lambda: quit_while_stuck("q", STUCK[0])),
+    ("on a terminal: ^C during a statement that hangs", lambda: quit_while_stuck("C-c", STUCK[0])),
+    ("on a terminal: q while it is waited for something", lambda: quit_while_stuck("q", STUCK[1])),
     ("on a terminal: plays to the end by itself", lambda: on_terminal(auto_plays)),
 ]
 

@@ -115,6 +115,31 @@ def untold(out):
     return bad
 
 
+def usual_form():
+    """check --format-only prints each as it is shipped, and its own output as it is."""
+    bad = []
+    for path in SCENARIOS:
+        with open(path, encoding="utf-8") as f:
+            shipped = f.read()
+        status, out, err = check("--format-only", path)
+        if status or out != shipped:
+            bad.append(f"{os.path.basename(path)} is not in its usual form {err}")
+    return bad
+
+
+def formatted_twice():
+    """What it prints of scripts in other forms it prints once more as it is."""
+    bad = []
+    for path in sorted(glob.glob(os.path.join(HERE, "language", "*.vms"))):
+        _, once, err = check("--format-only", path)
+        copy = script(once)
+        _, twice, _ = check("--format-only", copy)
+        os.unlink(copy)
+        if not once or once != twice:
+            bad.append(f"{os.path.basename(path)}: {err}")
+    return bad
+
+
 # --- each can fail ---
 
 def mutated():
@@ -268,6 +293,8 @@ def test_all():
         tap.run(f"the shipped scenarios hold, rounds: {ROUNDS}", hold_as_root)
     else:
         tap.run("what an ordinary user can run holds, the rest says why not", hold_as_nobody)
+    tap.run("the shipped scenarios are in their usual form", usual_form)
+    tap.run("the usual form stays as it is", formatted_twice)
     tap.run("every expectation, made false, fails at its line", mutated)
     tap.run("mistakes are told with a caret", mistakes)
     tap.run("a file that is not there", missing_file)

@@ -68,6 +68,21 @@ static inline void end(pid_t pid)
     waitpid(pid, NULL, 0);
 }
 
+/* For targets: memory in small pages; writing to each page. */
+static inline char *map_small_pages(size_t pages)
+{
+    char *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED || madvise(p, pages * PAGE, MADV_NOHUGEPAGE))
+        _exit(3);
+    return p;
+}
+
+static inline void touch_pages(char *p, size_t pages)
+{
+    for (size_t i = 0; i < pages; i++)
+        ((volatile char *)p)[i * PAGE] = 1;
+}
+
 static inline int keep(void *ctx, const struct event *events, size_t count)
 {
     (void)ctx;
@@ -102,6 +117,7 @@ static inline void follow_to_end(struct engine *engine, pid_t pid)
         over = waitpid(pid, NULL, WNOHANG) == pid;
         assert_int_equal(engine_bpf.drain(engine, keep, NULL), 0);
     }
+    assert_int_equal(engine_bpf.rest(engine, keep, NULL), 0);
 }
 
 static inline struct engine_stats follow(void (*target)(void), struct engine_options o)

@@ -31,7 +31,7 @@ static void have_children(void)
     for (uint64_t next = 0, n = 0; n < KIDS && !*(volatile uint64_t *)&notes->results[0];) {
         if (io_now_ns() < next)
             continue;
-        next = io_now_ns() + (EVERY_NS << n / (KIDS / 8));
+        next = io_now_ns() + ((uint64_t)EVERY_NS << n / (KIDS / 8));
         have_child();
         n = *(volatile uint64_t *)&notes->results[1];
     }

@@ -114,6 +114,7 @@ static void test_a_gap_where_samples_had_no_room(void **state)
     let_go();
     waitpid(o.pid, NULL, 0);
     assert_int_equal(engine_bpf.drain(engine, keep, NULL), 0);
+    assert_int_equal(engine_bpf.rest(engine, keep, NULL), 0);
     engine_bpf.stats(engine, &stats);
     assert_true(stats.samples_lost > 0);
     assert_int_equal(seen->v[0].type, EVENT_GAP);

@@ -13,12 +13,9 @@ enum { FOUND_RC, FOUND_FAULTS, FOUND_OTHERS, FOUND_LOST, FOUND_HEAT, FOUND_SAMPL
 
 static void touch(size_t pages)
 {
-    char *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED || madvise(p, pages * PAGE, MADV_NOHUGEPAGE))
-        _exit(3);
+    char *p = map_small_pages(pages);
     notes->area = (uintptr_t)p;
-    for (size_t i = 0; i < pages; i++)
-        ((volatile char *)p)[i * PAGE] = 1;
+    touch_pages(p, pages);
 }
 
 static void touch_few(void)
@@ -43,6 +40,8 @@ static void follow_loaded(struct engine *loaded, void (*target)(void), bool read
         waitpid(o.pid, NULL, 0);
         if (reads)
             rc = engine_bpf.drain(engine, keep, NULL);
+        if (reads && !rc)
+            rc = engine_bpf.rest(engine, keep, NULL);
         struct engine_stats stats;
         engine_bpf.stats(engine, &stats);
         for (size_t i = 0; i < seen->n; i++) {

@@ -24,6 +24,7 @@ static struct fixture {
     struct can can;
     bool ksm_in_use;
     unsigned regions;     /* that the mapping consists of */
+    uint64_t dirty;       /* bytes that smaps counts of each */
     struct process process, *list[1];
     struct named_mapping mapping;
     struct fault_entry faults[4];
@@ -47,6 +48,8 @@ static int picture(void *ctx, pid_t pid, bool flags, struct moment *out, struct 
         uint64_t each = PAGES * PAGE / f.regions;
         t->smaps[i].vmflags = (uint64_t)1 << region_vmflag_bit("wr");
         t->smaps[i].referenced = 8192;
+        t->smaps[i].rss = 12288;
+        t->smaps[i].private_dirty = f.dirty;
         t->v[i] = (struct region){.start = START + i * each, .end = START + (i + 1) * each,
                                   .perms = REGION_R | REGION_W, .name = "", .smaps = &t->smaps[i]};
     }
@@ -157,7 +160,20 @@ static void counts_of_states(void **state)
     passes("expect a cow 1");
     passes("expect a exclusive 2");
     passes("expect a shared 2");
-    passes("expect a dirty 1");
+    f.dirty = 8192; /* its entry says so of a[1], its frame does not */
+    expect_after(&f.run);
+    passes("expect a dirty 2");
+    passes("expect a[0] dirty 1");
+    passes("expect a[2] dirty 0");
+    passes("expect a[4] dirty 0");
+    skips("expect a[1] dirty 1", "only part");
+    fails("expect a dirty 1");
+    f.dirty = 12288; /* all */
+    expect_after(&f.run);
+    passes("expect a[1] dirty 1");
+    f.dirty = 0;
+    expect_after(&f.run);
+    passes("expect a[1] dirty 0");
     passes("expect a[0] anon 1");
     passes("expect a[2:5] present 2");
     passes("expect a file >= 1");
@@ -174,7 +190,10 @@ static void unknown_is_no_pass(void **state)
     passes("expect a anon 1");
     passes("expect a exclusive 1");
     passes("expect a cow 0");
-    skips("expect a dirty 0", "CAP_SYS_ADMIN");
+    f.dirty = 4096;
+    expect_after(&f.run);
+    passes("expect a dirty 1");
+    skips("expect a[0] dirty 1", "CAP_SYS_ADMIN");
     skips("expect a locked 0", "CAP_SYS_ADMIN");
     skips("expect a[0] mapcount 1", "CAP_SYS_ADMIN");
     skips("expect same-frame a[0] a[0]", "CAP_SYS_ADMIN");

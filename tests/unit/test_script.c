@@ -163,21 +163,23 @@ static const struct {
     {"expect a smaps Pss <= 16K", NULL},
     {"expect same-frame a[1] child:a[1]", NULL},
     {"expect different-frame a[1] b[1]", NULL},
+    {"expect bytes 8K", NULL},
+    {"expect bytes >= 4096", "expect bytes >= 4K"},
     {"expect new-frame a[0]", NULL},
     {"expect kept-frame child:a[0]", NULL},
     {"expect rss +64K", NULL},
     {"expect anon-rss >= -4096", "expect anon-rss >= -4K"},
-    {"expect file-rss 0", NULL},
-    {"expect shmem-rss +0", "expect shmem-rss 0"},
+    {"expect file-rss +0", NULL},
+    {"expect shmem-rss 0", "expect shmem-rss +0"},
     {"expect swap +1", NULL},
     {"expect vmpte +4K", NULL},
     {"expect data +4K", NULL},
     {"expect stack > +4K", NULL},
     {"expect hugepages free -2", NULL},
     {"expect hugepages rsvd >= +1", NULL},
-    {"expect hugepages surp 0", NULL},
+    {"expect hugepages surp 0", "expect hugepages surp +0"},
     {"expect vmalloc +8M", NULL},
-    {"expect pagetables >= 0", NULL},
+    {"expect pagetables >= +0", NULL},
     {"expect kernelstack +256K", NULL},
     {"child: expect faults 1", NULL},
     {"until a ksm 12", NULL},
@@ -510,6 +512,34 @@ static void test_text_is_kept(void **state)
     buf_deinit(&twice);
 }
 
+/* Every word of the language may be a name, and what follows it tells which is meant. */
+static void test_names_like_words(void **state)
+{
+    (void)state;
+    static const char source[] = "file data 64K\nopen file data rw\nmap swap 64K rw shared fd file\n"
+                                 "map path 4K rw private anon\nmap data 4K rw private anon\n"
+                                 "fork ok\nwrite path\n"
+                                 "expect path do_anonymous_page\nexpect path anon 1\n"
+                                 "expect path[0] mapcount 1\nexpect data +4K\nexpect data size 4K\n"
+                                 "expect data >= 0\nexpect swap 0\nexpect swap present <= 16\n"
+                                 "expect file data[3] byte 3\nexpect ok\nexpect ok:path anon 0\n"
+                                 "close file\nmap late 4K r private fd file\nexpect errno EBADF\n";
+    static const enum expect_kind kinds[] = {
+        EX_PATH, EX_PAGES, EX_MAPCOUNT, EX_COUNTER, EX_SIZE, EX_COUNTER, EX_COUNTER,
+        EX_PAGES, EX_FILE_BYTE, EX_OK, EX_PAGES, EX_ERRNO};
+    struct script *s = good(source);
+    struct buf out = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->v[i].kind == ST_EXPECT)
+            assert_int_equal(s->v[i].expect.kind, kinds[n++]);
+    assert_int_equal(n, sizeof kinds / sizeof *kinds);
+    script_format(s, &out);
+    script_destroy(good(out.data));
+    buf_deinit(&out);
+    script_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_title_and_about),
         cmocka_unit_test(test_repeat),
         cmocka_unit_test(test_text_is_kept),
+        cmocka_unit_test(test_names_like_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,10 +100,14 @@ static const struct {
     {"wait main", 1, 6, 4, "a process cannot wait for itself"},
     {A "vmread a", 2, 8, 1, "expected whose mapping it is, as PROCESS:a"},
     {A "free a", 2, 6, 1, "\"a\" was not made by malloc: use unmap"},
-    {"map file 4K r private anon", 1, 5, 4,
-     "expected a name for the mapping, but \"file\" is a word of the language"},
-    {"file f 4K\nopen d f r\nclose d\nmap a 4K r private fd d", 4, 23, 1,
-     "there is no descriptor \"d\" here: make one with \"open NAME FILE rw\""},
+    {"map file 4K r private anon\nexpect data present 1", 2, 13, 7,
+     "expected a change, such as +64K, -4K or 0, found \"present\""},
+    {"map data 4K r private anon\nexpect data 3", 2, 13, 1,
+     "expected a change, such as +64K, -4K or 0, found \"3\""},
+    {A "expect frames 3", 2, 8, 6,
+     "nothing that can be expected is called \"frames\", and no mapping"},
+    {A "read a\nexpect path do_wp_page cpoy", 3, 24, 4,
+     "expected copy, reuse, x and a number, or the end of the line, found \"cpoy\""},
     {"map a 4K r private fd 1 offset 1\nexpect errno EINVAL\nread a", 3, 6, 1,
      "there is no mapping \"a\" here: make one with \"map NAME ...\""},
     /* order */
@@ -160,12 +164,39 @@ static void test_caret(void **state)
     buf_deinit(&out);
 }
 
+/* Of a line that is too long to be read the part around the mistake is shown. */
+static void test_caret_in_a_long_line(void **state)
+{
+    (void)state;
+    struct buf source = {0}, out = {0};
+    struct script *s = NULL;
+    struct script_error e = {0};
+    buf_puts(&source, "map a 4K rw private anon ");
+    for (int i = 0; i < 3000; i++)
+        buf_puts(&source, "populate ");
+    buf_puts(&source, "annon ");
+    for (int i = 0; i < 3000; i++)
+        buf_puts(&source, "populate ");
+    assert_int_equal(script_parse(source.data, source.len, &s, &e), -EINVAL);
+    script_error_show(&e, "x.vms", source.data, source.len, &out);
+    char *word = strstr(out.data, "    "), *line = word ? strchr(word, '\n') : NULL;
+    char *caret = strchr(out.data, '^');
+    assert_true(out.len < 500);
+    assert_non_null(line);
+    assert_non_null(caret);
+    assert_memory_equal(caret, "^^^^^\n", 7);
+    assert_memory_equal(word + (caret - line - 1), "annon", 5);
+    buf_deinit(&out);
+    buf_deinit(&source);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_failed_map_keeps_the_old_one),
         cmocka_unit_test(test_caret),
+        cmocka_unit_test(test_caret_in_a_long_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

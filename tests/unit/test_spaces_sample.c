@@ -128,6 +128,32 @@ static void test_fork_during_a_sample(void **state)
     assert_int_equal(state_of(ME, base + 2 * PAGE), PAGE_COW);
 }
 
+/* That the parent's pages are shared a sample finds too: since which fork, it does not know. */
+static void test_sample_after_a_fork(void **state)
+{
+    (void)state;
+    struct region r = anon16;
+    struct page_run found[] = {
+        {base >> 12, 2, {77, 2, PAGE_A_ENTRY | PAGE_A_COUNT, PAGE_COW, 0}},
+        {(base >> 12) + 2, 1, {79, 1, PAGE_A_ENTRY | PAGE_A_EXCLUSIVE, PAGE_ANON, 0}},
+    };
+    sample_anon(0, 3, 1, 1);
+    now_ns = 100;
+    fork_to(ME, CHILD);
+    FAULT(CHILD, base + 2 * PAGE, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
+    now_ns += 2000000;
+    sample(ME, &r, 1, found, 2);
+    FAULT(CHILD, base, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
+    assert_int_equal(state_of(ME, base), PAGE_COW);
+    sample(CHILD, &r, 1, found, 2); /* the first of this process */
+    fork_to(ME, GRANDCHILD);
+    FAULT(GRANDCHILD, base + 2 * PAGE, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
+    FAULT(CHILD, base + PAGE, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
+    FAULT(GRANDCHILD, base + PAGE, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, true);
+    now_ns += 2000000;
+    REWRITE(base + PAGE, HOW_REUSE);
+}
+
 /* More events during it than are kept: then what it found differs for reasons not known. */
 static void test_too_many_events_during_a_sample(void **state)
 {
@@ -232,7 +258,7 @@ int main(void)
         TEST(test_events_during_a_sample),
         TEST(test_sample_of_the_program_before),
         TEST(test_only_differences_count),
-        TEST(test_fork_during_a_sample),
+        TEST(test_fork_during_a_sample), TEST(test_sample_after_a_fork),
         TEST(test_too_many_events_during_a_sample),
         TEST(test_program_begun),
         TEST(test_program_told),

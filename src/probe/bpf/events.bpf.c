@@ -28,6 +28,7 @@ struct task_struct {
     struct thread_info thread_info;
     int pid, tgid;
     struct signal_struct *signal;
+    struct files_struct *files;
 } __attribute__((preserve_access_index));
 
 union __sifields {
@@ -49,6 +50,7 @@ struct pending {
     uint64_t entered_ns;
     uint8_t what; /* of config.calls; 0: none pending */
     bool has_args;
+    uint16_t file; /* of its descriptor, as flags of its record */
 };
 
 struct {
@@ -177,6 +179,7 @@ static __always_inline bool report(uint64_t task, enum event_type type, uint64_t
 }
 
 #include "probe/bpf/mapping.h"
+#include "probe/bpf/descriptor.h"
 
 /* --- faults --- */
 
@@ -203,7 +206,6 @@ static __always_inline void count(uint64_t *counter)
         ++*(volatile uint64_t *)counter;
 }
 
-/* Neighbouring pages have neighbouring places. */
 static __always_inline void count_fault(struct wire_cpu *cpu, uint64_t address, uint64_t task)
 {
     uint64_t page = address >> WIRE_PAGE_SHIFT, pid = task >> 32;
@@ -259,13 +261,47 @@ static __always_inline bool runs_program(uint8_t what)
     return call == CALL_EXECVE || call == CALL_EXECVEAT;
 }
 
+/* Bits from 37 on mean different things from kernel to kernel; one of them is minor faults of
+ * userfaultfd. */
+static __always_inline uint8_t asks_of(const struct vm_area_struct *vma)
+{
+    enum { MISSING = 0x200, WP = 0x1000, SHARED_BITS = 37 };
+    uint64_t flags = vma->vm_flags;
+    return (flags & MISSING ? ASKS_MISSING : 0) | (flags & WP ? ASKS_WRITES : 0) |
+           (flags >> SHARED_BITS ? ASKS_MORE : 0);
+}
+
+static long take_asks(struct task_struct *task, struct vm_area_struct *vma, uint8_t *asks)
+{
+    (void)task;
+    *asks |= asks_of(vma);
+    return 0;
+}
+
+/* Dear, and so only done where a userfaultfd may be asked. -ENOENT: no mapping is there. Where the
+ * lock is not free nothing is told. */
+static __always_inline uint8_t asks_at(uint64_t address)
+{
+    enum { NO_MAPPING = -2 };
+    uint8_t asks = ASKS_TOLD;
+    struct task_struct *current = (void *)bpf_get_current_task_btf();
+    long rc = bpf_find_vma(current, address, take_asks, &asks, 0);
+    return rc && rc != NO_MAPPING ? 0 : asks << WIRE_ASKS_SHIFT;
+}
+
+static __always_inline bool may_ask(void)
+{
+    return *(volatile uint32_t *)&state.uffd;
+}
+
 SEC("tp_btf/page_fault_user")
 int on_fault_user(uint64_t *ctx)
 {
     uint64_t task = bpf_get_current_pid_tgid();
     if (is_watched(task)) {
         const struct pt_regs *regs = (void *)ctx[1];
-        report_fault(task, ctx[0], REGS_IP(regs), ctx[2], MODE_USER);
+        uint8_t asks = may_ask() ? asks_at(ctx[0]) : 0;
+        report_fault(task, ctx[0], REGS_IP(regs), ctx[2], MODE_USER | asks);
     }
     return 0;
 }
@@ -283,6 +319,8 @@ int on_fault_kernel(uint64_t *ctx)
     const struct pending *p = bpf_task_storage_get(&pendings, current, 0, 0);
     uint64_t ip = REGS_IP(user);
     uint8_t mode = MODE_KERNEL | (p && runs_program(p->what) ? WIRE_IN_EXEC : 0);
+    if (may_ask())
+        mode |= asks_at(ctx[0]);
     report_fault(task, ctx[0], ip ? ip : REGS_IP(regs), ctx[2], mode);
     return 0;
 }
@@ -347,7 +385,7 @@ static __always_inline void report_call(uint64_t task, const struct pending *p, 
     cpu->now_ns = now;
     fill(w, now, task, EVENT_CALL);
     w->detail = p->what;
-    w->flags = (compat ? WIRE_COMPAT : 0) | (p->has_args ? WIRE_ARGS : 0);
+    w->flags = (compat ? WIRE_COMPAT : 0) | (p->has_args ? WIRE_ARGS : 0) | p->file;
     w->a = result;
     w->b = p->entered_ns;
     put_args(position, p->args);
@@ -416,10 +454,15 @@ int on_return(uint64_t *ctx)
     struct pending unseen = {.what = call_of(REGS_CALL(regs), compat)};
     if (!unseen.what || (makes_a_child(unseen.what) && !ctx[1]))
         return 0;
+    if ((unseen.what & WIRE_CALL_MASK) - 1 == CALL_USERFAULTFD && (int64_t)ctx[1] >= 0)
+        state.uffd = 1;
     struct pending *p = bpf_task_storage_get(&pendings, task, 0, 0);
     if (p && p->what) {
+        p->file = 0;
         if (maps_file(p) && (int64_t)ctx[1] > 0)
             report_mapping_at(id, task, ctx[1]);
+        else if (maps_file(p))
+            p->file = file_facts(task, (uint32_t)p->args[4]);
         report_call(id, p, compat, bpf_ktime_get_ns(), ctx[1]);
         p->what = 0;
     } else {

@@ -22,11 +22,16 @@ struct wire {
     uint8_t type;   /* enum event_type */
     uint8_t detail; /* fault: enum fault_mode, WIRE_IN_EXEC; call: a byte of wire_config.calls; sample: enum
                        sample_kind */
-    uint16_t flags; /* fault: the architecture's error code; call: WIRE_COMPAT, WIRE_ARGS; sample:
+    uint16_t flags; /* fault: the architecture's error code; call: WIRE_COMPAT, ..; sample:
                        frames of its call chain; mapping: WIRE_AT_EXEC, WIRE_LAST */
 };
 
 enum { WIRE_COMPAT = 1, WIRE_ARGS = 2, WIRE_IN_EXEC = 0x80 };
+/* Of a failed mmap: its descriptor was looked at, and enum call_file in the bits above. */
+enum { WIRE_FILE = 4, WIRE_FILE_SHIFT = 3 };
+
+/* In `detail` of a fault, beside its mode: enum fault_asks, shifted. */
+enum { WIRE_MODE = 3, WIRE_ASKS_SHIFT = 2, WIRE_ASKS_MASK = 15 };
 
 /* The arguments of a call are in the two slots behind it. */
 struct wire_args {
@@ -107,7 +112,7 @@ struct wire_cpu {
 } __attribute__((aligned(128)));
 
 /* Faults of one page while in heat mode are counted in one word, by one atomic operation: which page
- * it is, and below that how often. A page that finds no place near its own counts as unplaced: totals
+ * it is, and below that how often. A page that finds none of its places free counts as unplaced: totals
  * are exact, single pages best effort. */
 enum {
     WIRE_PAGE_BITS = 36, /* of page numbers; a process has higher addresses only if it asks for them */
@@ -116,9 +121,12 @@ enum {
     WIRE_COUNT_MAX = WIRE_COUNT_MASK - 4096, /* with room for what processors add at once */
 };
 
+/* Neighbouring pages have neighbouring places. Where another range of pages is in the way, all of
+ * this one is tried far from there. */
 static inline uint32_t wire_place(uint64_t page, uint64_t pid, uint32_t probe)
 {
-    return (uint32_t)(page + (page >> WIRE_PAGES_SHIFT) * 12347 + pid * 7919 + probe) % WIRE_PAGES;
+    uint64_t moved = (page >> WIRE_PAGES_SHIFT) * 12347 + pid * 7919 + probe * 270001;
+    return (uint32_t)(page + moved) % WIRE_PAGES;
 }
 
 /* With the place it tells the page. */
@@ -135,7 +143,7 @@ static inline uint64_t wire_pid(uint64_t tag)
 static inline uint64_t wire_page(uint32_t place, uint64_t tag)
 {
     uint64_t high = tag >> (WIRE_PROBES_SHIFT + WIRE_PID_BITS);
-    uint64_t moved = high * 12347 + wire_pid(tag) * 7919 + tag % WIRE_PROBES;
+    uint64_t moved = high * 12347 + wire_pid(tag) * 7919 + tag % WIRE_PROBES * 270001;
     return high << WIRE_PAGES_SHIFT | (uint32_t)(place - moved) % WIRE_PAGES;
 }
 
@@ -145,6 +153,7 @@ struct wire_state {
     uint64_t tail __attribute__((aligned(128))); /* slots ever read; the engine's */
     uint32_t woken; /* the bell was rung; cleared by the engine when it drains */
     uint32_t heat;  /* only count faults; set by either side, cleared by the engine */
+    uint32_t uffd;    /* a watched process has a userfaultfd: faults look at their mapping */
     uint64_t signals; /* ever put into the ring */
     struct wire_cpu cpu[WIRE_CPUS];
     uint64_t watched[(1 << WIRE_PID_BITS) / 64]; /* a bit a process */
