@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -15,10 +14,10 @@
 #include "cli/mappings.h"
 #include "cli/sites.h"
 #include "cli/source.h"
+#include "cli/usage.h"
 #include "model/model.h"
 #include "probe/counters.h"
 #include "probe/spawn.h"
-#include "probe/stat.h"
 #include "probe/step.h"
 #include "report/faults.h"
 #include "sampler/follow.h"
@@ -249,17 +248,6 @@ static int follow_target(struct faults *f)
     return rc;
 }
 
-static struct fault_counts read_counts(const struct procdir *d)
-{
-    struct fault_counts c = {.minor = UINT64_MAX, .major = UINT64_MAX};
-    struct buf text = {0};
-    struct stat_line line;
-    if (!procdir_read(d, "stat", &text) && !stat_parse(text.data, text.len, &line))
-        c = (struct fault_counts){.minor = line.min_flt, .major = line.maj_flt};
-    buf_deinit(&text);
-    return c;
-}
-
 /* Who interrupts us does not want us to wait for the command. */
 static bool command_ended(const struct faults *f)
 {
@@ -270,19 +258,13 @@ static bool command_ended(const struct faults *f)
 /* What the kernel counted meanwhile, if that can still be asked. */
 static struct fault_counts counts_since(struct faults *f)
 {
-    struct fault_counts c = {.minor = UINT64_MAX, .major = UINT64_MAX};
-    struct rusage usage;
+    struct fault_counts c = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, NULL};
     int status;
     if (!f->started)
-        c = read_counts(&f->dir);
-    else if (command_ended(f) && !spawn_wait(&f->child, &status) &&
-             !getrusage(RUSAGE_CHILDREN, &usage))
-        c = (struct fault_counts){.minor = (uint64_t)usage.ru_minflt,
-                                  .major = (uint64_t)usage.ru_majflt};
-    if (c.minor == UINT64_MAX || f->before.minor == UINT64_MAX)
-        return (struct fault_counts){.minor = UINT64_MAX, .major = UINT64_MAX};
-    return (struct fault_counts){.minor = c.minor - f->before.minor,
-                                 .major = c.major - f->before.major};
+        c = usage_of(&f->dir);
+    else if (command_ended(f) && !spawn_wait(&f->child, &status))
+        c = usage_of_children();
+    return usage_since(&f->before, &c);
 }
 
 static int fold_first(void *ctx, struct record *r)
@@ -314,7 +296,9 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     sampler_destroy(s);
     if (rc)
         return rc;
-    f->before = read_counts(&f->dir);
+    f->before = usage_of(&f->dir);
+    if (f->started)
+        f->before.cpu_ns = 0; /* told in ticks, and too short for one */
     if (f->options->counters)
         f->counters = counters_open(pid, f->options->counters);
     if (!model_now(f->model))
@@ -370,7 +354,9 @@ static void summarize(struct faults *f)
 static int start_command(struct faults *f, struct err *e, int *status)
 {
     const struct spawn_options start = {.argv = f->options->argv, .user = f->options->user,
-                                        .hold = true, .output_to_error = !f->options->output};
+                                        .hold = true,
+                                        .traced = f->options->command == COMMAND_STEP,
+                                        .output_to_error = !f->options->output};
     int rc = spawn_start(&start, &f->child, e);
     if (rc)
         *status = spawn_failure_status(rc);
@@ -393,15 +379,12 @@ static int release_command(struct faults *f, struct err *e, int *status)
 /* The tracer was a child of ours too; what it counted is not the program's. */
 static void stop_stepping(struct faults *f)
 {
-    struct rusage usage;
     if (!f->step)
         return;
     step_detach(f->step);
     f->step = NULL;
-    if (!getrusage(RUSAGE_CHILDREN, &usage) && f->before.minor != UINT64_MAX) {
-        f->before.minor += (uint64_t)usage.ru_minflt;
-        f->before.major += (uint64_t)usage.ru_majflt;
-    }
+    struct fault_counts tracer = usage_of_children();
+    f->before = usage_sum(&f->before, &tracer);
 }
 
 /* Stepping ends as the program did, or of the signal that ended it. */

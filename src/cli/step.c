@@ -31,7 +31,7 @@ int command_step(const struct options *o)
     struct live_source s;
     struct options stepping = *o;
     bool screen = !o->cols && !o->has_format && !o->output && !o->count && ui_possible(&e);
-    const struct spawn_options start = {.argv = o->argv, .user = o->user, .hold = true,
+    const struct spawn_options start = {.argv = o->argv, .user = o->user, .hold = true, .traced = true,
                                         .capture = screen, .output_to_error = o->cols != 0};
     if (!screen && !o->cols)
         return command_faults(o);

@@ -78,14 +78,21 @@ static enum outcome fails_if(bool condition)
     return condition ? FAIL : PASS;
 }
 
-/* By a fact of the file, of which `good` is the value that passes. */
-static enum outcome by_file(const struct call_input *in, uint8_t fact, enum known_bool good)
+static bool known(const struct call_input *in, enum call_file fact)
 {
-    if (!in->file || fact == NOT_KNOWN)
-        return OPEN;
-    return fact == good ? PASS : FAIL;
+    return in->call->call.file_known & fact;
 }
-#define FACT(in, name) ((in)->file ? (in)->file->name : (uint8_t)NOT_KNOWN)
+
+static bool is(const struct call_input *in, enum call_file fact)
+{
+    return in->call->call.file_known & in->call->call.file_is & fact;
+}
+
+/* By a fact of the file, which must be true, or must not. */
+static enum outcome by_file(const struct call_input *in, enum call_file fact, bool good)
+{
+    return known(in, fact) ? fails_if(is(in, fact) != good) : OPEN;
+}
 
 /* --- the checks --- */
 
@@ -98,14 +105,14 @@ static enum outcome ask_descriptor(const struct call_input *in)
 {
     if (!of_file(in))
         return ABSENT;
-    return (int32_t)arg(in, 4) < 0 ? FAIL : OPEN;
+    return (int32_t)arg(in, 4) < 0 ? FAIL : by_file(in, CALL_FILE_OPEN, true);
 }
 
 static enum outcome ask_hugetlbfs(const struct call_input *in)
 {
     if (!of_file(in) || !flag(in, MAP_HUGETLB))
         return ABSENT;
-    return by_file(in, FACT(in, hugetlb), KNOWN_YES);
+    return by_file(in, CALL_FILE_HUGETLB, true);
 }
 
 static enum outcome ask_huge_size(const struct call_input *in)
@@ -164,7 +171,7 @@ static enum outcome ask_aligned(const struct call_input *in)
 
 static enum outcome ask_huge_aligned(const struct call_input *in)
 {
-    if (!flag(in, MAP_HUGETLB) && FACT(in, hugetlb) != KNOWN_YES)
+    if (!flag(in, MAP_HUGETLB) && !is(in, CALL_FILE_HUGETLB))
         return ABSENT;
     return fixed(in) && arg(in, 0) % in->huge_size ? OPEN : PASS;
 }
@@ -223,40 +230,40 @@ static enum outcome ask_writable(const struct call_input *in)
 {
     if (!of_file(in) || !shared(in) || !written(in))
         return ABSENT;
-    return by_file(in, FACT(in, writable), KNOWN_YES);
+    return by_file(in, CALL_FILE_WRITABLE, true);
 }
 
 static enum outcome ask_swap_file(const struct call_input *in)
 {
-    return of_file(in) && shared(in) && written(in) ? OPEN : ABSENT;
+    return of_file(in) && shared(in) && written(in) ? by_file(in, CALL_FILE_SWAP, false) : ABSENT;
 }
 
 static enum outcome ask_append(const struct call_input *in)
 {
     if (!of_file(in) || !shared(in))
         return ABSENT;
-    if (FACT(in, writable) == KNOWN_NO)
+    bool may = !known(in, CALL_FILE_WRITABLE) || is(in, CALL_FILE_WRITABLE);
+    enum outcome append = by_file(in, CALL_FILE_APPEND_ONLY, false);
+    if (!may)
         return PASS;
-    if (FACT(in, writable) == NOT_KNOWN)
-        return FACT(in, append_only) == KNOWN_NO ? PASS : OPEN;
-    return by_file(in, FACT(in, append_only), KNOWN_NO);
+    return append == FAIL && !known(in, CALL_FILE_WRITABLE) ? OPEN : append;
 }
 
 static enum outcome ask_readable(const struct call_input *in)
 {
-    return of_file(in) ? by_file(in, FACT(in, readable), KNOWN_YES) : ABSENT;
+    return of_file(in) ? by_file(in, CALL_FILE_READABLE, true) : ABSENT;
 }
 
 static enum outcome ask_noexec(const struct call_input *in)
 {
     if (!of_file(in) || !(arg(in, 2) & PROT_EXEC))
         return ABSENT;
-    return by_file(in, FACT(in, noexec), KNOWN_NO);
+    return by_file(in, CALL_FILE_NOEXEC, false);
 }
 
 static enum outcome ask_mappable(const struct call_input *in)
 {
-    return of_file(in) ? by_file(in, FACT(in, mappable), KNOWN_YES) : ABSENT;
+    return of_file(in) ? by_file(in, CALL_FILE_MAPPABLE, true) : ABSENT;
 }
 
 static enum outcome ask_file_grows(const struct call_input *in)
@@ -266,7 +273,7 @@ static enum outcome ask_file_grows(const struct call_input *in)
 
 static enum outcome ask_seals(const struct call_input *in)
 {
-    return of_file(in) && shared(in) && written(in) ? OPEN : ABSENT;
+    return of_file(in) && shared(in) && written(in) ? by_file(in, CALL_FILE_SEALED, false) : ABSENT;
 }
 
 static enum outcome ask_anonymous_type(const struct call_input *in)
@@ -374,7 +381,7 @@ static const struct check {
     {"Does the kernel promise so much memory?", ask_promise, ENOMEM, "yes",
      "no: more than vm.overcommit_memory lets it", false},
     {"Does the file's own mmap agree?", ask_own, ANY, "yes",
-     "no: as hugetlbfs does with an offset that is no multiple of a huge page", true},
+     "no: its file system or driver has rules of its own, as hugetlbfs for offsets", true},
 };
 enum { CHECKS = sizeof checks / sizeof *checks };
 

@@ -10,18 +10,8 @@
 
 #include "model/event.h"
 
-/* What is known of the file that an mmap was given; each an enum known_bool. */
-struct call_file {
-    uint8_t readable, writable; /* as it was opened */
-    uint8_t append_only;        /* chattr +a */
-    uint8_t mappable;           /* its kind of file can be mapped */
-    uint8_t hugetlb;            /* a file of hugetlbfs */
-    uint8_t noexec;             /* on a file system mounted so */
-};
-
 struct call_input {
     const struct event *call;     /* of type EVENT_CALL */
-    const struct call_file *file; /* NULL: nothing is known of it */
     uint64_t page_size, huge_size;
     uint64_t task_size;           /* end of the addresses that a process can have */
 };

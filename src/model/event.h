@@ -54,6 +54,20 @@ unsigned mm_call_args(enum mm_call call);
 
 enum { CALL_ARGS = 6, EVENT_NAME_MAX = 64 };
 
+/* What is known of the descriptor of an mmap that failed, and true, as bits. */
+enum call_file {
+    CALL_FILE_OPEN = 1,          /* and not by O_PATH */
+    CALL_FILE_READABLE = 2,      /* as it was opened */
+    CALL_FILE_WRITABLE = 4,
+    CALL_FILE_APPEND_ONLY = 8,   /* chattr +a */
+    CALL_FILE_MAPPABLE = 16,     /* its kind of file has an mmap */
+    CALL_FILE_HUGETLB = 32,      /* of hugetlbfs */
+    CALL_FILE_NOEXEC = 64,       /* on a file system mounted so */
+    CALL_FILE_SEALED = 128,      /* against writing: F_SEAL_WRITE or F_SEAL_FUTURE_WRITE */
+    CALL_FILE_SWAP = 256,        /* used for swap */
+    CALL_FILE_ALL = 511
+};
+
 enum mapping_told {
     MAPPED_BY_CALL, /* by the call that is told next */
     MAPPED_AT_EXEC, /* found at exec */
@@ -81,6 +95,7 @@ struct event {
             uint64_t args[CALL_ARGS];
             int64_t result;     /* negative errno, or what the call returned */
             uint64_t entered_ns;
+            uint16_t file_known, file_is; /* enum call_file */
             uint8_t call;       /* enum mm_call */
             uint8_t compat;     /* 1: by a 32-bit task */
             uint8_t has_args;   /* 0: its beginning was not seen */

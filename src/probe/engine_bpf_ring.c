@@ -15,6 +15,17 @@ const struct wire *engine_bpf_slot(const struct engine *engine, uint64_t positio
     return &engine->slots[position & ((1u << engine->slots_shift) - 1)];
 }
 
+/* Of hugetlbfs the BPF program does not know where seals are. */
+static void read_file(struct event *e, uint16_t flags)
+{
+    if (!(flags & WIRE_FILE))
+        return;
+    e->call.file_is = (uint16_t)(flags >> WIRE_FILE_SHIFT);
+    e->call.file_known = !(e->call.file_is & CALL_FILE_OPEN)     ? CALL_FILE_OPEN
+                         : e->call.file_is & CALL_FILE_HUGETLB ? CALL_FILE_ALL & ~CALL_FILE_SEALED
+                                                               : CALL_FILE_ALL;
+}
+
 static void read_call(const struct engine *engine, struct event *e, const struct wire *w)
 {
     const struct wire_args *low = (const void *)engine_bpf_slot(engine, engine->tail + 1),
@@ -24,6 +35,7 @@ static void read_call(const struct engine *engine, struct event *e, const struct
     e->call.has_args = (w->flags & WIRE_ARGS) != 0;
     e->call.result = (int64_t)w->a;
     e->call.entered_ns = w->b;
+    read_file(e, w->flags);
     memcpy(e->call.args, low->v, CALL_ARGS / 2 * sizeof *low->v);
     memcpy(e->call.args + CALL_ARGS / 2, high->v, CALL_ARGS / 2 * sizeof *high->v);
     if (w->detail & WIRE_CALL_PAGES)

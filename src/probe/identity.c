@@ -143,7 +143,7 @@ static int from_option(const char *user, struct identity *id, struct err *e)
     if (rc == -ESRCH && parse_id(user, &uid))
         rc = look_up(NULL, uid, &a);
     if (rc == -ESRCH)
-        return err_set(e, rc, "no user %s on this system: see `getent passwd`", shown);
+        return err_set(e, rc, "no user '%s' on this system: see `getent passwd`", shown);
     if (rc)
         return err_set(e, rc, "cannot look up user %s: out of memory", shown);
     id->change = geteuid() == 0 || a.pw.pw_uid != geteuid() || a.pw.pw_uid != getuid();

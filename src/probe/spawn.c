@@ -223,6 +223,8 @@ static _Noreturn void run_child(const struct plan *p)
     /* All that we open closes on exec; this is for what libraries open, and for what we inherited.
      * Linux 5.11+. */
     close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+    if (p->options->traced && getppid() > 1)
+        prctl(PR_SET_PTRACER, (unsigned long)getppid(), 0, 0, 0); /* fails where there is no Yama */
     if (p->options->hold && !wait_for_go(fd))
         _exit(125);
     execvpe(p->options->argv[0], p->options->argv, p->identity.env);
@@ -258,7 +260,8 @@ static int exec_failure(const char *command, int error, struct err *e)
     if (error != ENOENT && error != EACCES)
         return err_set(e, -ENOEXEC, "cannot execute %s: %s", name, strerror(error));
     if (bare)
-        return err_set(e, -ENOENT, "%s: command not found in PATH: give its path", name);
+        return err_set(e, -ENOENT, "%s: command not found in PATH: give its path",
+                       *name ? name : "''");
     if (!access(command, F_OK))
         return err_set(e, -ENOENT, "cannot execute %s: its interpreter or loader is missing", name);
     return err_set(e, -ENOENT, "%s: no such file: check the path", name);

@@ -25,6 +25,7 @@ struct spawn_options {
     bool capture;
     bool output_to_error; /* the command's standard output is our standard error */
     bool hold; /* the child waits before exec until spawn_release: probes can attach first */
+    bool traced; /* our children may trace it: under Yama only ancestors may, unless it says so */
 };
 
 /* A plain value; the descriptors are owned, -1 where there is none. */

@@ -30,12 +30,14 @@ int stat_parse(const char *bytes, size_t len, struct stat_line *out)
     size_t n = (size_t)(close - open - 1);
     memcpy(s.comm, open + 1, n < sizeof s.comm ? n : sizeof s.comm - 1);
     const char *p = close + 1;
-    uint64_t ppid = 0;
+    uint64_t ppid = 0, user = 0, system = 0;
     if (!field_at(p, end, 4, &ppid) || !field_at(p, end, 10, &s.min_flt) ||
-        !field_at(p, end, 12, &s.maj_flt) || !field_at(p, end, 22, &s.start_ticks) ||
+        !field_at(p, end, 12, &s.maj_flt) || !field_at(p, end, 14, &user) ||
+        !field_at(p, end, 15, &system) || !field_at(p, end, 22, &s.start_ticks) ||
         !field_at(p, end, 23, &s.vm_size) || !field_at(p, end, 24, &s.rss_pages))
         return -EINVAL;
     s.ppid = (pid_t)ppid;
+    s.cpu_ticks = user + system;
     *out = s;
     return 0;
 }

@@ -13,6 +13,7 @@ struct stat_line {
     char run_state;
     pid_t ppid;
     uint64_t min_flt, maj_flt, start_ticks, vm_size, rss_pages;
+    uint64_t cpu_ticks; /* user and system, of all threads */
 };
 /* 0, or -EINVAL when the line is not one of stat. */
 int stat_parse(const char *bytes, size_t len, struct stat_line *out);

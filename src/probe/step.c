@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/io.h"
 #include "probe/step_parts.h"
 
 enum { START_MS = 10000 };
@@ -30,6 +32,21 @@ static void reap(struct step *s)
     free(s);
 }
 
+/* What refused it, and what to do. */
+static const char *remedy(void)
+{
+    struct buf b = {0};
+    const char *path = "/proc/sys/kernel/yama/ptrace_scope";
+    char scope = io_read_at(-1, path, &b) || !b.len ? 0 : b.data[0];
+    buf_deinit(&b);
+    if (scope == '2')
+        return "kernel.yama.ptrace_scope is 2, so only root may trace: run as root, or sudo sysctl "
+               "kernel.yama.ptrace_scope=1";
+    if (scope == '3')
+        return "kernel.yama.ptrace_scope is 3, so nobody may trace until the next boot";
+    return "is vmscope or the program traced by another, or ptrace forbidden in this container?";
+}
+
 /* The tracer's first word: how it can step, or why it cannot. */
 static int wait_ready(struct step *s, struct err *e)
 {
@@ -45,9 +62,7 @@ static int wait_ready(struct step *s, struct err *e)
     const char *why = kind == STEP_FAILED && s->first.state.why[0] ? s->first.state.why
                                                                    : "the tracer did not start";
     return err_set(e, kind < 0 ? kind : -EPERM,
-                   "the program cannot be stepped: ptrace: %s; is it traced by another, or ptrace "
-                   "not permitted here (kernel.yama.ptrace_scope)?",
-                   why);
+                   "the program cannot be stepped: ptrace: %s; %s", why, remedy());
 }
 
 int step_start(const struct step_options *options, struct step **out, struct err *e)

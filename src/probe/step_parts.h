@@ -86,6 +86,9 @@ bool signal_stops(int signal); /* one of job control */
 /* Adds by time. Without memory the event is counted as lost. */
 void pending_add(struct tracer *t, const struct event *e);
 
+/* Adds a call of this thread. */
+void tracee_called(struct tracer *t, const struct tracee *x, struct event *e);
+
 /* Deals with what threads did; true if there was something. */
 bool tracer_collect(struct tracer *t);
 /* Forgets a thread and frees what it has. */

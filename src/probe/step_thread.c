@@ -185,7 +185,7 @@ void tracee_disarm(struct tracee *x)
     }
 }
 
-static void take(struct tracer *t, const struct perf_seen *seen)
+static void take(struct tracer *t, const struct tracee *x, const struct perf_seen *seen)
 {
     struct event e;
     switch (seen->what) {
@@ -195,7 +195,7 @@ static void take(struct tracer *t, const struct perf_seen *seen)
     case PERF_IS_ENTER:
     case PERF_IS_LEAVE:
         if (perf_calls_fold(t->calls, seen, &e))
-            pending_add(t, &e);
+            tracee_called(t, x, &e);
         break;
     case PERF_IS_LOST:
         t->state.lost += seen->lost;
@@ -209,7 +209,7 @@ void tracee_drain(struct tracer *t, struct tracee *x)
         return;
     perf_ring_refresh(&x->ring, &x->layout);
     while (x->ring.has_next) {
-        take(t, &x->ring.next);
+        take(t, x, &x->ring.next);
         perf_ring_advance(&x->ring, &x->layout);
     }
     t->state.lost += x->ring.damaged;

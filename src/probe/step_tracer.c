@@ -25,6 +25,7 @@
 #include "base/buf.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "probe/descriptor.h"
 #include "probe/step_parts.h"
 
 enum { REST_MS = 20, IDLE_MS = 10, DELAY_MS = 20, ROUNDS = 64, NS_PER_MS = 1000000,
@@ -46,6 +47,13 @@ void pending_add(struct tracer *t, const struct event *e)
     p->v[i] = *e;
     t->state.events++;
     t->state.faults += e->type == EVENT_FAULT;
+}
+
+void tracee_called(struct tracer *t, const struct tracee *x, struct event *e)
+{
+    if (x->stopped)
+        descriptor_of_call(x->tid, e);
+    pending_add(t, e);
 }
 
 static void say(const struct tracer *t, const void *message, size_t size)
@@ -257,7 +265,7 @@ static void on_call(struct tracer *t, struct tracee *x)
         return;
     }
     if (perf_calls_fold(t->calls, &seen, &e))
-        pending_add(t, &e);
+        tracee_called(t, x, &e);
 }
 
 static void on_signal(struct tracee *x, int signal)

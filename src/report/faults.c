@@ -353,6 +353,9 @@ void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *
     jsonl_evidence(&j, l, engine);
     put_count(&j, "minor", counts->minor);
     put_count(&j, "major", counts->major);
+    put_count(&j, "cpu_ns", counts->cpu_ns);
+    put_count(&j, "voluntary_switches", counts->waits);
+    put_count(&j, "involuntary_switches", counts->preempted);
     if (counts->perf)
         jsonl_counts(&j, counts->perf);
     put_or_null(&j, "blind", engine->blind);
@@ -393,6 +396,18 @@ static void table_counts(const struct perf_counts *c, struct buf *out)
         buf_printf(out, "not counted: %s\n", text);
 }
 
+static void table_usage(const struct fault_counts *c, struct buf *out)
+{
+    if (c->cpu_ns != UINT64_MAX)
+        buf_printf(out, "%.3f s of processor time", (double)c->cpu_ns / 1e9);
+    if (c->waits != UINT64_MAX && c->preempted != UINT64_MAX)
+        buf_printf(out, "%s%" PRIu64 " context switches because it waited, %" PRIu64
+                        " because it had to",
+                   c->cpu_ns == UINT64_MAX ? "" : ", ", c->waits, c->preempted);
+    if (c->cpu_ns != UINT64_MAX || (c->waits != UINT64_MAX && c->preempted != UINT64_MAX))
+        buf_putc(out, '\n');
+}
+
 void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,
                           const struct fault_counts *counts, struct buf *out)
 {
@@ -404,6 +419,7 @@ void faults_table_summary(const struct fault_log *l, const struct engine_state *
     else
         buf_puts(out, "; the kernel's own count is not known");
     buf_putc(out, '\n');
+    table_usage(counts, out);
     if (engine->heat_faults)
         buf_printf(out, "%10" PRIu64 "  faults were only counted, %" PRIu64 " of them by page\n",
                    engine->heat_faults, l ? l->counted : 0);

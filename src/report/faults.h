@@ -16,6 +16,8 @@ struct fault_site {
 /* Counters of the kernel for the time of watching; UINT64_MAX where not known. */
 struct fault_counts {
     uint64_t minor, major;
+    uint64_t cpu_ns;           /* user and system */
+    uint64_t waits, preempted; /* context switches: because it waited, or had to */
     const struct perf_counts *perf; /* NULL: not asked for */
 };
 

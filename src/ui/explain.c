@@ -12,25 +12,32 @@
 
 enum { BESIDE_COLS = 150 };
 
-enum action { NEWER = LIST_ACTION_N, OLDER, OPEN_MAP, LEAVE };
+enum action { NEWER = LIST_ACTION_N, OLDER, OPEN_MAP, ALL, LEAVE };
+
+struct explain {
+    struct list lines;
+    bool all; /* the whole tree, however long it is; else its end, where there is no room */
+};
 
 static const struct binding bindings[] = {
     {{KEY_CODE_LEFT, 'h'}, "Left", "newer fault", true, NEWER},
     {{KEY_CODE_RIGHT, 'l'}, "Right", "older fault", true, OLDER},
     {{'m'}, "m", "show on the map", true, OPEN_MAP},
+    {{'o'}, "o", "all questions, or the last ones where there is no room for all", false, ALL},
     {{KEY_CODE_ESC, KEY_CODE_ENTER}, "Esc", "back", true, LEAVE},
     LIST_BINDINGS(false, "up", "down", "beginning", "end"),
     {.label = NULL},
 };
 
-/* The next fault below number n (older), or from n on (newer). */
+/* The next fault below number n (older), or from n on (newer); of a program that is stepped the next
+ * event. */
 static bool find_fault(const struct ui_state *ui, uint64_t n, bool newer, uint64_t *found)
 {
     uint64_t oldest = fault_oldest(ui);
     while (newer ? n < ui->entries : n > oldest) {
         uint64_t at = newer ? n++ : --n;
         const struct fault_entry *f = fault_entry(ui, at);
-        if (f && f->event.type == EVENT_FAULT) {
+        if (f && (f->event.type == EVENT_FAULT || ui->source->stepper)) {
             *found = at;
             return true;
         }
@@ -38,11 +45,14 @@ static bool find_fault(const struct ui_state *ui, uint64_t n, bool newer, uint64
     return false;
 }
 
-/* What to explain: the selected entry, which may be gone by now, or the newest fault. */
+/* What to explain: the selected entry, which may be gone by now, or the newest fault; of a program
+ * that is stepped the newest event, at which it stands. */
 static const struct fault_entry *shown(const struct ui_state *ui, uint64_t *n)
 {
     if (ui->fault)
         *n = ui->fault - 1;
+    else if (ui->source->stepper && ui->entries)
+        *n = ui->entries - 1;
     else if (!find_fault(ui, ui->entries, false, n))
         return NULL;
     return fault_entry(ui, *n);
@@ -110,7 +120,7 @@ static void put_tree(struct pen *p, const struct path_verdict *v)
     unsigned beside = pen_beside(p, widest);
     p->line++;
     pen_put(p, 1, true, STYLE(COLOR_TITLE), "page fault");
-    for (unsigned i = 0; i < steps; i++)
+    for (unsigned i = pen_folded(p, steps); i < steps; i++)
         pen_branch(p, v->step[i].question, v->step[i].answer, beside,
                    STYLE(i + 1 == steps ? COLOR_FLASH : COLOR_DEFAULT));
     fault_path(leaf, sizeof leaf, (enum path)v->path, (enum path_how)v->how, v->sure);
@@ -216,7 +226,7 @@ static void put_checks(struct pen *p, const struct call_verdict *v, const char *
         if (strlen(v->step[i].question) > widest)
             widest = (unsigned)strlen(v->step[i].question);
     unsigned beside = pen_beside(p, widest);
-    for (unsigned i = 0; i < v->steps; i++) {
+    for (unsigned i = pen_folded(p, v->steps); i < v->steps; i++) {
         char text[PEN_TEXT_MAX];
         const struct call_step *step = &v->step[i];
         bool passed = step->mark == CALL_PASSED;
@@ -285,7 +295,7 @@ static void put_all(struct pen *p, const struct ui_state *ui, const struct fault
 static void draw_nothing(const struct ui_state *ui, struct area a)
 {
     const struct engine_state *engine = ui->engine;
-    struct pen p = {a, 0, 0};
+    struct pen p = {.a = a};
     char text[PEN_TEXT_MAX];
     snprintf(text, sizeof text, "No fault to explain, because none are followed: %s",
              engine && engine->why[0] ? engine->why : "press E, or start with --engine auto");
@@ -297,24 +307,34 @@ static void draw_nothing(const struct ui_state *ui, struct area a)
         pen_put(&p, 1, true, STYLE(COLOR_DEFAULT), text);
 }
 
+/* Lines of all of it, with so many branches left out. */
+static unsigned measure(const struct ui_state *ui, const struct fault_entry *f, struct area a,
+                        unsigned fold)
+{
+    struct pen p = {.a = area_part(a, 0, 0, a.cols, 0), .fold = fold};
+    put_all(&p, ui, f);
+    return p.line;
+}
+
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
-    struct list *lines = view;
+    struct explain *x = view;
+    unsigned fold = 0;
     uint64_t n;
     const struct fault_entry *f = shown(ui, &n);
     if (!f) {
         draw_nothing(ui, a);
         return;
     }
-    struct pen p = {area_part(a, 0, 0, a.cols, 0), 0, 0};
-    put_all(&p, ui, f);
-    list_text_fit(lines, p.line, a.rows);
-    p = (struct pen){a, (unsigned)lines->top, 0};
+    while (!x->all && fold < CALL_STEPS_MAX && measure(ui, f, a, fold) > a.rows)
+        fold++;
+    list_text_fit(&x->lines, measure(ui, f, a, fold), a.rows);
+    struct pen p = {.a = a, .top = (unsigned)x->lines.top, .fold = fold};
     put_all(&p, ui, f);
 }
 
 /* From an entry that is gone, the oldest one that is left is next. */
-static unsigned step(struct list *lines, struct ui_state *ui, bool newer)
+static unsigned step(struct explain *x, struct ui_state *ui, bool newer)
 {
     uint64_t n = 0;
     if (!shown(ui, &n) && !ui->fault)
@@ -322,18 +342,23 @@ static unsigned step(struct list *lines, struct ui_state *ui, bool newer)
     if (find_fault(ui, newer ? n + 1 : n, newer, &n) ||
         (!fault_entry(ui, n) && find_fault(ui, fault_oldest(ui), true, &n)))
         ui->fault = n + 1;
-    lines->top = 0;
+    x->lines.top = 0;
     return UI_REDRAW;
 }
 
 static unsigned act(void *view, struct ui_state *ui, int action)
 {
+    struct explain *x = view;
     uint64_t n;
     const struct fault_entry *f;
     switch (action) {
     case NEWER:
     case OLDER:
-        return step(view, ui, action == NEWER);
+        return step(x, ui, action == NEWER);
+    case ALL:
+        x->all = !x->all;
+        x->lines.top = 0;
+        return UI_REDRAW;
     case OPEN_MAP:
         f = shown(ui, &n);
         if (!f || f->event.type != EVENT_FAULT)
@@ -343,7 +368,7 @@ static unsigned act(void *view, struct ui_state *ui, int action)
     case LEAVE:
         return UI_SHOW_BACK;
     default:
-        list_text_move(view, action);
+        list_text_move(&x->lines, action);
         return UI_REDRAW;
     }
 }
@@ -363,7 +388,7 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
     if (ui->fault)
         snprintf(out, cap, "event %llu", (unsigned long long)n + 1);
     else
-        snprintf(out, cap, "newest fault");
+        snprintf(out, cap, ui->source->stepper ? "last event" : "newest fault");
     return out;
 }
 
@@ -371,7 +396,7 @@ const struct view_ops view_explain = {
     .name = "explain",
     .about = "why the selected fault or call went the way it did: the kernel's questions and the answers",
     .bindings = bindings,
-    .size = sizeof(struct list),
+    .size = sizeof(struct explain),
     .draw = draw,
     .act = act,
     .mouse = mouse,

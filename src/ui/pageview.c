@@ -284,7 +284,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     const struct page_detail *d = answer(ui, address);
     struct page seen = pagetree_get(m->tree, moment_page(m, address));
     const struct page *p = d ? &d->page : &seen;
-    struct pen pen = {a, 0};
+    struct pen pen = {.a = a};
     putf(&pen, "address", "%012llx", (unsigned long long)address);
     put_indices(&pen, m, address);
     put_region(&pen, m, r, address);

@@ -41,6 +41,18 @@ unsigned pen_beside(const struct pen *p, unsigned widest)
     return p->a.cols >= STACKED_COLS && widest + ANSWER_COLS < p->a.cols ? widest + 7 : 0;
 }
 
+unsigned pen_folded(struct pen *p, unsigned branches)
+{
+    char text[64];
+    unsigned first = p->fold < branches ? p->fold : branches ? branches - 1 : 0;
+    if (!first)
+        return 0;
+    snprintf(text, sizeof text, "%u question%s before", first, first == 1 ? "" : "s");
+    pen_put(p, 2, true, STYLE(COLOR_DIM), "\u251c\u2500");
+    pen_put(p, 5, false, STYLE(COLOR_DIM), text);
+    return first;
+}
+
 void pen_branch(struct pen *p, const char *question, const char *answer, unsigned beside,
                 struct style s)
 {

@@ -129,7 +129,7 @@ static void put_groups(struct pen *n, const struct group *v, size_t count)
 /* The questions on the way to the path, and the last answers. */
 static void draw_questions(struct area a, const struct path_verdict *v)
 {
-    struct pen n = {a, 0};
+    struct pen n = {.a = a};
     put(&n, STYLE(COLOR_DIM), "the kernel asks");
     for (unsigned i = 0; i < v->steps; i++)
         put(&n, STYLE(COLOR_DEFAULT), "%s %s", v->step[i].question, v->step[i].answer);
@@ -230,7 +230,7 @@ static void put_said(struct pen *n, const char *said)
 
 void player_draw_explanation(const struct player *p, struct area a)
 {
-    struct pen n = {a, 0};
+    struct pen n = {.a = a};
     const struct played *shown = player_shown(p);
     if (p->said[0])
         put_said(&n, p->said);

@@ -9,6 +9,7 @@
  *
  *     step_known                the whole program; ends with status 7
  *     step_known blocked        with all signals blocked, and what it then knows of them
+ *     step_known refused        asks for a mapping that its own file is not opened for
  *     step_known forever FLAG DONE   touches pages until FLAG exists, then makes DONE: status 0
  *     step_known forever-blocked FLAG DONE   with all signals blocked; makes DONE only if they still
  *                                            are, and none waits */
@@ -242,6 +243,8 @@ int main(int argc, char **argv)
         run_blocked();
         return 3;
     }
+    if (argc == 2 && !strcmp(argv[1], "refused"))
+        return mmap(NULL, page, RW, MAP_SHARED, open(argv[0], O_RDONLY), 0) != MAP_FAILED;
     struct touched t = {.at = map(PAGES)};
     if (argc > 1) { /* the second program */
         touch(&t);

@@ -135,6 +135,35 @@ def counters():
     return wrong
 
 
+def usage():
+    """Processor time and context switches without any event: of work that is known."""
+    work = ("import os, time\nfor i in range(50): time.sleep(0.001)\n"
+            "while os.times().user < 0.3: pass\n")
+    records = follow("--engine", "poll", "--", sys.executable, "-S", "-c", work)[1]
+    wrong, summary = [], records[-1]
+    if not 0.25e9 < summary["cpu_ns"] < 5e9:
+        wrong.append(f"0.3 s of work took {summary['cpu_ns']} ns")
+    if not 50 <= summary["voluntary_switches"] < 5000 or summary["involuntary_switches"] is None:
+        wrong.append(f"slept 50 times: {summary}")
+    return wrong
+
+
+def usage_of_running():
+    """The same of a process that was there before, and is still there when we stop."""
+    work = ("import mmap, time\nwhile True:\n time.sleep(0.001)\n m = mmap.mmap(-1, 1 << 20)\n"
+            " m[::4096] = bytes(256)\n m.close()\n")
+    with subprocess.Popen([sys.executable, "-S", "-c", work]) as p:
+        try:
+            summary = follow("--engine", "bpf", "-n", "5000", "-p", str(p.pid))[1][-1]
+        finally:
+            p.kill()
+    wrong = [f"no {name}: {summary}" for name in
+             ("minor", "cpu_ns", "voluntary_switches", "involuntary_switches")
+             if summary[name] is None]
+    return wrong or ([] if summary["minor"] > 4000 and summary["voluntary_switches"] > 5
+                     else [str(summary)])
+
+
 def known_huge():
     """The kinds with huge pages, on a machine where they are given on advice and khugepaged rests."""
     with Machine(thp=True) as machine:
@@ -263,6 +292,8 @@ def main():
     tap.run("counted by page only, each page has its faults", counted_by_page)
     tap.run("functions and lines are on the screen", on_screen)
     tap.run("counters agree with the kernel's own", counters)
+    tap.run("processor time and context switches are always counted", usage)
+    tap.run("and of a running process", usage_of_running)
     return tap.finish()
 
 

@@ -162,8 +162,8 @@ def same(command):
     return test
 
 
-def screen(keys, *options, command=(KNOWN,)):
-    done = run([target.VMSCOPE, "step", "--screen", "160x40", "--keys", keys, *options, "--",
+def screen(keys, *options, command=(KNOWN,), size="160x40"):
+    done = run([target.VMSCOPE, "step", "--screen", size, "--keys", keys, *options, "--",
                 *command])
     if done.returncode:
         raise RuntimeError(done.stderr.decode(errors="replace"))
@@ -226,6 +226,20 @@ def map_of_child():
     frame = screen("Outouch<Enter>O", command=command).splitlines()
     if "step_known" not in frame[0] or "only" in frame[0]:
         wrong.append(f"no longer of the parent alone: {frame[0]}")
+    return wrong
+
+
+def call_explained():
+    """Of the call at which it stands the reason is on the screen, however small, and is certain."""
+    command = (KNOWN, "refused")
+    _, records = step(command)
+    calls = [r for r in records if r["type"] == "call"]
+    at = next(i for i, r in enumerate(calls) if r["name"] == "mmap" and r["result"] == -13)
+    frame = screen("c" * (at + 1) + "5", command=command, size="80x24")
+    wrong = [what for what in ("opened for writing?", " no: ", "EACCES: Permission denied")
+             if what not in frame]
+    if wrong or "perhaps" in frame:
+        wrong.append(frame)
     return wrong
 
 
@@ -325,6 +339,7 @@ def main():
     tap.run("the screen stops where it was asked to", screens)
     tap.run("the map shows what the fault did", map_of_step)
     tap.run("the map is of the process of the event", map_of_child)
+    tap.run("a call that failed is explained where it stands", call_explained)
     tap.run("the map is of the moment of the stop", map_after_rest)
     return tap.finish()
 

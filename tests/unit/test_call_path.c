@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "model/call_path.h"
+#include "probe/descriptor.h"
 
 enum { PAGE = 4096 };
 
@@ -55,15 +56,17 @@ static int open_given(enum given g, int pipe_fds[2])
 }
 
 static struct call_verdict explain(enum mm_call call, const uint64_t args[6], long result,
-                                   const struct call_file *file)
+                                   unsigned known, unsigned is)
 {
     static struct event e;
     e = (struct event){.type = EVENT_CALL};
+    e.call.file_known = (uint16_t)known;
+    e.call.file_is = (uint16_t)is;
     e.call.call = (uint8_t)call;
     e.call.has_args = 1;
     memcpy(e.call.args, args, sizeof e.call.args);
     e.call.result = result;
-    const struct call_input in = {.call = &e, .file = file, .page_size = PAGE,
+    const struct call_input in = {.call = &e, .page_size = PAGE,
                                   .huge_size = 2 << 20,
                                   .task_size = (UINT64_C(1) << 47) - PAGE};
     struct call_verdict v;
@@ -166,8 +169,16 @@ static void test_mmap(void **state)
         long result = really(SYS_mmap, args);
         if (result != -c->error)
             fail_msg("%s: the kernel says %ld", c->name, result);
-        struct call_verdict v = explain(CALL_MMAP, args, result, NULL);
+        struct call_verdict v = explain(CALL_MMAP, args, result, 0, 0);
         expect(&v, c->name, c->error, c->what, c->sure);
+        struct event e = {.type = EVENT_CALL};
+        e.call.call = CALL_MMAP;
+        e.call.has_args = 1;
+        e.call.result = result;
+        memcpy(e.call.args, args, sizeof args);
+        descriptor_of_call(getpid(), &e);
+        v = explain(CALL_MMAP, args, result, e.call.file_known, e.call.file_is);
+        expect(&v, c->name, c->error, c->what, true); /* now that the file is known */
         close(fd);
         close(pipe_fds[0]);
         close(pipe_fds[1]);
@@ -178,20 +189,20 @@ static void test_mmap(void **state)
 static void test_known_file(void **state)
 {
     (void)state;
-    const struct call_file read_only = {KNOWN_YES, KNOWN_NO, KNOWN_NO, KNOWN_YES, KNOWN_NO,
-                                        KNOWN_NO};
-    struct call_file log = read_only;
+    const unsigned known = CALL_FILE_ALL, read_only = CALL_FILE_OPEN | CALL_FILE_READABLE |
+                                                      CALL_FILE_MAPPABLE;
+    const unsigned append = CALL_FILE_APPEND_ONLY, log = read_only | CALL_FILE_WRITABLE | append;
     const uint64_t args[6] = {0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 3, 0};
-    struct call_verdict v = explain(CALL_MMAP, args, -EACCES, &read_only);
+    struct call_verdict v = explain(CALL_MMAP, args, -EACCES, known, read_only);
     expect(&v, "read only", EACCES, "opened for writing?", true);
     assert_null(marked(&v, "reading"));
-    log.writable = log.append_only = KNOWN_YES;
-    v = explain(CALL_MMAP, args, -EACCES, &log);
+    v = explain(CALL_MMAP, args, -EACCES, known, log);
     expect(&v, "append only", EACCES, "append-only", true);
-    log.append_only = NOT_KNOWN;
-    v = explain(CALL_MMAP, args, -EACCES, &log);
+    v = explain(CALL_MMAP, args, -EACCES, known & ~append, log & ~append);
     expect(&v, "append only, perhaps", EACCES, "append-only", true);
-    v = explain(CALL_MMAP, args, -EACCES, NULL);
+    v = explain(CALL_MMAP, args, -EPERM, known, read_only | CALL_FILE_WRITABLE | CALL_FILE_SEALED);
+    expect(&v, "sealed", EPERM, "sealed", true);
+    v = explain(CALL_MMAP, args, -EACCES, 0, 0);
     assert_false(v.sure);
     assert_non_null(marked(&v, "append-only"));
     assert_non_null(marked(&v, "reading"));
@@ -202,20 +213,20 @@ static void test_success_and_the_unexplained(void **state)
     (void)state;
     const uint64_t good[6] = {0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, UINT64_MAX, 0};
     const uint64_t odd[6] = {0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, UINT64_MAX, 1};
-    struct call_verdict v = explain(CALL_MMAP, good, 0x7f0000000000, NULL);
+    struct call_verdict v = explain(CALL_MMAP, good, 0x7f0000000000, 0, 0);
     assert_false(v.failed);
     assert_true(v.sure && v.steps > 3);
     for (unsigned i = 0; i < v.steps; i++)
         assert_int_equal(v.step[i].mark, CALL_PASSED);
-    v = explain(CALL_MMAP, odd, 0x7f0000000000, NULL); /* the kernel would not */
+    v = explain(CALL_MMAP, odd, 0x7f0000000000, 0, 0); /* the kernel would not */
     assert_int_equal(v.steps, 0);
-    v = explain(CALL_MMAP, good, -EXDEV, NULL);
+    v = explain(CALL_MMAP, good, -EXDEV, 0, 0);
     assert_true(v.failed && !v.sure);
     assert_int_equal(v.steps, 0);
-    v = explain(CALL_MUNMAP, good, -EXDEV, NULL);
+    v = explain(CALL_MUNMAP, good, -EXDEV, 0, 0);
     assert_true(v.failed && !v.sure);
     assert_int_equal(v.steps, 0);
-    v = explain(CALL_MUNMAP, good, 0, NULL);
+    v = explain(CALL_MUNMAP, good, 0, 0, 0);
     assert_true(!v.failed && v.sure);
 }
 
@@ -273,7 +284,7 @@ static void test_others(void **state)
         long result = really(c->number, args);
         if (result != -c->error)
             fail_msg("%s: the kernel says %ld", c->name, result);
-        struct call_verdict v = explain(c->call, args, result, NULL);
+        struct call_verdict v = explain(c->call, args, result, 0, 0);
         expect(&v, c->name, c->error, c->what, c->sure);
     }
 }
@@ -283,13 +294,13 @@ static void test_brk(void **state)
     (void)state;
     uint64_t args[6] = {1};
     long now = syscall(SYS_brk, 1);
-    struct call_verdict v = explain(CALL_BRK, args, now, NULL);
+    struct call_verdict v = explain(CALL_BRK, args, now, 0, 0);
     expect(&v, "brk", 0, "end of the heap", true);
     args[0] = 0; /* only asks */
-    v = explain(CALL_BRK, args, now, NULL);
+    v = explain(CALL_BRK, args, now, 0, 0);
     assert_false(v.failed);
     args[0] = (uint64_t)now;
-    v = explain(CALL_BRK, args, now, NULL);
+    v = explain(CALL_BRK, args, now, 0, 0);
     assert_false(v.failed);
 }
 

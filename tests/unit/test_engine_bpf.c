@@ -2,6 +2,7 @@
  * their arguments and results; children, threads and new programs are followed; nothing stays
  * behind. The targets are forks of this program, which wait for a byte before they begin. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -154,6 +155,20 @@ static void call_all(void)
     *r++ = p = call(SYS_mremap, p, 4 * PAGE, 64 * PAGE, MREMAP_MAYMOVE);
     *r++ = call(SYS_munmap, p, 64 * PAGE, 0, 0);
     *r++ = call(SYS_munmap, 1, PAGE, 0, 0);
+}
+
+/* None of these can be mapped: shared and to be written, each asked for so. */
+static void map_in_vain(void)
+{
+    int ends[2], pipes = pipe(ends);
+    int sealed = memfd_create("sealed", MFD_ALLOW_SEALING);
+    int fds[] = {open("/proc/self/exe", O_RDONLY), pipes ? -1 : ends[0], pipes ? -1 : ends[1],
+                 sealed, open("/", O_PATH), 1000};
+    if (ftruncate(sealed, PAGE) || fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE))
+        _exit(1);
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (mmap(NULL, PAGE, RW, MAP_SHARED, fds[i], 0) == MAP_FAILED)
+            notes->results[i] = (uint64_t)-errno;
 }
 
 #ifdef __x86_64__
@@ -364,6 +379,37 @@ static void test_calls(void **state)
     assert_int_equal(e->call.call, CALL_EXIT_GROUP);
 }
 
+/* What the descriptor of a failed mmap was is told with it. */
+static void test_descriptors(void **state)
+{
+    (void)state;
+    const unsigned read = CALL_FILE_OPEN | CALL_FILE_READABLE, write = CALL_FILE_WRITABLE;
+    const struct {
+        int error;
+        unsigned known, is; /* as far as it is the same everywhere */
+    } wanted[] = {
+        {EACCES, CALL_FILE_ALL & ~CALL_FILE_NOEXEC, read | CALL_FILE_MAPPABLE},
+        {EACCES, CALL_FILE_MAPPABLE | read | write, read},
+        {EACCES, CALL_FILE_MAPPABLE | read | write, CALL_FILE_OPEN | write},
+        {EPERM, CALL_FILE_ALL & ~CALL_FILE_NOEXEC,
+         read | write | CALL_FILE_MAPPABLE | CALL_FILE_SEALED},
+        {EBADF, CALL_FILE_OPEN, 0},
+        {EBADF, CALL_FILE_OPEN, 0},
+    };
+    follow(map_in_vain, (struct engine_options){.follow = true});
+    const struct event *e = seen->v;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++, e++) {
+        while (e < seen->v + seen->n && (e->type != EVENT_CALL || e->call.call != CALL_MMAP ||
+                                         e->call.args[3] != MAP_SHARED))
+            e++;
+        assert_true(e < seen->v + seen->n);
+        assert_int_equal(e->call.result, (int64_t)notes->results[i]);
+        assert_int_equal(e->call.result, -wanted[i].error);
+        assert_int_equal(e->call.file_known & wanted[i].known, wanted[i].known);
+        assert_int_equal(e->call.file_is & wanted[i].known, wanted[i].is);
+    }
+}
+
 #ifdef __x86_64__
 static void test_calls_of_32_bits(void **state)
 {
@@ -479,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_vfork),
         cmocka_unit_test(test_leader_ends_first),
         cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_descriptors),
 #ifdef __x86_64__
         cmocka_unit_test(test_calls_of_32_bits),
 #endif

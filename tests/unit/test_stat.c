@@ -38,6 +38,7 @@ static void test_every_field(void **state)
     assert_int_equal(s.ppid, 404);
     assert_int_equal(s.min_flt, 1010);
     assert_int_equal(s.maj_flt, 1212);
+    assert_int_equal(s.cpu_ticks, 1414 + 1515);
     assert_int_equal(s.start_ticks, 2222);
     assert_int_equal(s.vm_size, 2323);
     assert_int_equal(s.rss_pages, 2424);

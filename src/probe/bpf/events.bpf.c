@@ -28,6 +28,7 @@ struct task_struct {
     struct thread_info thread_info;
     int pid, tgid;
     struct signal_struct *signal;
+    struct files_struct *files;
 } __attribute__((preserve_access_index));
 
 union __sifields {
@@ -49,6 +50,7 @@ struct pending {
     uint64_t entered_ns;
     uint8_t what; /* of config.calls; 0: none pending */
     bool has_args;
+    uint16_t file; /* of its descriptor, as flags of its record */
 };
 
 struct {
@@ -177,6 +179,7 @@ static __always_inline bool report(uint64_t task, enum event_type type, uint64_t
 }
 
 #include "probe/bpf/mapping.h"
+#include "probe/bpf/descriptor.h"
 
 /* --- faults --- */
 
@@ -382,7 +385,7 @@ static __always_inline void report_call(uint64_t task, const struct pending *p, 
     cpu->now_ns = now;
     fill(w, now, task, EVENT_CALL);
     w->detail = p->what;
-    w->flags = (compat ? WIRE_COMPAT : 0) | (p->has_args ? WIRE_ARGS : 0);
+    w->flags = (compat ? WIRE_COMPAT : 0) | (p->has_args ? WIRE_ARGS : 0) | p->file;
     w->a = result;
     w->b = p->entered_ns;
     put_args(position, p->args);
@@ -455,8 +458,11 @@ int on_return(uint64_t *ctx)
         state.uffd = 1;
     struct pending *p = bpf_task_storage_get(&pendings, task, 0, 0);
     if (p && p->what) {
+        p->file = 0;
         if (maps_file(p) && (int64_t)ctx[1] > 0)
             report_mapping_at(id, task, ctx[1]);
+        else if (maps_file(p))
+            p->file = file_facts(task, (uint32_t)p->args[4]);
         report_call(id, p, compat, bpf_ktime_get_ns(), ctx[1]);
         p->what = 0;
     } else {

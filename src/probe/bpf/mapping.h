@@ -22,6 +22,7 @@ struct dentry {
 
 struct vfsmount {
     struct dentry *mnt_root;
+    int mnt_flags;
 } __attribute__((preserve_access_index));
 
 struct mount {
@@ -33,10 +34,12 @@ struct mount {
 struct super_block {
     unsigned int s_dev;
     unsigned long s_magic;
+    unsigned long s_iflags;
 } __attribute__((preserve_access_index));
 
 struct inode {
     unsigned short i_mode;
+    unsigned int i_flags;
     unsigned long i_ino;
     long long i_size;
     struct super_block *i_sb;
@@ -47,7 +50,13 @@ struct path {
     struct dentry *dentry;
 } __attribute__((preserve_access_index));
 
+struct file_operations {
+    void *mmap, *mmap_prepare;
+} __attribute__((preserve_access_index));
+
 struct file {
+    unsigned int f_mode;
+    const struct file_operations *f_op;
     struct inode *f_inode;
     struct path f_path;
 } __attribute__((preserve_access_index));

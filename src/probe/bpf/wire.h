@@ -22,11 +22,13 @@ struct wire {
     uint8_t type;   /* enum event_type */
     uint8_t detail; /* fault: enum fault_mode, WIRE_IN_EXEC; call: a byte of wire_config.calls; sample: enum
                        sample_kind */
-    uint16_t flags; /* fault: the architecture's error code; call: WIRE_COMPAT, WIRE_ARGS; sample:
+    uint16_t flags; /* fault: the architecture's error code; call: WIRE_COMPAT, ..; sample:
                        frames of its call chain; mapping: WIRE_AT_EXEC, WIRE_LAST */
 };
 
 enum { WIRE_COMPAT = 1, WIRE_ARGS = 2, WIRE_IN_EXEC = 0x80 };
+/* Of a failed mmap: its descriptor was looked at, and enum call_file in the bits above. */
+enum { WIRE_FILE = 4, WIRE_FILE_SHIFT = 3 };
 
 /* In `detail` of a fault, beside its mode: enum fault_asks, shifted. */
 enum { WIRE_MODE = 3, WIRE_ASKS_SHIFT = 2, WIRE_ASKS_MASK = 15 };
