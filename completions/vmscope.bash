@@ -94,7 +94,7 @@ _vmscope()
         ;;
     -f|--format)
         words='table json'
-        [[ $command == snap ]] && words+=' csv'
+        [[ $command == snap ]] && words+=' csv svg'
         [[ $command == faults || $command == step ]] && words='table jsonl csv folded'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return

@@ -47,14 +47,15 @@ static int parse_seconds(const char *text, double least, double most, double *ou
 
 static int parse_format(const char *text, struct options *o, struct err *e)
 {
-    static const char *const names[FORMAT_N] = {"table", "json", "csv", "jsonl", "folded"};
+    static const char *const names[FORMAT_N] = {"table", "json", "csv", "jsonl", "folded",
+                                                 "svg"};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(text, names[i])) {
             o->format = (enum format)i;
             o->has_format = true;
             return 0;
         }
-    return usage(e, "unknown format", text, "use table, json, csv, jsonl or folded");
+    return usage(e, "unknown format", text, "use table, json, csv, svg, jsonl or folded");
 }
 
 static int parse_color(const char *text, struct options *o, struct err *e)
@@ -238,7 +239,7 @@ static int check_format(const struct options *o, struct err *e)
     switch (o->command) {
     case COMMAND_SNAP:
         if (o->format == FORMAT_JSONL || o->format == FORMAT_FOLDED)
-            return err_set(e, -EINVAL, "snap has no such format: use table, json or csv");
+            return err_set(e, -EINVAL, "snap has no such format: use table, json, csv or svg");
         return 0;
     case COMMAND_DOCTOR:
         if (o->format != FORMAT_TABLE && o->format != FORMAT_JSON)
@@ -246,7 +247,7 @@ static int check_format(const struct options *o, struct err *e)
         return 0;
     case COMMAND_FAULTS:
     case COMMAND_STEP:
-        if (o->format == FORMAT_JSON)
+        if (o->format == FORMAT_JSON || o->format == FORMAT_SVG)
             return err_set(e, -EINVAL, "%s has no such format: use table, jsonl, csv or folded",
                            options_command_name(o->command));
         return 0;
@@ -272,6 +273,9 @@ static int check_snap(const struct options *o, struct err *e)
                        o->pages ? "--pages" : "--huge");
     if (o->huge && o->pages && o->format != FORMAT_JSON)
         return err_set(e, -EINVAL, "--huge goes with --pages in JSON only: add -f json");
+    if (o->format == FORMAT_SVG && (o->family || o->pages || o->huge))
+        return err_set(e, -EINVAL, "%s is not drawn: use -f table, json or csv",
+                       o->family ? "--family" : o->pages ? "--pages" : "--huge");
     if (o->huge && o->format == FORMAT_CSV)
         return err_set(e, -EINVAL, "--huge has no CSV: use -f table or json");
     return 0;

@@ -23,7 +23,8 @@ enum command {
     COMMAND_VERSION
 };
 
-enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV, FORMAT_JSONL, FORMAT_FOLDED, FORMAT_N };
+enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV, FORMAT_JSONL, FORMAT_FOLDED,
+              FORMAT_SVG, FORMAT_N };
 
 struct options {
     enum command command;

@@ -44,6 +44,8 @@ static int write_picture(const struct options *o, const struct model *model, str
         return snapshot_json(m, o->pages, thp, out);
     case FORMAT_CSV:
         return snapshot_csv(m, o->pages, out);
+    case FORMAT_SVG:
+        return snapshot_svg(m, out);
     default:
         return thp ? huge_table(m, thp, out) : snapshot_table(m, o->pages, out);
     }

@@ -155,7 +155,22 @@ static int start_following(const struct options *o, pid_t pid, struct queue *que
     const struct engine_options options = {.pid = pid, .follow = !o->no_follow,
                                            .family = o->family, .kernel = true, .heat = o->heat,
                                            .evidence = o->evidence};
-    return is_followed(o) ? follow_start(o->engine, &options, queue, out, e) : 0;
+    return follow_start(o->engine, &options, queue, out, e);
+}
+
+static int refuse_dump(const struct options *o, struct err *e)
+{
+    return o->proc_root ? err_set(e, -EOPNOTSUPP, "faults are followed in the running kernel only, "
+                                                  "not below --proc-root") : 0;
+}
+
+static int live_follow(void *ctx, struct err *e)
+{
+    struct live_source *s = ctx;
+    int rc = refuse_dump(s->options, e);
+    if (rc || s->follow || s->stepping)
+        return rc;
+    return start_following(s->options, s->pid, s->queue, &s->follow, e);
 }
 
 static int live_attach(void *ctx, pid_t pid, struct err *e)
@@ -179,8 +194,9 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     s->ui.stepper = NULL;
     s->queue = queue;
     s->watch = watch;
+    s->pid = pid;
     s->ui.fd = queue_fd(queue);
-    return start_following(s->options, pid, queue, &s->follow, e);
+    return is_followed(s->options) ? start_following(s->options, pid, queue, &s->follow, e) : 0;
 }
 
 /* --- stepping --- */
@@ -251,7 +267,7 @@ int live_source_init(struct live_source *s, const struct options *o, struct err 
                                .look_machine = live_look_machine,
                                .ask_frame = live_ask_frame,
                                .ask_symbol = live_ask_symbol, .list = live_list,
-                               .attach = live_attach};
+                               .attach = live_attach, .follow = live_follow};
     if (o->command == COMMAND_STEP)
         return live_step(s, e);
     return o->pid ? live_attach(s, o->pid, e) : 0;
@@ -441,11 +457,8 @@ static void step_stop_following(struct step_source *s)
     s->sampled = false;
 }
 
-static int step_follow(struct step_source *s, pid_t pid, struct err *e)
+static int step_start_following(struct step_source *s, pid_t pid, struct err *e)
 {
-    step_stop_following(s);
-    if (!is_followed(s->options))
-        return 0;
     s->events = queue_create();
     if (!s->events)
         return err_set(e, -ENOMEM, "out of memory, or of file descriptors");
@@ -455,6 +468,13 @@ static int step_follow(struct step_source *s, pid_t pid, struct err *e)
     return rc;
 }
 
+static int step_follow(void *ctx, struct err *e)
+{
+    struct step_source *s = ctx;
+    int rc = refuse_dump(s->options, e);
+    return rc || s->follow ? rc : step_start_following(s, s->pid, e);
+}
+
 static int step_attach(void *ctx, pid_t pid, struct err *e)
 {
     struct step_source *s = ctx;
@@ -462,7 +482,9 @@ static int step_attach(void *ctx, pid_t pid, struct err *e)
     struct sampler *sampler;
     options.pid = pid;
     int rc = sampler_create(&options, &sampler, e);
-    if (!rc && (rc = step_follow(s, pid, e)))
+    if (!rc)
+        step_stop_following(s);
+    if (!rc && is_followed(s->options) && (rc = step_start_following(s, pid, e)))
         sampler_destroy(sampler);
     if (rc)
         return rc;
@@ -483,7 +505,7 @@ int step_source_init(struct step_source *s, const struct options *o, struct err 
                                .ask_family = step_ask_family,
                                .look_machine = step_look_machine, .ask_frame = step_ask_frame,
                                .ask_symbol = step_ask_symbol, .list = step_list,
-                               .attach = step_attach};
+                               .attach = step_attach, .follow = step_follow};
     return o->pid ? step_attach(s, o->pid, e) : 0;
 }
 

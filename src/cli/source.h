@@ -17,7 +17,8 @@ struct live_source {
     struct queue *queue; /* of the watched process; NULL while there is none */
     struct watch *watch;
     struct physmem_watch *machine; /* once somebody looked; else NULL */
-    struct follow *follow; /* with --engine; else NULL */
+    struct follow *follow; /* with --engine, or once it was asked for; else NULL */
+    pid_t pid;
     struct stepping *stepping; /* vmscope step, until it is left; then watch is NULL */
     struct lookup *lookup; /* once it was asked; else NULL */
     bool begun; /* a command that was held has been let go */
@@ -39,7 +40,7 @@ struct step_source {
     pid_t pid;
     struct physical *machine; /* once somebody looked; else NULL */
     bool look_machine;        /* at the next step */
-    struct queue *events;     /* with --engine, as follow and lookup; else NULL */
+    struct queue *events;     /* where faults are followed, as follow and lookup; else NULL */
     struct follow *follow;
     struct lookup *lookup;
     bool sampled;             /* this process, once at least */

@@ -186,20 +186,14 @@ static void weigh_member(struct family *f, const struct family_picture *p, size_
     totals_of_all(&m->moment, &m->totals);
 }
 
-static int weigh_members(struct family *f, const struct family_picture *p)
+/* Of each piece, once. NULL when out of memory; the caller's. */
+static struct weight *weigh_pieces(const struct family_picture *p)
 {
-    const struct target_info *t = &p->v[0].target;
     struct weight *weights = calloc(p->pieces_count + 1, sizeof *weights);
-    if (!weights)
-        return -ENOMEM;
-    for (size_t i = 0; i < p->pieces_count; i++)
+    for (size_t i = 0; weights && i < p->pieces_count; i++)
         for (size_t k = 0; k < p->pieces[i].runs; k++)
-            weigh_run(&weights[i], &p->runs[p->pieces[i].runs_at + k], t);
-    for (size_t i = 0; i < f->count; i++)
-        if (f->v[i].moment.tree)
-            weigh_member(f, p, i, weights);
-    free(weights);
-    return 0;
+            weigh_run(&weights[i], &p->runs[p->pieces[i].runs_at + k], &p->v[0].target);
+    return weights;
 }
 
 /* --- members --- */
@@ -221,20 +215,59 @@ static void set_member(struct family *f, size_t i, const struct family_picture *
     m->moment.regions = r->regions ? region_table_ref(r->regions) : NULL;
 }
 
-static int fold(struct family *f, const struct family_picture *p)
+static void drop_tree(struct family_member *m)
 {
+    pagetree_unref(m->moment.tree);
+    m->moment.tree = NULL;
+}
+
+/* The trees that no later member is compared with. */
+static void drop_done(struct family *f, size_t i)
+{
+    size_t parent = f->v[i].parent;
+    bool first = true, last = parent != FAMILY_NONE;
+    for (size_t k = i + 1; k < f->count && (first || last); k++) {
+        first = first && f->v[k].parent != i;
+        last = last && f->v[k].parent != parent;
+    }
+    if (first)
+        drop_tree(&f->v[i]);
+    if (last)
+        drop_tree(&f->v[parent]);
+}
+
+static int fold_members(struct family *f, const struct family_picture *p,
+                        const struct weight *weights, bool trees)
+{
+    size_t cap = 0;
     int rc = 0;
-    for (size_t i = 0; !rc && i < p->count; i++) {
+    for (size_t i = 0; i < p->count; i++) {
         set_member(f, i, p);
         f->count = i + 1;
-        if (f->v[i].moment.regions)
-            rc = grow_tree(f, p, i);
     }
-    if (!rc)
-        rc = weigh_members(f, p);
-    if (!rc)
-        rc = family_weigh_pairs(f, p);
-    return rc ? rc : family_weigh_own(f);
+    for (size_t i = 0; !rc && i < p->count; i++) {
+        if (!f->v[i].moment.regions)
+            continue;
+        rc = grow_tree(f, p, i);
+        if (rc)
+            break;
+        weigh_member(f, p, i, weights);
+        rc = family_weigh_own(f, i, &cap);
+        if (!trees)
+            drop_done(f, i);
+    }
+    for (size_t i = 0; !trees && i < f->count; i++)
+        drop_tree(&f->v[i]);
+    family_sort_broken(f);
+    return rc;
+}
+
+static int fold(struct family *f, const struct family_picture *p, bool trees)
+{
+    struct weight *weights = weigh_pieces(p);
+    int rc = weights ? fold_members(f, p, weights, trees) : -ENOMEM;
+    free(weights);
+    return rc ? rc : family_weigh_pairs(f, p);
 }
 
 static bool is_sound(const struct family_picture *p)
@@ -253,7 +286,7 @@ static bool is_sound(const struct family_picture *p)
     return p->count && p->count <= FAMILY_MAX;
 }
 
-struct family *family_create(const struct family_picture *p)
+static struct family *create(const struct family_picture *p, bool trees)
 {
     if (!is_sound(p))
         return NULL;
@@ -265,10 +298,20 @@ struct family *family_create(const struct family_picture *p)
     f->vanished = p->vanished;
     f->left_out = p->left_out;
     f->v = calloc(p->count, sizeof *f->v);
-    if (f->v && !fold(f, p))
+    if (f->v && !fold(f, p, trees))
         return f;
     family_unref(f);
     return NULL;
+}
+
+struct family *family_create(const struct family_picture *p)
+{
+    return create(p, true);
+}
+
+struct family *family_sum_up(const struct family_picture *p)
+{
+    return create(p, false);
 }
 
 struct family *family_ref(struct family *f)
@@ -291,7 +334,7 @@ void family_unref(struct family *f)
 
 struct known_bytes family_shared(const struct family *f, size_t a, size_t b)
 {
-    bool known = f->pairs.yes && f->v[a].moment.tree && f->v[b].moment.tree;
+    bool known = f->pairs.yes && f->v[a].moment.regions && f->v[b].moment.regions;
     return (struct known_bytes){known ? f->shared[pair_index(a, b)] : 0, known};
 }
 
@@ -305,7 +348,7 @@ size_t family_find(const struct family *f, pid_t pid)
 
 struct known_bytes family_member_shared(const struct family_member *m)
 {
-    bool known = m->moment.tree && m->uss.known && !m->totals.no_resident &&
+    bool known = m->moment.regions && m->uss.known && !m->totals.no_resident &&
                  m->totals.resident >= m->uss.bytes;
     return (struct known_bytes){known ? m->totals.resident - m->uss.bytes : 0, known};
 }
@@ -321,7 +364,7 @@ void family_sum(const struct family *f, struct family_sums *out)
     *out = (struct family_sums){{0, true}, {0, true}, {0, true}};
     for (size_t i = 0; i < f->count; i++) {
         const struct family_member *m = &f->v[i];
-        bool known = m->moment.tree && !m->totals.no_resident;
+        bool known = m->moment.regions && !m->totals.no_resident;
         add_known(&out->rss, (struct known_bytes){m->totals.resident, known});
         add_known(&out->pss, m->pss);
         add_known(&out->uss, m->uss);

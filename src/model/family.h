@@ -67,9 +67,9 @@ struct family_member {
     pid_t pid, ppid;
     size_t parent;        /* index, or FAMILY_NONE */
     unsigned depth;       /* 0: the root */
-    struct moment moment; /* regions and tree NULL if its memory could not be read */
+    struct moment moment; /* regions NULL if its memory could not be read, tree then too */
     char why[CAN_REASON_MAX];
-    struct totals totals; /* valid if moment.tree */
+    struct totals totals; /* valid if moment.regions */
     struct known_bytes pss, uss, private_hugetlb;
     struct family_own own;
 };
@@ -100,6 +100,8 @@ struct family {
 /* Folds a picture, which stays the caller's. NULL when out of memory or when the picture makes no
  * sense. One reference is the caller's. */
 struct family *family_create(const struct family_picture *p);
+/* The same numbers without trees, in less memory and time. */
+struct family *family_sum_up(const struct family_picture *p);
 struct family *family_ref(struct family *f); /* returns f */
 void family_unref(struct family *f);         /* NULL is fine */
 

@@ -137,23 +137,24 @@ static int by_falling_own(const void *pa, const void *pb)
     return a->start < b->start ? -1 : a->start > b->start;
 }
 
-int family_weigh_own(struct family *f)
+int family_weigh_own(struct family *f, size_t member, size_t *cap)
 {
-    size_t cap = 0;
-    for (size_t i = 0; i < f->count; i++) {
-        struct family_member *m = &f->v[i];
-        if (m->parent == FAMILY_NONE || !m->moment.tree || !f->v[m->parent].moment.tree ||
-            !m->moment.target.pfn.yes)
-            continue;
-        for (size_t k = 0; k < m->moment.regions->count; k++) {
-            int rc = own_of_region(f, m, &m->moment.regions->v[k], &cap);
-            if (rc)
-                return rc;
-        }
-        /* After exec hardly a mapping of the parent's is left at its place. */
-        m->own.known = m->own.same + m->own.own + m->own.only_here + m->own.only_parent > 0;
+    struct family_member *m = &f->v[member];
+    if (m->parent == FAMILY_NONE || !m->moment.tree || !f->v[m->parent].moment.tree ||
+        !m->moment.target.pfn.yes)
+        return 0;
+    for (size_t k = 0; k < m->moment.regions->count; k++) {
+        int rc = own_of_region(f, m, &m->moment.regions->v[k], cap);
+        if (rc)
+            return rc;
     }
+    /* After exec hardly a mapping of the parent's is left at its place. */
+    m->own.known = m->own.same + m->own.own + m->own.only_here + m->own.only_parent > 0;
+    return 0;
+}
+
+void family_sort_broken(struct family *f)
+{
     if (f->broken_count)
         qsort(f->broken, f->broken_count, sizeof *f->broken, by_falling_own);
-    return 0;
 }

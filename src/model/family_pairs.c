@@ -231,9 +231,9 @@ static bool all_known(struct family *f)
 {
     for (size_t i = 0; i < f->count; i++) {
         const struct family_member *m = &f->v[i];
-        if (m->moment.tree && m->moment.target.pfn.yes)
+        if (m->moment.regions && m->moment.target.pfn.yes)
             continue;
-        if (!m->moment.tree)
+        if (!m->moment.regions)
             snprintf(f->pairs.why, sizeof f->pairs.why, "%s", m->why);
         else
             memcpy(f->pairs.why, m->moment.target.pfn.why, sizeof f->pairs.why);

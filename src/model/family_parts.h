@@ -7,8 +7,10 @@
 /* Fills pairs, shared, once and common. 0 or -ENOMEM. */
 int family_weigh_pairs(struct family *f, const struct family_picture *p);
 
-/* Fills own of every member, and broken. 0 or -ENOMEM. */
-int family_weigh_own(struct family *f);
+/* Fills own of a member whose tree and whose parent's are there, and adds to broken, of which *cap is
+ * the capacity. 0 or -ENOMEM. */
+int family_weigh_own(struct family *f, size_t member, size_t *cap);
+void family_sort_broken(struct family *f);
 
 /* The pieces of one member, as indices into p->pieces. */
 static inline const uint32_t *reading_pieces(const struct family_picture *p, size_t member)

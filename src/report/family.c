@@ -18,7 +18,7 @@ static void put_bytes(struct json *j, const char *key, struct known_bytes b)
 
 static void put_member_totals(struct json *j, const struct family_member *m)
 {
-    if (!m->moment.tree) {
+    if (!m->moment.regions) {
         json_put_null(j);
         return;
     }
@@ -191,7 +191,7 @@ static void put_heading(struct buf *out, const struct family *f)
 static void put_row(struct buf *out, const struct family_member *m)
 {
     const struct totals *t = &m->totals;
-    bool read = m->moment.tree != NULL;
+    bool read = m->moment.regions != NULL;
     buf_printf(out, "%8d", m->pid);
     snapshot_put_size(out, t->resident, read && !t->no_resident);
     put_known_size(out, m->pss);
@@ -302,7 +302,7 @@ int family_csv(const struct family *f, struct buf *out)
         const struct family_member *m = &f->v[i];
         buf_printf(out, "%d,%d,", m->pid, m->ppid);
         snapshot_put_quoted(out, m->moment.target.comm);
-        if (m->moment.tree)
+        if (m->moment.regions)
             snapshot_csv_totals(out, &m->totals);
         else
             buf_append(out, ",,,,,,,,,,,,,,,,", TOTALS_FIELD_N);

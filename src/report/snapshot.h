@@ -1,4 +1,5 @@
-/* One moment as text: for people (table) and for programs (JSON, CSV). */
+/* One moment as text: for people (table) and for programs (JSON, CSV), or as
+ * a drawing. */
 #ifndef VMSCOPE_REPORT_SNAPSHOT_H
 #define VMSCOPE_REPORT_SNAPSHOT_H
 
@@ -13,6 +14,8 @@ int snapshot_table(const struct moment *m, bool pages, struct buf *out);
 int snapshot_json(const struct moment *m, bool pages, const struct thp_settings *thp,
                   struct buf *out);
 int snapshot_csv(const struct moment *m, bool pages, struct buf *out);
+/* A drawing of the regions. */
+int snapshot_svg(const struct moment *m, struct buf *out);
 
 /* A family: its tree with what each process has, and the matrix of what pairs share. In JSON the
  * snapshot of the root with these added. */

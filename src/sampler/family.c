@@ -295,7 +295,7 @@ static int send(struct taking *t, sampler_sink *sink, void *ctx)
     struct record *r = record_create(RECORD_FAMILY, t->s->options.pid, io_now_ns());
     if (!r)
         return -ENOMEM;
-    r->family.made = family_create(t->picture);
+    r->family.made = t->s->options.once ? family_sum_up(t->picture) : family_create(t->picture);
     r->family.picture = t->picture;
     t->picture = NULL;
     if (!r->family.made) {

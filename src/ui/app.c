@@ -22,7 +22,8 @@ const struct view_ops *const app_views[APP_VIEWS] = {
 
 enum action {
     DO_NEXT_VIEW, DO_PREVIOUS_VIEW, DO_VIEW, DO_FREEZE, DO_NEXT, DO_PREVIOUS, DO_SEARCH, DO_AGAIN,
-    DO_FILTER, DO_CLEAR, DO_FAMILY, DO_PHYSICAL, DO_KERNEL, DO_PICK, DO_HELP, DO_MOUSE, DO_REPAINT, DO_QUIT
+    DO_FILTER, DO_CLEAR, DO_FAMILY, DO_PHYSICAL, DO_KERNEL, DO_PICK, DO_HELP, DO_FOLLOW, DO_MOUSE, DO_REPAINT,
+    DO_QUIT
 };
 
 /* The footer shows them in this order, so the first two are there on every screen. */
@@ -45,6 +46,7 @@ const struct binding app_bindings[] = {
     {{'P'}, "P", "physical memory of the whole machine", false, DO_PHYSICAL},
     {{'K'}, "K", "the kernel's own memory", false, DO_KERNEL},
     {{'A'}, "A", "another process: choose one to watch", false, DO_PICK},
+    {{'E'}, "E", "engine: follow faults and mm calls from now on", false, DO_FOLLOW},
     {{'M'}, "M", "mouse on or off", false, DO_MOUSE},
     {{KEY_CTRL('l')}, "^L", "redraw", false, DO_REPAINT},
     {.label = NULL},
@@ -146,7 +148,7 @@ static uint64_t per_second(uint64_t now, uint64_t before, uint64_t ns)
 /* Between samples there is no telling how long a burst lasted. */
 static void rate_events(struct app *a)
 {
-    const struct fault_log *l = model_faults(a->model);
+    const struct fault_log *l = model_engine(a->model)->name[0] ? model_faults(a->model) : NULL;
     const struct moment *m = model_now(a->model);
     uint64_t end = m->sample.start_ns + m->sample.span_ns;
     bool same = model_before(a->model) && a->rated_ns && end > a->rated_ns;
@@ -307,6 +309,21 @@ static void next_mapping(struct app *a, bool backwards)
         a->ui.cursor = t->v[i].start;
 }
 
+static void follow_faults(struct app *a)
+{
+    const struct ui_source *source = a->ui.source;
+    const struct engine_state *engine = model_engine(a->model);
+    struct err e = {0};
+    if (engine->name[0])
+        snprintf(a->message, sizeof a->message, "faults are followed already, by %s", engine->name);
+    else if (!a->ui.now)
+        snprintf(a->message, sizeof a->message, "there is no process to follow yet");
+    else if (!source->follow)
+        snprintf(a->message, sizeof a->message, "faults cannot be followed here");
+    else if (source->follow(source->ctx, &e))
+        snprintf(a->message, sizeof a->message, "%.*s", (int)sizeof a->message - 1, e.text);
+}
+
 static void obey(struct app *a, int action, int key)
 {
     switch (action) {
@@ -352,6 +369,9 @@ static void obey(struct app *a, int action, int key)
         break;
     case DO_HELP:
         show_view(a, APP_HELP);
+        break;
+    case DO_FOLLOW:
+        follow_faults(a);
         break;
     case DO_MOUSE:
         a->mouse = !a->mouse;

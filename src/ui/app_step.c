@@ -201,7 +201,8 @@ struct words {
 static const char *who(const struct app *a, const struct event *e, char out[static 48])
 {
     if (a->ui.now && e->pid != a->ui.now->target.pid)
-        snprintf(out, 48, "process %d (not shown: O)", (int)e->pid);
+        snprintf(out, 48, "process %d%s", (int)e->pid,
+                 a->ui.engine->pinned ? " (not shown: O)" : "");
     else
         snprintf(out, 48, "thread %d", (int)e->tid);
     return out;

@@ -298,7 +298,7 @@ static void draw_nothing(const struct ui_state *ui, struct area a)
     struct pen p = {.a = a};
     char text[PEN_TEXT_MAX];
     snprintf(text, sizeof text, "No fault to explain, because none are followed: %s",
-             engine && engine->why[0] ? engine->why : "start vmscope with --engine auto");
+             engine && engine->why[0] ? engine->why : "press E, or start with --engine auto");
     if (ui->fault)
         pen_put(&p, 1, true, STYLE(COLOR_DIM), "this fault is no longer in the log");
     else if (engine && engine->name[0])

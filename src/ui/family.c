@@ -89,7 +89,7 @@ static struct known_bytes bytes_of(const struct family *before, const struct fam
                                    enum column c)
 {
     const struct totals *t = &m->totals;
-    bool read = m->moment.tree != NULL;
+    bool read = m->moment.regions != NULL;
     size_t old;
     switch (c) {
     case COL_RSS:

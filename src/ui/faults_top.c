@@ -119,7 +119,7 @@ void faults_draw_none(const struct ui_state *ui, struct area a)
         return;
     }
     snprintf(text, sizeof text, "Faults are not followed here: %s",
-             engine && engine->why[0] ? engine->why : "start vmscope with --engine auto");
+             engine && engine->why[0] ? engine->why : "press E, or start with --engine auto");
     draw_wrapped(a, 0, WHY_ROWS_MAX, text, STYLE(COLOR_DEFAULT));
 }
 

@@ -65,6 +65,10 @@ struct ui_source {
     int (*list)(void *ctx, struct process_list *out, struct err *e);
     int (*attach)(void *ctx, pid_t pid, struct err *e);
 
+    /* Follows the faults of the process and its children from now on, if that is not done already.
+     * 0 or a negative errno with *e set; how it goes is told by a RECORD_ENGINE. May be NULL. */
+    int (*follow)(void *ctx, struct err *e);
+
     const struct ui_stepper *stepper; /* NULL: it is not stepped */
 };
 

@@ -333,6 +333,46 @@ static struct family_picture *any_picture(uint64_t *seed, bool maps[PROCESSES][F
     return p;
 }
 
+static void assert_same_sums(const struct family_member *a, const struct family_member *b)
+{
+    assert_int_equal(a->totals.resident, b->totals.resident);
+    assert_int_equal(a->pss.bytes, b->pss.bytes);
+    assert_int_equal(a->uss.bytes, b->uss.bytes);
+    assert_int_equal(a->own.known, b->own.known);
+    assert_int_equal(a->own.same, b->own.same);
+    assert_int_equal(a->own.own, b->own.own);
+    assert_int_equal(a->own.only_here, b->own.only_here);
+    assert_int_equal(a->own.only_parent, b->own.only_parent);
+}
+
+static void test_sums_without_trees(void **state)
+{
+    static bool maps[PROCESSES][FRAMES];
+    uint64_t seed = 3, apart = 0;
+    (void)state;
+    struct family_picture *p = any_picture(&seed, maps);
+    struct family *f = family_create(p), *sums = family_sum_up(p);
+    family_picture_destroy(p);
+    assert_non_null(f);
+    assert_non_null(sums);
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        assert_same_sums(&f->v[i], &sums->v[i]);
+        assert_non_null(f->v[i].moment.tree);
+        assert_null(sums->v[i].moment.tree);
+        apart += f->v[i].own.only_here;
+        for (unsigned k = 0; k <= i; k++)
+            assert_known(family_shared(sums, i, k), family_shared(f, i, k).bytes / PAGE);
+    }
+    assert_true(apart > 0);
+    struct family_sums all;
+    family_sum(sums, &all);
+    assert_true(all.rss.known && all.pss.known && all.uss.known);
+    assert_int_equal(f->once.bytes, sums->once.bytes);
+    assert_int_equal(f->broken_count, sums->broken_count);
+    family_unref(f);
+    family_unref(sums);
+}
+
 static void test_at_random(void **state)
 {
     static bool maps[PROCESSES][FRAMES];
@@ -371,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_without_frame_numbers),
         cmocka_unit_test(test_closed_member),   cmocka_unit_test(test_another_program),
         cmocka_unit_test(test_unsound),         cmocka_unit_test(test_at_random),
+        cmocka_unit_test(test_sums_without_trees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

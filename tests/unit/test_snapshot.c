@@ -219,12 +219,40 @@ static void test_table(void **state)
     }
 }
 
+/* How often a string occurs. */
+static unsigned occurs(const char *text, const char *what)
+{
+    unsigned n = 0;
+    for (const char *p = text; (p = strstr(p, what)); p++)
+        n++;
+    return n;
+}
+
+/* The heap: one page of four, two, and one that is absent. 512 pixels are four pages wide. */
+static void test_svg(void **state)
+{
+    const struct moment *m = *state;
+    struct buf out = {0};
+    assert_int_equal(snapshot_svg(m, &out), 0);
+    assert_int_equal(buf_putc(&out, '\0'), 0);
+    for (size_t i = 0; i + 1 < out.len; i++)
+        assert_true((unsigned char)out.data[i] >= 0x20 || out.data[i] == '\n');
+    assert_int_equal(occurs(out.data, "<g "), 3);
+    assert_int_equal(occurs(out.data, "x=\"560.00\" width=\"128.00\""), 1);
+    assert_int_equal(occurs(out.data, "x=\"688.00\" width=\"256.00\""), 1);
+    assert_non_null(strstr(out.data, "1000-5000 [heap]: size 16K, resident 4.0K, swap 8.0K"));
+    assert_non_null(strstr(out.data, "&#34;b&#34;"));
+    assert_null(strstr(out.data, "\"b\""));
+    assert_non_null(strstr(out.data, "swap 8.0K</text>"));
+    buf_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json),      cmocka_unit_test(test_json_regions),
         cmocka_unit_test(test_json_runs), cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_table),     cmocka_unit_test(test_svg),
     };
     return cmocka_run_group_tests(tests, make_moment, drop_moment);
 }

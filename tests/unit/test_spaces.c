@@ -126,6 +126,74 @@ static void test_userfaultfd_makes_unsure(void **state)
     FAULT(CHILD, a + 2 * PAGE, ACCESS_WRITE, KNOWN_NO, PATH_ANONYMOUS, 0, false);
 }
 
+/* A fault that comes with its end, and with what its mapping is registered for. */
+static void told(int line, uint64_t address, int access, enum fault_signal signal, unsigned asks,
+                 enum path path, bool sure)
+{
+    struct fault_entry out;
+    struct event e = {.t_ns = ++now_ns, .type = EVENT_FAULT, .pid = ME, .tid = ME};
+    e.fault.address = address;
+    e.fault.access = (uint8_t)access;
+    e.fault.protection = KNOWN_NO;
+    e.fault.mode = MODE_USER;
+    e.fault.signal = (uint8_t)signal;
+    e.fault.asks = (uint8_t)asks;
+    assert_true(spaces_fold(s, &e, &out));
+    expect(line, &out, path, 0, sure);
+}
+#define TOLD(address, access, signal, asks, path, sure)                                            \
+    told(__LINE__, address, ACCESS_##access, SIGNAL_##signal, asks, path, sure)
+
+/* What was not known, the signal settles; a sure verdict that it contradicts stays. */
+static void test_signals_settle(void **state)
+{
+    (void)state;
+    struct region r[2] = {
+        {.start = base, .end = base + 64 * PAGE, .inode = 7, .dev_major = 8,
+         .perms = REGION_R | REGION_W, .kind = REGION_FILE, .name = "/f"},
+        {.start = base + huge, .end = base + huge + 33 * PAGE, .perms = REGION_R | REGION_W,
+         .kind = REGION_STACK, .name = "[stack]"}};
+    sample(ME, r, 2, NULL, 0);
+    assert_int_equal(spaces_file_size(s, &r[0], 12 * PAGE, 1), 0); /* long ago */
+    TOLD(base + 20 * PAGE, READ, NONE, 0, PATH_READ_FAULT, true);
+    TOLD(base + 4 * PAGE, READ, BUS, 0, PATH_SIGBUS, true);
+    TOLD(base + huge - 40 * PAGE, WRITE, MAPERR, 0, PATH_BAD_AREA, true);
+    TOLD(base + huge - 3 * PAGE, WRITE, NONE, 0, PATH_ANONYMOUS, true);
+    uint64_t a = map_anon(base + 2 * huge, 4);
+    TOLD(a, WRITE, ACCERR, 0, PATH_ANONYMOUS, true);
+}
+
+static void test_userfaultfd_told_by_fault(void **state)
+{
+    (void)state;
+    uint64_t a = map_anon(base, 16);
+    CALL(ME, CALL_USERFAULTFD, 3, 0);
+    TOLD(a, WRITE, NONE, 0, PATH_ANONYMOUS, false);
+    TOLD(a + PAGE, WRITE, NONE, ASKS_TOLD, PATH_ANONYMOUS, true);
+    TOLD(a + 2 * PAGE, WRITE, NONE, ASKS_TOLD | ASKS_MISSING, PATH_UFFD, true);
+    TOLD(a + 3 * PAGE, WRITE, NONE, ASKS_TOLD | ASKS_WRITES, PATH_ANONYMOUS, false);
+}
+
+/* Where calls are not seen nothing is sure, and of a place without a mapping nothing is said. */
+static void test_without_calls(void **state)
+{
+    (void)state;
+    uint64_t a = map_anon(base, 4);
+    spaces_set_no_calls(s, true);
+    FAULT(ME, a, ACCESS_UNKNOWN, NOT_KNOWN, PATH_ANONYMOUS, 0, false);
+    FAULT(ME, base + huge, ACCESS_UNKNOWN, NOT_KNOWN, PATH_UNKNOWN, 0, false);
+    TOLD(base + huge, READ, MAPERR, 0, PATH_BAD_AREA, true);
+    struct event e = {.t_ns = ++now_ns, .type = EVENT_MAPPING, .pid = ME, .tid = ME};
+    e.mapping.start = base + huge;
+    e.mapping.end = base + huge + 4 * PAGE;
+    e.mapping.kind = REGION_ANON;
+    e.mapping.perms = REGION_R | REGION_W;
+    e.mapping.size = UINT64_MAX;
+    e.mapping.told = MAPPED_SEEN;
+    spaces_fold(s, &e, NULL);
+    FAULT(ME, base + huge, ACCESS_UNKNOWN, NOT_KNOWN, PATH_ANONYMOUS, 0, false);
+}
+
 static void test_22_hugetlb(void **state)
 {
     (void)state;
@@ -417,6 +485,9 @@ int main(void)
         TEST(test_35_beyond_the_end),
         TEST(test_mapped_descriptor_is_unsure),
         TEST(test_userfaultfd_makes_unsure),
+        TEST(test_signals_settle),
+        TEST(test_userfaultfd_told_by_fault),
+        TEST(test_without_calls),
         TEST(test_22_hugetlb),
         TEST(test_36_37_populate),
         TEST(test_51_brk),

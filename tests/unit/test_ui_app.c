@@ -22,7 +22,8 @@ struct fake {
     uint64_t samples;
     uint64_t asked;      /* the page that was asked last */
     pid_t attached;
-    bool refuse;         /* attach fails */
+    unsigned followed;
+    bool refuse;         /* attach and follow fail */
     bool exec;           /* the second sample is of another program in the same process */
 };
 
@@ -161,9 +162,23 @@ static int attach(void *ctx, pid_t pid, struct err *e)
     return 0;
 }
 
+/* Follows at once, as the engine bpf. */
+static int follow(void *ctx, struct err *e)
+{
+    struct fake *f = ctx;
+    if (f->refuse)
+        return err_set(e, -1, "no engine works here");
+    f->followed++;
+    struct record *r = record_create(RECORD_ENGINE, PID, 3);
+    r->engine = calloc(1, sizeof *r->engine);
+    strcpy(r->engine->name, "bpf");
+    push(f, r);
+    return 0;
+}
+
 static struct ui_source make_source(struct fake *f)
 {
-    return (struct ui_source){.ctx = f, .fd = -1, .take = take, .step = step,
+    return (struct ui_source){.ctx = f, .fd = -1, .take = take, .step = step, .follow = follow,
                               .ask_page = ask_page, .list = list, .attach = attach};
 }
 
@@ -373,6 +388,32 @@ static void test_picker(void **state)
     free(text);
 }
 
+/* Faults are followed once, when somebody asks; until then their rate is not known. */
+static void test_follow(void **state)
+{
+    (void)state;
+    const struct ui_options o = {0};
+    struct fake f = {.refuse = false};
+    char *text = frame_of(&f, &o, 80, 24, "4<Wait><Wait>");
+    assert_shows(text, "faults ?");
+    assert_shows(text, "press E");
+    free(text);
+    f = (struct fake){.refuse = false};
+    text = frame_of(&f, &o, 80, 24, "4E<Wait><Wait>");
+    assert_int_equal(f.followed, 1);
+    assert_shows(text, "no fault and no call yet");
+    free(text);
+    f = (struct fake){.refuse = false};
+    text = frame_of(&f, &o, 80, 24, "E<Wait>E");
+    assert_int_equal(f.followed, 1);
+    assert_shows(text, "followed already, by bpf");
+    free(text);
+    f = (struct fake){.refuse = true};
+    text = frame_of(&f, &o, 80, 24, "4E");
+    assert_shows(text, "no engine works here");
+    free(text);
+}
+
 /* Wide screens have the views in their first line: a click on one shows it. */
 static void test_tabs(void **state)
 {
@@ -487,6 +528,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_sort),       cmocka_unit_test(test_search),
         cmocka_unit_test(test_freeze),     cmocka_unit_test(test_page),
         cmocka_unit_test(test_exec),       cmocka_unit_test(test_picker),
+        cmocka_unit_test(test_follow),
         cmocka_unit_test(test_tabs), cmocka_unit_test(test_help),
         cmocka_unit_test(test_ended),      cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_refusals),

@@ -369,7 +369,7 @@ static void test_honesty(void **state)
     check(f, "4", "Faults are not followed here: perf: not permitted", NULL);
     check(f, "4pjGm<Enter>", "perf: not permitted", NULL);
     check(f, "5hljkGm", "perf: not permitted", NULL);
-    check((struct feed){0}, "4jkgG<PgUp>m<Enter>", "start vmscope with --engine auto", NULL);
+    check((struct feed){0}, "4jkgG<PgUp>m<Enter>", "press E, or start with --engine auto", NULL);
     check((struct feed){0}, "", "faults: none", NULL);
 }
 
