@@ -150,6 +150,9 @@ def usage():
 
 def usage_of_running():
     """The same of a process that was there before, and is still there when we stop."""
+    with open(VMSCOPE, "rb") as program:
+        if b"__asan_init" in program.read():
+            raise Skip("under a sanitizer the symbols of python take minutes")
     work = ("import mmap, time\nwhile True:\n time.sleep(0.001)\n m = mmap.mmap(-1, 1 << 20)\n"
             " m[::4096] = bytes(256)\n m.close()\n")
     with subprocess.Popen([sys.executable, "-S", "-c", work]) as p:
