@@ -214,4 +214,16 @@ static inline struct engine_stats finish(struct worker *w, struct engine *e, str
 
 static const struct engine_options plain = {.follow = true, .kernel = true};
 
+static inline void touch_all(struct worker *w)
+{
+    touch(w, 0, w->pages);
+}
+
+/* Of `n` touches none is missing but for what was lost, and that may have been other faults (of a
+ * sanitizer's own memory, too). */
+static inline bool is_complete(const struct heard *h, const struct engine_stats *s, uint64_t n)
+{
+    return h->faults <= n && h->faults + s->lost >= n && (s->lost || h->faults == n);
+}
+
 #endif
