@@ -26,6 +26,7 @@ static struct sampler_options snap_options(const struct options *o, pid_t pid)
     s.pid = pid;
     s.once = true;
     s.smaps = (o->format == FORMAT_JSON || o->huge) && !o->residency;
+    s.engine = o->format == FORMAT_JSON;
     if (o->residency)
         s.want = 0;
     if (o->pages)

@@ -39,7 +39,7 @@ struct target_info {
     bool thp_always, thp_madvise; /* transparent_hugepage/enabled */
     bool numa_balancing;          /* kernel.numa_balancing */
     bool uffd;                    /* had a userfaultfd open when it was first looked at */
-    char faults[32];       /* engine that follows faults: "bpf", "perf", "poll"; "none" */
+    char faults[32];       /* engine by which faults could be followed: "bpf", "perf", "poll"; "none" */
 };
 
 /* Kernel counters of the target; UINT64_MAX where not known. */

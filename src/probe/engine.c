@@ -56,3 +56,11 @@ int engine_open(const char *name, const struct engine_options *options,
     return err_set(e, -EINVAL, "no engine is called \"%s\": it is one of auto, bpf, perf, poll",
                    shown);
 }
+
+const char *engine_permitted(pid_t pid)
+{
+    unsigned i = 0;
+    while (i < RUNGS - 1 && !rungs[i]->permitted(pid))
+        i++;
+    return rungs[i]->name;
+}

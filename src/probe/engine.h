@@ -52,6 +52,9 @@ struct engine_ops {
      * it stays in the kernel. */
     int (*open)(const struct engine_options *options, struct engine **out, struct err *e);
     void (*close)(struct engine *engine); /* NULL is fine */
+    /* Whether privileges, kernel and libraries seem to allow it for this process. Takes less than a
+     * millisecond, follows nothing and leaves nothing behind. */
+    bool (*permitted)(pid_t pid);
     int (*fd)(const struct engine *engine); /* becomes readable when events wait; -1: poll by time */
     /* Delivers what waits. Never blocks and never reads the target's /proc (poll rung excepted). */
     int (*drain)(struct engine *engine, engine_sink *sink, void *ctx);
@@ -71,5 +74,8 @@ extern const struct engine_ops engine_bpf, engine_perf, engine_poll;
 int engine_open(const char *name, const struct engine_options *options,
                 const struct engine_ops **ops, struct engine **out, char *why, size_t cap,
                 struct err *e);
+
+/* The name of the best rung that seems to be permitted. */
+const char *engine_permitted(pid_t pid);
 
 #endif

@@ -34,6 +34,25 @@ static int check_namespace(struct err *e)
                                    "run it on the host");
 }
 
+/* A program of a type that takes the same capabilities: it returns 0. */
+static bool tracing_permitted(void)
+{
+    const struct bpf_insn program[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    union bpf_attr attr = {
+        .prog_type = BPF_PROG_TYPE_TRACEPOINT,
+        .insn_cnt = sizeof program / sizeof *program,
+        .insns = (uintptr_t)program,
+        .license = (uintptr_t)"GPL",
+    };
+    int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static int explain(int rc, const char *what, struct err *e)
 {
     if (rc == -EPERM || rc == -EACCES)
@@ -346,6 +365,15 @@ static int bpf_open(const struct engine_options *options, struct engine **out, s
     return rc;
 }
 
+static bool bpf_permitted(pid_t pid)
+{
+    const struct libbpf *lib;
+    struct err e;
+    (void)pid;
+    return !check_namespace(&e) && !access("/sys/kernel/btf/vmlinux", R_OK) && tracing_permitted() &&
+           !libbpf_load(&lib, &e);
+}
+
 static int bpf_fd(const struct engine *engine)
 {
     return engine->lib->ring_buffer__epoll_fd(engine->bell);
@@ -378,6 +406,7 @@ const struct engine_ops engine_bpf = {
     .family = true,
     .blind = "pages that the kernel fills without a fault (populate, mlock)",
     .open = bpf_open,
+    .permitted = bpf_permitted,
     .close = bpf_close,
     .fd = bpf_fd,
     .drain = engine_bpf_drain,

@@ -40,10 +40,17 @@ static void absent_stats(const struct engine *engine, struct engine_stats *out)
     *out = (struct engine_stats){0};
 }
 
+static bool absent_permitted(pid_t pid)
+{
+    (void)pid;
+    return false;
+}
+
 const struct engine_ops engine_bpf = {
     .name = "bpf",
     .blind = "",
     .open = absent_open,
+    .permitted = absent_permitted,
     .close = absent_close,
     .fd = absent_fd,
     .drain = absent_drain,

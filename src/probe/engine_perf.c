@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -349,11 +350,27 @@ static void perf_stats(const struct engine *e, struct engine_stats *out)
     out->no_calls = !e->calls;
 }
 
+static bool perf_permitted(pid_t pid)
+{
+    struct perf_event_attr attr = {.type = PERF_TYPE_SOFTWARE,
+                                   .size = sizeof attr,
+                                   .config = PERF_COUNT_SW_PAGE_FAULTS,
+                                   .sample_period = 1,
+                                   .sample_type = PERF_SAMPLE_ADDR,
+                                   .exclude_kernel = true,
+                                   .disabled = true};
+    int fd = (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 const struct engine_ops engine_perf = {
     .name = "perf",
     .blind = "whether a fault read or wrote",
     .settle_ns = (SETTLE_MS + 1) * UINT64_C(1000000),
     .open = perf_open,
+    .permitted = perf_permitted,
     .close = perf_close,
     .fd = perf_fd,
     .drain = perf_drain,

@@ -1,7 +1,7 @@
 /* The pages of many processes at once. Their raw entries are collected first, process after process,
- * cut into small blocks. A block that an earlier process has alike at the same
- * addresses is kept once, so a fork's children cost what they do not share. Then the frames of all
- * blocks are fetched together, each asked once, and each block is decoded once. */
+ * cut into blocks (pages_blocks.h). What an earlier process has alike at the same addresses is kept
+ * once, so a fork's children cost what they do not share. Then the frames of all blocks are fetched
+ * together, each asked once, and each block is decoded once. */
 #ifndef VMSCOPE_PROBE_PAGES_POOL_H
 #define VMSCOPE_PROBE_PAGES_POOL_H
 
@@ -21,7 +21,8 @@ int pages_pool_add(struct pages_pool *p, struct page_reader *r, const struct reg
                    struct family_picture *picture, size_t *count);
 
 /* Fetches and decodes all blocks into picture->pieces and picture->runs. proc_root_fd is the
- * directory of kpageflags and kpagecount. Map counts are those without this process. `want` as for page_reader_collect. 0 or -ENOMEM. */
+ * directory of kpageflags and kpagecount. Map counts are those without this process.
+ * `want` as for page_reader_collect. 0 or -ENOMEM. */
 int pages_pool_finish(struct pages_pool *p, int proc_root_fd, unsigned want,
                       struct family_picture *picture);
 

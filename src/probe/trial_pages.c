@@ -1,6 +1,7 @@
 /* Trials: what can be seen of pages and mappings. They look at a page of our own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -241,14 +242,17 @@ static void try_map_files(const struct trial *t, const struct trial_entry *self,
         trial_no(c, "", "map_files cannot be opened: %s", strerror(-rc));
 }
 
-/* In a user namespace of one's own all its processes are open, and those outside are not. */
-static bool first_is_closed(const struct trial *t)
+/* In a user namespace of one's own all its processes are open, and those outside are not. The
+ * initial one maps all ids to themselves. */
+static bool in_user_namespace(const struct trial *t)
 {
-    int fd = openat(t->proc_fd, "1/maps", O_RDONLY | O_CLOEXEC);
-    bool closed = fd < 0 && (errno == EACCES || errno == EPERM);
-    if (fd >= 0)
-        close(fd);
-    return closed;
+    struct buf map = {0};
+    uint64_t inside = 0, outside = 0, count = 0;
+    bool own = !io_read_at(t->proc_fd, "self/uid_map", &map) && map.data &&
+               sscanf(map.data, "%" SCNu64 " %" SCNu64 " %" SCNu64, &inside, &outside, &count) == 3 &&
+               (inside || outside || count != UINT32_MAX);
+    buf_deinit(&map);
+    return own;
 }
 
 /* A process that is not dumpable is as closed to its own user as to others. */
@@ -269,7 +273,7 @@ static void try_others(const struct trial *t, const struct trial_entry *self, st
     if (fd < 0)
         trial_no(c, trial_remedy(t, "CAP_SYS_PTRACE"),
                  "only own processes can be watched: others need CAP_SYS_PTRACE");
-    else if (first_is_closed(t))
+    else if (in_user_namespace(t))
         trial_no(c, trial_remedy(t, "CAP_SYS_PTRACE"),
                  "only processes of this user namespace can be watched");
     else

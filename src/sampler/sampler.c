@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "probe/engine.h"
 #include "probe/maps.h"
 #include "probe/sysinfo.h"
 #include "probe/uffd.h"
@@ -124,7 +125,8 @@ int sampler_create(const struct sampler_options *options, struct sampler **out, 
         return rc;
     }
     s->target.pid = options->pid;
-    snprintf(s->target.faults, sizeof s->target.faults, "none");
+    snprintf(s->target.faults, sizeof s->target.faults, "%s",
+             options->engine && s->dir.real ? engine_permitted(options->pid) : "none");
     rc = sysinfo_geometry(&s->target.geometry);
     if (rc)
         err_set(e, rc, "cannot tell the shape of page tables here: %s", strerror(-rc));

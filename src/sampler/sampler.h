@@ -21,6 +21,7 @@ struct sampler_options {
     bool once;             /* only one complete sample will be taken: nothing is remembered */
     unsigned cpu_permille; /* live: share of one core to use at the most */
     const char *counters;  /* live: counters by perf events (counters_open); NULL: none */
+    bool engine;           /* tell by which engine faults could be followed */
     bool held;             /* live: it does not run its program before watch_renew */
     uint32_t pause_ns;     /* live: rest after each long hold of the target's mmap_lock */
 };
