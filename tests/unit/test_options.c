@@ -206,7 +206,7 @@ static void test_misuse(void **state)
         {"doctor --pages", "it goes with snap"}, {"--pages", "--pages goes with snap"},
         {"attach --repeat 2 1", "check"}, {"step --evidence ls", "--evidence"},
         {"run --disagreements ls", "faults"}, {"doctor -p 1", "--pid"}, {"run -p 1 ls", "--pid"},
-        {"snap -p 1 -n 2", "one picture"}, {"snap -p 1 -f folded", "json or csv"},
+        {"snap -p 1 -n 2", "one picture"}, {"snap -p 1 -f folded", "csv or svg"},
         {"faults -p 1 -f json", "jsonl"}, {"attach -f json 1", "snap"},
         {"check -f json a", "doctor"}, {"snap --family --pages -p 1", "JSON"},
         {"snap --family --huge -f csv -p 1", "JSON"}, {"snap --huge -f csv -p 1", "json"},
