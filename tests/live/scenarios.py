@@ -25,9 +25,10 @@ SCENARIOS = sorted(glob.glob(os.path.join(ROOT, "scenarios", "*.vms")))
 need_program(VMSCOPE)
 ROUNDS = 3
 with open(VMSCOPE, "rb") as program:
-    if b"__asan_init" in program.read():  # its malloc is another one, and it is slow
-        SCENARIOS = [p for p in SCENARIOS if "heap" not in p]
-        ROUNDS = 1
+    SANITIZED = b"__asan_init" in program.read()
+if SANITIZED:  # its malloc is another one, and it is slow
+    SCENARIOS = [p for p in SCENARIOS if "heap" not in p]
+    ROUNDS = 1
 LIMIT = 60  # seconds of CPU time for all of them together
 is_root = os.geteuid() == 0
 
