@@ -37,6 +37,11 @@ struct kernel_caller {
     uint64_t pages; /* frames behind them; of ioremap 0 */
 };
 
+/* A range of the kernel's addresses; both 0: not known. */
+struct kernel_range {
+    uint64_t start, end;
+};
+
 struct physmem_info {
     struct zone zones[PHYSMEM_ZONES];
     unsigned zone_count;
@@ -47,6 +52,8 @@ struct physmem_info {
     struct kernel_caller callers[PHYSMEM_CALLERS]; /* largest first */
     unsigned caller_count;
     uint64_t vmalloc_areas, vmalloc_bytes, vmalloc_pages; /* of all */
+    struct kernel_range code;           /* of the kernel itself: _text to _etext */
+    struct kernel_range areas, modules; /* first to last area below and above the code */
 };
 
 /* What FRAME_BLOCK frames are used for. */

@@ -9,6 +9,7 @@
 
 #include "base/io.h"
 #include "probe/frame_use.h"
+#include "probe/ksyms.h"
 
 static void set_can(struct can *c, const char *what, int rc)
 {
@@ -25,6 +26,21 @@ static int open_or_errno(int root, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
+/* Whoever may not see the kernel's symbols does without. */
+static void read_code(struct physmem_reader *r, const char *proc_root)
+{
+    struct kernel_range *code = &r->info.code;
+    struct ksyms *k;
+    struct err e;
+    uint64_t unused;
+    if (ksyms_read(proc_root, &k, &e))
+        return;
+    if (!ksyms_range(k, "_text", &code->start, &unused) ||
+        !ksyms_range(k, "_etext", &code->end, &unused))
+        *code = (struct kernel_range){0, 0};
+    ksyms_destroy(k);
+}
+
 int physmem_reader_init(struct physmem_reader *r, const char *proc_root, struct err *e)
 {
     *r = (struct physmem_reader){.flags_fd = -1, .counts_fd = -1};
@@ -36,6 +52,7 @@ int physmem_reader_init(struct physmem_reader *r, const char *proc_root, struct 
     set_can(&r->info.flags, "what frames are used for (/proc/kpageflags)", rc < 0 ? rc : 0);
     rc = open_or_errno(r->root_fd, "kpagecount");
     r->counts_fd = rc < 0 ? -1 : rc;
+    read_code(r, proc_root);
     return 0;
 }
 

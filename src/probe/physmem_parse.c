@@ -182,17 +182,41 @@ void meminfo_parse(const char *bytes, size_t len, struct meminfo *out)
 
 /* --- vmallocinfo --- */
 
+/* "0xffffc90000000000-0xffffc90000005000". Addresses that are hashed (kptr_restrict 0) do not differ
+ * by the size of the area. */
+static struct kernel_range range_of(const char *word, size_t len, uint64_t bytes)
+{
+    struct kernel_range r = {0, 0}, none = {0, 0};
+    const char *p = word + 2, *end = word + len;
+    if (len < 2 || memcmp(word, "0x", 2) || !text_hex(&p, end, &r.start) || p == end || *p++ != '-' ||
+        end - p < 2 || memcmp(p, "0x", 2))
+        return none;
+    p += 2;
+    return text_hex(&p, end, &r.end) && r.end - r.start == bytes && bytes ? r : none;
+}
+
+static void extend(struct kernel_range *r, const struct kernel_range *by)
+{
+    if (!by->end)
+        return;
+    if (!r->end || by->start < r->start)
+        r->start = by->start;
+    if (by->end > r->end)
+        r->end = by->end;
+}
+
 /* One area. False if the line is not one of an area. */
-static bool area_of(struct words line, struct kernel_caller *out)
+static bool area_of(struct words line, struct kernel_caller *out, struct kernel_range *range)
 {
     static const char *const kinds[] = {"vmalloc", "ioremap", "vmap", "user", "dma-coherent",
                                         "unpurged", "vm_map_ram"};
-    const char *word;
-    size_t len;
+    const char *word, *where;
+    size_t len, where_len;
     *out = (struct kernel_caller){.areas = 1};
-    if (!next_word(&line, &word, &len) || !memchr(word, '-', len) ||
+    if (!next_word(&line, &where, &where_len) || !memchr(where, '-', where_len) ||
         !next_word(&line, &word, &len) || !word_number(word, len, &out->bytes))
         return false;
+    *range = range_of(where, where_len, out->bytes);
     while (next_word(&line, &word, &len)) {
         const char *p = word + 6;
         const char *plus = memchr(word, '+', len);
@@ -239,8 +263,11 @@ static void area_line(void *ctx, struct words line)
     struct areas *a = ctx;
     struct physmem_info *out = a->out;
     struct kernel_caller area;
-    if (!area_of(line, &area))
+    struct kernel_range range;
+    if (!area_of(line, &area, &range))
         return;
+    bool of_module = out->code.start && range.start >= out->code.start;
+    extend(of_module ? &out->modules : &out->areas, &range);
     out->vmalloc_areas++;
     out->vmalloc_bytes += area.bytes;
     out->vmalloc_pages += area.pages;
@@ -260,6 +287,7 @@ void vmallocinfo_parse(const char *bytes, size_t len, struct physmem_info *out)
     struct areas a = {.out = out, .others = {.name = "others"}};
     out->caller_count = 0;
     out->vmalloc_areas = out->vmalloc_bytes = out->vmalloc_pages = 0;
+    out->areas = out->modules = (struct kernel_range){0, 0};
     each_line(bytes, len, area_line, &a);
     if (out->caller_count)
         qsort(out->callers, out->caller_count, sizeof *out->callers, by_bytes);

@@ -90,6 +90,28 @@ static unsigned draw_vmalloc(const struct physmem_info *info, unsigned shift, st
     return put(a, row, "vmalloc", text);
 }
 
+static void add_range(char *out, size_t cap, const char *what, const struct kernel_range *r)
+{
+    char size[TEXT_SIZE_MAX];
+    size_t len = strlen(out);
+    if (r->end)
+        snprintf(out + len, cap - len, "%s%s %" PRIx64 "-%" PRIx64 " (%s)", len ? ", " : "", what,
+                 r->start, r->end, text_size(size, r->end - r->start));
+}
+
+static unsigned draw_places(const struct physmem_info *info, struct area a, unsigned row)
+{
+    char text[400] = "";
+    add_range(text, sizeof text, "areas", &info->areas);
+    add_range(text, sizeof text, "code", &info->code);
+    add_range(text, sizeof text, "modules", &info->modules);
+    if (info->vmalloc.yes && !info->areas.end)
+        snprintf(text + strlen(text), sizeof text - strlen(text),
+                 "%sthe kernel hides where areas lie: sysctl kernel.kptr_restrict=1 shows it to root",
+                 *text ? "; " : "");
+    return *text ? put(a, row, "addresses", text) : 0;
+}
+
 static void draw_caller(const struct kernel_caller *c, unsigned shift, struct area a, unsigned row,
                         bool selected)
 {
@@ -113,7 +135,8 @@ static unsigned draw_text(const struct physmem_info *info, unsigned shift, struc
     unsigned row = draw_memory(&info->mem, a, 0);
     row += draw_direct(&info->mem, a, row);
     row += draw_kmap(&info->mem, a, row);
-    return row + draw_vmalloc(info, shift, a, row);
+    row += draw_vmalloc(info, shift, a, row);
+    return row + draw_places(info, a, row);
 }
 
 static void draw(void *view, struct ui_state *ui, struct area a)

@@ -120,6 +120,26 @@ static void test_vmalloc(void **state)
     assert_int_equal(info.callers[2].pages, 0);
 }
 
+/* Where areas lie is told where addresses are not hashed: then they differ by the size. */
+static void test_places(void **state)
+{
+    (void)state;
+    static struct physmem_info info;
+    const char *text =
+        "0xffffc90000005000-0xffffc90000007000    8192 a+0x1/0x2 phys=0xa0000 ioremap\n"
+        "0xffffc90000000000-0xffffc90000005000   20480 b+0x1/0x2 vmap\n"
+        "0xffffffffc0201000-0xffffffffc0203000    8192 c+0x1/0x2 pages=1 vmalloc\n";
+    const char *hashed =
+        "0x00000000a86a69a7-0x00000000aeb2b7b6   20480 a+0x1/0x2 vmap\n"
+        "0x-0x 4096 b vmap\n0x1 4096 c\n0x1- 4096 d\n-0x2 4096 e\n";
+    info = (struct physmem_info){.code = {0xffffffff81000000, 0xffffffff82000000}};
+    vmallocinfo_parse(text, strlen(text), &info);
+    assert_true(info.areas.start == 0xffffc90000000000 && info.areas.end == 0xffffc90000007000);
+    assert_true(info.modules.start == 0xffffffffc0201000 && info.modules.end == 0xffffffffc0203000);
+    vmallocinfo_parse(hashed, strlen(hashed), &info);
+    assert_true(!info.areas.start && !info.areas.end && !info.modules.end);
+}
+
 static void test_many_callers(void **state)
 {
     (void)state;
@@ -206,7 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uses),    cmocka_unit_test(test_zones),
-        cmocka_unit_test(test_meminfo), cmocka_unit_test(test_vmalloc),
+        cmocka_unit_test(test_meminfo), cmocka_unit_test(test_vmalloc), cmocka_unit_test(test_places),
         cmocka_unit_test(test_many_callers), cmocka_unit_test(test_fold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
