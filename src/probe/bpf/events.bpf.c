@@ -216,7 +216,6 @@ static __always_inline void count_fault(struct wire_cpu *cpu, uint64_t address, 
         for (uint32_t i = 0; i < WIRE_PROBES; i++)
             if (count_at(&state.pages[wire_place(page, pid, i)], wire_tag(page, pid, i)))
                 return;
-    count(&cpu->unplaced);
 }
 
 /* Reading the clock is a third of the cost of reporting a fault. In a burst, which is more than 64

@@ -107,13 +107,12 @@ enum {
 struct wire_cpu {
     uint64_t lost[EVENT_TYPE_N]; /* no room in the ring */
     uint64_t heat;               /* faults counted only */
-    uint64_t unplaced;           /* of these, without a place in `pages` */
     uint64_t now_ns, tick, faults_in_tick;
 } __attribute__((aligned(128)));
 
 /* Faults of one page while in heat mode are counted in one word, by one atomic operation: which page
- * it is, and below that how often. A page that finds none of its places free counts as unplaced: totals
- * are exact, single pages best effort. */
+ * it is, and below that how often. A page that finds none of its places free is in the sum of all alone:
+ * totals are exact, single pages best effort. */
 enum {
     WIRE_PAGE_BITS = 36, /* of page numbers; a process has higher addresses only if it asks for them */
     WIRE_COUNT_BITS = 64 - (WIRE_PAGE_BITS - WIRE_PAGES_SHIFT) - WIRE_PID_BITS - WIRE_PROBES_SHIFT,
