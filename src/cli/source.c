@@ -146,7 +146,7 @@ void live_source_deinit(struct live_source *s)
 /* Faults are followed only when asked for: it costs a target that faults much some percent. */
 static bool is_followed(const struct options *o)
 {
-    return o->engine || o->evidence || o->heat;
+    return o->engine || o->evidence || o->callers || o->heat;
 }
 
 static int start_following(const struct options *o, pid_t pid, struct queue *queue,
@@ -154,7 +154,8 @@ static int start_following(const struct options *o, pid_t pid, struct queue *que
 {
     const struct engine_options options = {.pid = pid, .follow = !o->no_follow,
                                            .family = o->family, .kernel = true, .heat = o->heat,
-                                           .evidence = o->evidence};
+                                           .evidence = o->evidence,
+                                           .callers = o->callers};
     return follow_start(o->engine, &options, queue, out, e);
 }
 
