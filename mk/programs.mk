@@ -17,6 +17,8 @@ $(B)/bench/%: bench/%.c $(B)/flags
 
 $(B)/tests/helpers/target_states: $(wildcard tests/helpers/states/*)
 $(B)/tests/helpers/faults_known: $(wildcard tests/helpers/faults/*)
+# Its chains are what is tested; the rest of the flags is as for all.
+$(B)/tests/helpers/callers_known: private CFLAGS += -O0 -g -fno-omit-frame-pointer
 $(B)/tests/helpers/%: tests/helpers/%.c $(B)/flags
 	$(build-program)
 
