@@ -12,6 +12,8 @@ endef
 $(B)/demo: demo/demo.c $(B)/flags
 	$(build-program)
 
+# Its callers are asked for.
+$(B)/bench/faults: private CFLAGS += -fno-omit-frame-pointer
 $(B)/bench/%: bench/%.c $(B)/flags
 	$(build-program)
 
