@@ -62,7 +62,8 @@ static uint32_t add_piece(struct family_picture *p, uint64_t page, uint64_t n, s
     p->runs = grow(p->runs, &p->runs_cap, p->runs_count + 1, sizeof *p->runs);
     p->runs[p->runs_count] = (struct page_run){page, n, first};
     p->pieces = grow(p->pieces, &p->pieces_cap, p->pieces_count + 1, sizeof *p->pieces);
-    p->pieces[p->pieces_count] = (struct family_piece){page, n, p->runs_count++, 1};
+    p->pieces[p->pieces_count] = (struct family_piece){page, n, p->runs_count++, 1,
+                                                           FAMILY_NO_PIECE};
     return (uint32_t)p->pieces_count++;
 }
 
@@ -295,7 +296,7 @@ static void test_unsound(void **state)
     p->v[1].pieces = 1000;
     assert_null(family_create(p));
     p->v[1].pieces = 3;
-    p->pieces[0].runs_at = SIZE_MAX;
+    p->pieces[0].at = SIZE_MAX;
     assert_null(family_create(p));
     family_picture_destroy(p);
 }
