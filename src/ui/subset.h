@@ -35,7 +35,7 @@ bool subset_is_old(const struct subset *s, const struct ui_state *ui);
 
 /* Selects the row of the cursor's mapping, or of the first behind it. */
 void subset_select(struct subset *s, const struct ui_state *ui);
-/* The region of a row. */
+/* The region of a row, which must be one of shown.rows; borrowed from the moment. */
 const struct region *subset_region(const struct subset *s, size_t row);
 
 /* Answer keys, the mouse (with `head` lines above the first row) and the filter. */
