@@ -136,7 +136,7 @@ static bool folio_head(struct page_reader *r, uint64_t pfn, uint64_t *head)
  * cannot be read. */
 static uint8_t order_of_folio(struct page_reader *r, uint64_t pfn)
 {
-    uint64_t head;
+    uint64_t head = 0;
     if (r->kpageflags_fd < 0)
         return PAGE_ORDER_UNKNOWN;
     if (!r->folio.n || pfn < r->folio.head || pfn >= r->folio.head + r->folio.n) {
