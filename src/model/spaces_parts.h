@@ -171,6 +171,7 @@ uint64_t huge_size(const struct spaces *s);
 struct page page_of_backing(const struct region *r, unsigned marks);
 int pages_put(struct spaces *s, struct space *sp, uint64_t start, uint64_t end,
               const struct page *value);
+int run_list_add(struct run_list *list, const struct page_run *run);
 /* Fills s->runs with the runs of a range. */
 int pages_runs(struct spaces *s, const struct space *sp, uint64_t start, uint64_t end);
 /* Lets `change` alter the value of each run, and puts those for which it says true. */
