@@ -126,7 +126,7 @@ static int parse_line_end(struct parser *p)
 
 static bool may_have_prefix(enum statement_kind kind)
 {
-    return kind > ST_FILE && kind != ST_REPEAT && kind != ST_END;
+    return kind > ST_FILE && kind != ST_REPEAT && kind != ST_END && kind != ST_SWAPOFF;
 }
 
 static int parse_statement(struct parser *p, struct statement *st)
