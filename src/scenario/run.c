@@ -239,7 +239,8 @@ static int collect_faults(struct run *r, struct process *p, uint64_t asked_ns, s
     return rc ? err_set(e, rc, "cannot read the faults: %s", strerror(-rc)) : 0;
 }
 
-bool run_outcome_is_expected(const struct run *r, size_t at)
+/* True when an expectation of the outcome (ok, errno, signal) follows the action at `at`. */
+static bool outcome_is_expected(const struct run *r, size_t at)
 {
     const struct script *s = r->script;
     for (size_t i = at + 1; i < s->count; i++) {
@@ -266,7 +267,7 @@ static void judge_action(const struct run *r, size_t at, const struct process *p
                          struct outcome *out)
 {
     const struct statement *st = &r->script->v[at];
-    if (run_outcome_is_expected(r, at) || !has_failed(st, p))
+    if (outcome_is_expected(r, at) || !has_failed(st, p))
         return;
     out->verdict = VERDICT_FAIL;
     snprintf(out->expected, sizeof out->expected, "ok");

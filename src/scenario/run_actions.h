@@ -41,9 +41,7 @@ struct named_fd *process_find_fd(const struct process *p, const char *name);
 /* Names a mapping; one of that name is replaced. */
 int process_name_mapping(struct process *p, const char *name, const struct named_mapping *m,
                          struct err *e);
-/* Hands a descriptor of ours to the process under a name; ours is closed, whatever comes. `file`:
- * index of a file, or SIZE_MAX. */
-int process_give_fd(struct act *a, const char *name, int fd, size_t file, struct err *e);
+/* Names a descriptor of the process. `file`: index of a file, or SIZE_MAX. */
 int process_name_fd(struct process *p, const char *name, int number, size_t file, struct err *e);
 
 /* Makes the directory for files of a kind, if it is one that needs it. */

@@ -156,7 +156,9 @@ int act_file(struct act *a, struct err *e)
     return create(r, f, e);
 }
 
-int process_give_fd(struct act *a, const char *name, int fd, size_t file, struct err *e)
+/* Hands a descriptor of ours to the process under a name; ours is closed, whatever comes. `file`:
+ * index of a file, or SIZE_MAX. */
+static int give_fd(struct act *a, const char *name, int fd, size_t file, struct err *e)
 {
     struct stage_op op = {.what = STAGE_TAKE, .fd = fd};
     int rc = act_do(a->p, &op, a->out, e);
@@ -211,7 +213,7 @@ int act_open(struct act *a, struct err *e)
                                          : open_path(a, path, flags);
     if (fd < 0)
         return act_was(a, fd);
-    return process_give_fd(a, a->st->name, fd, f ? (size_t)(f - r->files) : SIZE_MAX, e);
+    return give_fd(a, a->st->name, fd, f ? (size_t)(f - r->files) : SIZE_MAX, e);
 }
 
 int act_close(struct act *a, struct err *e)
@@ -229,13 +231,13 @@ int act_pipe(struct act *a, struct err *e)
         return act_was(a, -errno);
     bool writes = a->st->flags != 0;
     close(ends[!writes]);
-    return process_give_fd(a, a->st->name, ends[writes], SIZE_MAX, e);
+    return give_fd(a, a->st->name, ends[writes], SIZE_MAX, e);
 }
 
 int act_directory(struct act *a, struct err *e)
 {
     int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? act_was(a, -errno) : process_give_fd(a, a->st->name, fd, SIZE_MAX, e);
+    return fd < 0 ? act_was(a, -errno) : give_fd(a, a->st->name, fd, SIZE_MAX, e);
 }
 
 static int make_special(enum special_fd kind)
@@ -249,7 +251,7 @@ static int make_special(enum special_fd kind)
 int act_special(struct act *a, struct err *e)
 {
     int fd = make_special((enum special_fd)a->st->number);
-    return fd < 0 ? act_was(a, fd) : process_give_fd(a, a->st->name, fd, SIZE_MAX, e);
+    return fd < 0 ? act_was(a, fd) : give_fd(a, a->st->name, fd, SIZE_MAX, e);
 }
 
 /* One page an element. */
@@ -262,7 +264,7 @@ int act_kernel_array(struct act *a, struct err *e)
                            .max_entries = (uint32_t)((a->st->size + page - 1) / page),
                            .map_flags = BPF_F_MMAPABLE};
     int fd = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof attr);
-    return fd < 0 ? act_was(a, -errno) : process_give_fd(a, a->st->name, fd, SIZE_MAX, e);
+    return fd < 0 ? act_was(a, -errno) : give_fd(a, a->st->name, fd, SIZE_MAX, e);
 }
 
 int act_seal(struct act *a, struct err *e)
