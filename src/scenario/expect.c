@@ -259,6 +259,7 @@ static int judge(struct judging *j, struct err *e)
         return expect_pages(j, e);
     case EX_REGIONS:
     case EX_SIZE:
+    case EX_OFFSET:
     case EX_VMFLAG:
     case EX_NO_VMFLAG:
     case EX_PERMS:

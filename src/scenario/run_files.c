@@ -19,7 +19,7 @@
 #include "base/io.h"
 #include "scenario/run_actions.h"
 
-enum { MARK_RETURN = 16, RETURN_INSTRUCTION = 0xc3 };
+enum { RETURN_INSTRUCTION = 0xc3 };
 
 static enum setup_directory directory_of(enum file_kind kind)
 {
@@ -64,7 +64,7 @@ static int fill(int fd, uint64_t size, uint64_t page_size)
     int rc = page ? 0 : -ENOMEM;
     for (uint64_t at = 0; at < size && !rc; at += page_size) {
         page[0] = (char)(at / page_size);
-        page[MARK_RETURN] = (char)RETURN_INSTRUCTION;
+        page[CODE_OFFSET] = (char)RETURN_INSTRUCTION;
         rc = io_write(fd, page, size - at < page_size ? size - at : page_size);
     }
     free(page);
@@ -229,8 +229,9 @@ int act_pipe(struct act *a, struct err *e)
     int ends[2];
     if (pipe2(ends, O_CLOEXEC))
         return act_was(a, -errno);
-    close(ends[1]);
-    return give_fd(a, a->st->name, ends[0], SIZE_MAX, e);
+    bool writes = a->st->flags != 0;
+    close(ends[!writes]);
+    return give_fd(a, a->st->name, ends[writes], SIZE_MAX, e);
 }
 
 int act_directory(struct act *a, struct err *e)
@@ -271,7 +272,17 @@ int act_seal(struct act *a, struct err *e)
     const struct named_file *f = run_find_file(a->run, a->st->name);
     if (!f)
         return err_set(e, -EINVAL, "there is no file %s", a->st->name);
+    if (a->st->flags == SEAL_APPEND)
+        return f->path ? set_append_only(a->run, f, e) : act_was(a, -EINVAL);
     return act_was(a, fcntl(f->fd, F_ADD_SEALS, F_SEAL_WRITE) ? -errno : 0);
+}
+
+int act_truncate(struct act *a, struct err *e)
+{
+    const struct named_fd *fd = process_find_fd(a->p, a->st->name);
+    if (!fd)
+        return err_set(e, -EINVAL, "%s has no descriptor %s", a->p->name, a->st->name);
+    return act_call(a, e, SYS_ftruncate, (uint64_t)fd->number, a->st->size, 0, 0);
 }
 
 int act_evict(struct act *a, struct err *e)
