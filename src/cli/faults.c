@@ -14,7 +14,7 @@
 #include "cli/mappings.h"
 #include "cli/sites.h"
 #include "cli/source.h"
-#include "cli/usage.h"
+#include "cli/accounting.h"
 #include "model/model.h"
 #include "probe/counters.h"
 #include "probe/spawn.h"
@@ -261,10 +261,10 @@ static struct fault_counts counts_since(struct faults *f)
     struct fault_counts c = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, NULL};
     int status;
     if (!f->started)
-        c = usage_of(&f->dir);
+        c = accounting_of(&f->dir);
     else if (command_ended(f) && !spawn_wait(&f->child, &status))
-        c = usage_of_children();
-    return usage_since(&f->before, &c);
+        c = accounting_of_children();
+    return accounting_since(&f->before, &c);
 }
 
 static int fold_first(void *ctx, struct record *r)
@@ -278,6 +278,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     struct sampler_options sampling = source_sampler_options(f->options);
     const struct engine_options engine = {.pid = pid, .follow = !f->options->no_follow,
                                           .kernel = true, .heat = f->options->heat,
+                                          .held = f->started,
                                           .evidence = f->options->evidence};
     struct sampler *s = NULL;
     const struct step_options stepping = {.pid = pid, .follow = engine.follow, .run = true};
@@ -296,7 +297,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     sampler_destroy(s);
     if (rc)
         return rc;
-    f->before = usage_of(&f->dir);
+    f->before = accounting_of(&f->dir);
     if (f->started)
         f->before.cpu_ns = 0; /* told in ticks, and too short for one */
     if (f->options->counters)
@@ -383,8 +384,8 @@ static void stop_stepping(struct faults *f)
         return;
     step_detach(f->step);
     f->step = NULL;
-    struct fault_counts tracer = usage_of_children();
-    f->before = usage_sum(&f->before, &tracer);
+    struct fault_counts tracer = accounting_of_children();
+    f->before = accounting_sum(&f->before, &tracer);
 }
 
 /* Stepping ends as the program did, or of the signal that ended it. */

@@ -38,6 +38,7 @@ struct call_verdict {
     struct call_step step[CALL_STEPS_MAX];
 };
 
+/* Why in->call ended as it did. Always fills *out. */
 void call_explain(const struct call_input *in, struct call_verdict *out);
 
 /* The arguments in words: "4096 bytes, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS"; "" for a call whose
