@@ -470,6 +470,17 @@ static void explain_mmap(const struct call_input *in, struct call_verdict *out)
     }
 }
 
+void call_explain_here(const struct event *call, const struct geometry *g,
+                       struct call_verdict *out)
+{
+    const uint64_t page = (uint64_t)1 << g->page_shift, of_32_bit = UINT64_C(0xffffe000);
+    unsigned bits = g->levels * PAGETREE_FANOUT_BITS + g->page_shift - 1;
+    const struct call_input in = {
+        .call = call, .page_size = page, .huge_size = (uint64_t)1 << g->pmd_shift,
+        .task_size = call->call.compat ? of_32_bit : ((uint64_t)1 << bits) - page};
+    call_explain(&in, out);
+}
+
 void call_explain(const struct call_input *in, struct call_verdict *out)
 {
     const struct event *e = in->call;

@@ -1,4 +1,4 @@
-/* The arguments of mm calls in words. */
+/* The arguments of mm calls in words, and why they failed. */
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -140,5 +140,17 @@ const char *call_words(char *out, size_t cap, const struct event *call)
     default:
         break;
     }
+    return out;
+}
+
+const char *call_why(char *out, size_t cap, const struct call_verdict *v)
+{
+    struct words w = {out, cap, 0};
+    out[0] = '\0';
+    for (unsigned i = 0; v->failed && i < v->steps; i++)
+        if (v->step[i].mark != CALL_PASSED) {
+            say(&w, "; or: ", v->step[i].question);
+            say(&w, " ", v->step[i].answer);
+        }
     return out;
 }
