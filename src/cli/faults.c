@@ -294,6 +294,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     struct sampler_options sampling = source_sampler_options(f->options);
     const struct engine_options engine = {.pid = pid, .follow = !f->options->no_follow,
                                           .kernel = true, .heat = f->options->heat,
+                                          .held = f->started,
                                           .evidence = f->options->evidence};
     struct sampler *s = NULL;
     const struct step_options stepping = {.pid = pid, .follow = engine.follow, .run = true};

@@ -149,12 +149,18 @@ static bool is_followed(const struct options *o)
     return o->engine || o->evidence || o->heat;
 }
 
-static int start_following(const struct options *o, pid_t pid, struct queue *queue,
+/* The command has not begun. */
+static bool is_held(const struct live_source *s)
+{
+    return s->options->held && !s->begun;
+}
+
+static int start_following(const struct options *o, bool held, pid_t pid, struct queue *queue,
                            struct follow **out, struct err *e)
 {
     const struct engine_options options = {.pid = pid, .follow = !o->no_follow,
                                            .family = o->family, .kernel = true, .heat = o->heat,
-                                           .evidence = o->evidence};
+                                           .held = held, .evidence = o->evidence};
     return follow_start(o->engine, &options, queue, out, e);
 }
 
@@ -170,7 +176,7 @@ static int live_follow(void *ctx, struct err *e)
     int rc = refuse_dump(s->options, e);
     if (rc || s->follow || s->stepping)
         return rc;
-    return start_following(s->options, s->pid, s->queue, &s->follow, e);
+    return start_following(s->options, is_held(s), s->pid, s->queue, &s->follow, e);
 }
 
 static int live_attach(void *ctx, pid_t pid, struct err *e)
@@ -181,7 +187,7 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     options.pid = pid;
     options.pause_ns = 300000;
     options.counters = s->options->counters;
-    options.held = s->options->held && !s->begun;
+    options.held = is_held(s);
     struct queue *queue = queue_create();
     if (!queue)
         return err_set(e, -ENOMEM, "out of memory, or of file descriptors");
@@ -196,7 +202,9 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     s->watch = watch;
     s->pid = pid;
     s->ui.fd = queue_fd(queue);
-    return is_followed(s->options) ? start_following(s->options, pid, queue, &s->follow, e) : 0;
+    return is_followed(s->options)
+               ? start_following(s->options, is_held(s), pid, queue, &s->follow, e)
+               : 0;
 }
 
 /* --- stepping --- */
@@ -462,7 +470,7 @@ static int step_start_following(struct step_source *s, pid_t pid, struct err *e)
     s->events = queue_create();
     if (!s->events)
         return err_set(e, -ENOMEM, "out of memory, or of file descriptors");
-    int rc = start_following(s->options, pid, s->events, &s->follow, e);
+    int rc = start_following(s->options, false, pid, s->events, &s->follow, e);
     if (!rc)
         follow_wait_open(s->follow);
     return rc;

@@ -38,6 +38,7 @@ struct call_verdict {
     struct call_step step[CALL_STEPS_MAX];
 };
 
+/* Why in->call ended as it did. Always fills *out. */
 void call_explain(const struct call_input *in, struct call_verdict *out);
 /* The same where no more is known than the geometry of the machine. */
 void call_explain_here(const struct event *call, const struct geometry *g,

@@ -130,7 +130,7 @@ enum family_relation {
     RELATION_UNKNOWN, /* both have one, and frame numbers are not known */
     RELATION_N
 };
-/* Adds to sum, by relation, the pages of [start, start + n). */
+/* Adds to sum, by relation, the pages of [start, start + n). 0 or -ENOMEM. */
 int family_compare(const struct moment *a, const struct moment *b, uint64_t start, uint64_t n,
                    uint64_t sum[RELATION_N]);
 

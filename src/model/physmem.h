@@ -93,6 +93,7 @@ void physmem_destroy(struct physmem *m); /* NULL is fine */
 int physmem_set_info(struct physmem *m, const struct physmem_info *info);
 int physmem_add(struct physmem *m, const struct frame_read *reads, size_t count);
 
+/* As set last; borrowed until the next fold. */
 const struct physmem_info *physmem_info(const struct physmem *m);
 
 /* What a range of frames is used for, as far as it was read. */

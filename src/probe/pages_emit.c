@@ -132,9 +132,11 @@ static bool folio_head(struct page_reader *r, uint64_t pfn, uint64_t *head)
     return false;
 }
 
-uint8_t page_reader_order(struct page_reader *r, uint64_t pfn)
+/* The order of the large folio that holds this frame, from kpageflags; PAGE_ORDER_UNKNOWN if it
+ * cannot be read. */
+static uint8_t order_of_folio(struct page_reader *r, uint64_t pfn)
 {
-    uint64_t head;
+    uint64_t head = 0;
     if (r->kpageflags_fd < 0)
         return PAGE_ORDER_UNKNOWN;
     if (!r->folio.n || pfn < r->folio.head || pfn >= r->folio.head + r->folio.n) {
@@ -260,7 +262,7 @@ static int emit_one(struct page_reader *r, const struct pages_raw *raw, unsigned
             ev.entry |= PM_EXCLUSIVE;
         struct page p = decode(decoder, &ev);
         if (want & PAGES_ORDERS && ev.has_flags && p.order == PAGE_ORDER_UNKNOWN) {
-            p.order = page_reader_order(r, p.frame);
+            p.order = order_of_folio(r, p.frame);
             uint64_t left = r->folio.head + r->folio.n - p.frame;
             if (p.order != PAGE_ORDER_UNKNOWN && n > left)
                 n = (uint32_t)left;

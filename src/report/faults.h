@@ -37,6 +37,7 @@ void faults_table_counted(const struct fault_entry *e, struct buf *out);
 void faults_csv_counted(const struct fault_entry *e, struct buf *out);
 void faults_jsonl_counted(const struct fault_entry *e, struct buf *out);
 
+/* The end; counts.perf may be NULL. */
 void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,
                           const struct fault_counts *counts, struct buf *out);
 void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *engine,

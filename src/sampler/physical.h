@@ -20,10 +20,10 @@ void physical_look(struct physical *p, const struct frame_look *look);
 /* Sends a RECORD_PHYSMEM, and blocks for about cpu_ns of CPU time. 0 or what the sink answered. */
 int physical_tick(struct physical *p, uint64_t cpu_ns, sampler_sink *sink, void *ctx);
 
-/* Everything, whatever it costs. */
+/* Everything, whatever it costs. 0, -ENOMEM, or what the sink answered. */
 int physical_full(struct physical *p, sampler_sink *sink, void *ctx);
 
-/* Sends a RECORD_FRAME. */
+/* Sends a RECORD_FRAME. 0, -ENOMEM, or what the sink answered. */
 int physical_frame(struct physical *p, uint64_t frame, sampler_sink *sink, void *ctx);
 
 #endif
