@@ -15,7 +15,7 @@
 #include "cli/sites.h"
 #include "model/call_path.h"
 #include "cli/source.h"
-#include "cli/usage.h"
+#include "cli/accounting.h"
 #include "model/model.h"
 #include "probe/counters.h"
 #include "probe/spawn.h"
@@ -277,10 +277,10 @@ static struct fault_counts counts_since(struct faults *f)
     struct fault_counts c = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, NULL};
     int status;
     if (!f->started)
-        c = usage_of(&f->dir);
+        c = accounting_of(&f->dir);
     else if (command_ended(f) && !spawn_wait(&f->child, &status))
-        c = usage_of_children();
-    return usage_since(&f->before, &c);
+        c = accounting_of_children();
+    return accounting_since(&f->before, &c);
 }
 
 static int fold_first(void *ctx, struct record *r)
@@ -313,7 +313,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     sampler_destroy(s);
     if (rc)
         return rc;
-    f->before = usage_of(&f->dir);
+    f->before = accounting_of(&f->dir);
     if (f->started)
         f->before.cpu_ns = 0; /* told in ticks, and too short for one */
     if (f->options->counters)
@@ -400,8 +400,8 @@ static void stop_stepping(struct faults *f)
         return;
     step_detach(f->step);
     f->step = NULL;
-    struct fault_counts tracer = usage_of_children();
-    f->before = usage_sum(&f->before, &tracer);
+    struct fault_counts tracer = accounting_of_children();
+    f->before = accounting_sum(&f->before, &tracer);
 }
 
 /* Stepping ends as the program did, or of the signal that ended it. */

@@ -361,7 +361,7 @@ static void step_step(void *ctx)
     if (s->family)
         family_sampler_take(s->family, step_enqueue, s, &e);
     if (s->look_machine)
-        physical_full(s->machine, step_enqueue, s);
+        physmem_sampler_full(s->machine, step_enqueue, s);
     s->look_machine = false;
 }
 
@@ -386,14 +386,14 @@ static void step_ask_family(void *ctx)
 static bool step_machine(struct step_source *s)
 {
     struct err e;
-    return s->machine || !physical_create(s->options->proc_root, &s->machine, &e);
+    return s->machine || !physmem_sampler_create(s->options->proc_root, &s->machine, &e);
 }
 
 static void step_look_machine(void *ctx, const struct frame_look *look)
 {
     struct step_source *s = ctx;
     if (step_machine(s))
-        physical_look(s->machine, look);
+        physmem_sampler_look(s->machine, look);
     s->look_machine = s->machine != NULL;
 }
 
@@ -401,7 +401,7 @@ static void step_ask_frame(void *ctx, uint64_t frame)
 {
     struct step_source *s = ctx;
     if (step_machine(s))
-        physical_frame(s->machine, frame, step_enqueue, s);
+        physmem_sampler_frame(s->machine, frame, step_enqueue, s);
 }
 
 static void step_look(void *ctx, uint64_t start, uint64_t end)
@@ -525,5 +525,5 @@ void step_source_deinit(struct step_source *s)
     free(s->queue);
     sampler_destroy(s->sampler);
     family_sampler_destroy(s->family);
-    physical_destroy(s->machine);
+    physmem_sampler_destroy(s->machine);
 }

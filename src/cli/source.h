@@ -39,7 +39,7 @@ struct step_source {
     struct sampler *sampler;
     struct family_sampler *family; /* once it was asked for; else NULL */
     pid_t pid;
-    struct physical *machine; /* once somebody looked; else NULL */
+    struct physmem_sampler *machine; /* once somebody looked; else NULL */
     bool look_machine;        /* at the next step */
     struct queue *events;     /* where faults are followed, as follow and lookup; else NULL */
     struct follow *follow;

@@ -174,7 +174,8 @@ static int count_cluster(struct weighing *w, const struct stretch *v, size_t cou
 static int count_all(struct weighing *w)
 {
     int rc = 0;
-    qsort(w->v, w->count, sizeof *w->v, by_frame);
+    if (w->count)
+        qsort(w->v, w->count, sizeof *w->v, by_frame);
     for (size_t i = 0; !rc && i < w->count;) {
         uint64_t end = w->v[i].frame + w->v[i].n;
         size_t n = 1;
