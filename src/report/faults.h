@@ -20,6 +20,8 @@ struct fault_site {
     const struct fault_caller *callers; /* innermost first; what the event says of them is known */
     unsigned callers_n;
     const char *stack;  /* the kernel's functions, outermost first, separated by ";"; or NULL */
+    const char *why;    /* of a call that failed; "" where not known */
+    bool sure;          /* that this is why */
 };
 
 /* Counters of the kernel for the time of watching; UINT64_MAX where not known. */
@@ -47,6 +49,7 @@ void faults_table_counted(const struct fault_entry *e, struct buf *out);
 void faults_csv_counted(const struct fault_entry *e, struct buf *out);
 void faults_jsonl_counted(const struct fault_entry *e, struct buf *out);
 
+/* The end; counts.perf may be NULL. */
 void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,
                           const struct fault_counts *counts, struct buf *out);
 void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *engine,
