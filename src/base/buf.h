@@ -11,6 +11,7 @@ struct buf {
     int error;  /* of any call since the last buf_clear: 0 or -ENOMEM, for who checks at the end */
 };
 
+/* Frees; *b is an empty one again. */
 void buf_deinit(struct buf *b);
 
 /* Makes room for `more` bytes beyond len plus a NUL. 0 or -ENOMEM. */

@@ -20,7 +20,8 @@ int io_write(int fd, const void *bytes, size_t len);
  * 0 or negative errno. */
 int io_read_fd(int fd, struct buf *out);
 
-/* Opens `name` below dirfd read-only, O_CLOEXEC, reads all of it and closes it. */
+/* Opens `name` below dirfd read-only, O_CLOEXEC, reads all of it and closes it. 0 or negative
+ * errno. */
 int io_read_at(int dirfd, const char *name, struct buf *out);
 
 /* Waits at most so many milliseconds until something can be read, or all of them when fd is -1. True

@@ -30,6 +30,7 @@ void json_init(struct json *j, struct buf *out);
  * or value or for something left open; -E2BIG for nesting beyond JSON_DEPTH_MAX. */
 int json_end(const struct json *j);
 
+/* Values: members of the open object behind a key, elements of the open array, or the document. */
 void json_open_object(struct json *j);
 void json_close_object(struct json *j);
 void json_open_array(struct json *j);

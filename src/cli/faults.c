@@ -13,8 +13,9 @@
 #include "cli/commands.h"
 #include "cli/mappings.h"
 #include "cli/sites.h"
+#include "model/call_path.h"
 #include "cli/source.h"
-#include "cli/usage.h"
+#include "cli/accounting.h"
 #include "model/model.h"
 #include "probe/counters.h"
 #include "probe/spawn.h"
@@ -68,17 +69,32 @@ static void find_site(void *ctx, const struct fault_entry *e)
                        spaces_regions(model_spaces(f->model), e->event.pid));
 }
 
+/* Why the call failed; brk has no error, but what it returns. */
+static void find_why(const struct faults *f, const struct event *call, struct fault_site *site,
+                     char *why, size_t cap)
+{
+    struct call_verdict v;
+    if (call->call.result >= 0 && call->call.call != CALL_BRK)
+        return;
+    call_explain_here(call, &model_now(f->model)->target.geometry, &v);
+    site->why = call_why(why, cap, &v);
+    site->sure = v.sure;
+}
+
 static void print_entry(void *ctx, const struct fault_entry *e)
 {
     struct faults *f = ctx;
     const struct fault_log *log = model_faults(f->model);
-    struct fault_site site = {"", "", NULL};
+    struct fault_site site = {.symbol = "", .source = "", .why = ""};
+    char why[1024];
     if (f->options->disagreements && e->observed.agreement != DISAGREES &&
         e->observed.agreement != AGREEMENT_CORRECTED)
         return;
     if (e->event.type == EVENT_FAULT) {
         sites_text(f->found[(log->settled - 1) % FAULT_LOG_KEEP], e, &site);
         site.stack = fault_log_stack(log, e->observed.stack);
+    } else {
+        find_why(f, &e->event, &site, why, sizeof why);
     }
     switch (f->options->format) {
     case FORMAT_JSONL:
@@ -261,10 +277,10 @@ static struct fault_counts counts_since(struct faults *f)
     struct fault_counts c = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, NULL};
     int status;
     if (!f->started)
-        c = usage_of(&f->dir);
+        c = accounting_of(&f->dir);
     else if (command_ended(f) && !spawn_wait(&f->child, &status))
-        c = usage_of_children();
-    return usage_since(&f->before, &c);
+        c = accounting_of_children();
+    return accounting_since(&f->before, &c);
 }
 
 static int fold_first(void *ctx, struct record *r)
@@ -278,6 +294,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     struct sampler_options sampling = source_sampler_options(f->options);
     const struct engine_options engine = {.pid = pid, .follow = !f->options->no_follow,
                                           .kernel = true, .heat = f->options->heat,
+                                          .held = f->started,
                                           .evidence = f->options->evidence};
     struct sampler *s = NULL;
     const struct step_options stepping = {.pid = pid, .follow = engine.follow, .run = true};
@@ -296,7 +313,7 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     sampler_destroy(s);
     if (rc)
         return rc;
-    f->before = usage_of(&f->dir);
+    f->before = accounting_of(&f->dir);
     if (f->started)
         f->before.cpu_ns = 0; /* told in ticks, and too short for one */
     if (f->options->counters)
@@ -383,8 +400,8 @@ static void stop_stepping(struct faults *f)
         return;
     step_detach(f->step);
     f->step = NULL;
-    struct fault_counts tracer = usage_of_children();
-    f->before = usage_sum(&f->before, &tracer);
+    struct fault_counts tracer = accounting_of_children();
+    f->before = accounting_sum(&f->before, &tracer);
 }
 
 /* Stepping ends as the program did, or of the signal that ended it. */

@@ -41,7 +41,8 @@ static const struct row {
     bool anywhere;     /* accepted by every command, also where it changes nothing */
     unsigned commands; /* where it changes something: what their --help lists */
     const char *head;  /* as in --help */
-    const char *text;  /* lines, each but the last with its newline */
+    const char *text;  /* lines, each but the last with its newline; what one begins with "snap: "
+                          or "faults, step: " the --help of these says, without that */
 } rows[] = {
     {"pid", required_argument, 'p', false, TARGET, "-p, --pid PID", "the process"},
     {"user", required_argument, 'u', true, START, "-u, --user USER",
@@ -49,11 +50,13 @@ static const struct row {
     {"output", required_argument, 'o', true, ALL, "-o, --output FILE",
      "write there instead of standard output (-)"},
     {"format", required_argument, 'f', true, PRINT, "-f, --format FORMAT",
-     "snap: table, json or csv; doctor: table or json;\n"
+     "snap: table, json, csv or svg\n"
+     "doctor: table or json\n"
      "faults, step: table, jsonl, csv or folded"},
     {"engine", required_argument, OPT_ENGINE, true, WATCH | OF(FAULTS) | SCENARIO,
      "--engine ENGINE",
-     "how to follow faults: auto, bpf, perf or poll (on a screen:\nfollow them at all)"},
+     "how to follow faults: auto, bpf, perf or poll\n"
+     "run, attach: without this none are followed"},
     {"no-follow", no_argument, OPT_NO_FOLLOW, true, WATCH | OF(FAULTS) | OF(STEP), "--no-follow",
      "leave children out"},
     {"counters", optional_argument, OPT_COUNTERS, false, WATCH | OF(FAULTS), "--counters[=LIST]",
@@ -64,11 +67,13 @@ static const struct row {
     {"evidence", no_argument, OPT_EVIDENCE, false, WATCH | OF(FAULTS), "--evidence",
      "the kernel's own call chains beside the predicted paths (as root)"},
     {"disagreements", no_argument, OPT_DISAGREEMENTS, false, OF(FAULTS), "--disagreements",
-     "faults: only those where it shows another path"},
+     "faults: the same, but print only those that went another way"},
     {"delay", required_argument, 'd', true, WATCH | OF(SNAP), "-d, --delay SECONDS",
-     "refresh interval (default 0.5); snap -- CMD: when to take the picture"},
+     "run, attach: refresh interval (default 0.5)\n"
+     "snap: when to take the picture of CMD"},
     {"count", required_argument, 'n', true, WATCH | OF(FAULTS) | OF(STEP), "-n, --count COUNT",
-     "this many samples, then exit; faults, step: this many faults"},
+     "run, attach: this many samples, then exit\n"
+     "faults, step: this many faults, then exit"},
     {"family", no_argument, OPT_FAMILY, false, WATCH | OF(SNAP), "--family",
      "the process and all its descendants, and what they share"},
     {"pages", no_argument, OPT_PAGES, false, OF(SNAP), "--pages",
@@ -77,13 +82,13 @@ static const struct row {
      "snap: huge pages: where, of which size, and why not"},
     {"residency", no_argument, OPT_RESIDENCY, false, OF(SNAP), "--residency",
      "snap: only what is present, the cheapest picture"},
-    {"repeat", required_argument, OPT_REPEAT, false, OF(CHECK), "--repeat N", "check: N times"},
+    {"repeat", required_argument, OPT_REPEAT, false, OF(CHECK), "--repeat N", "check: run each N times"},
     {"limit", required_argument, OPT_LIMIT, false, OF(CHECK), "--limit SECONDS",
-     "check: for a scenario (default 60)"},
+     "check: how long a scenario may take (default 60)"},
     {"format-only", no_argument, OPT_FORMAT_ONLY, false, OF(CHECK), "--format-only",
      "check: print the scenarios in their usual form"},
     {"junit", required_argument, OPT_JUNIT, false, OF(CHECK), "--junit FILE",
-     "check: what came of it as JUnit XML too"},
+     "check: the results as JUnit XML too"},
     {"stats", no_argument, OPT_STATS, false, OF(SNAP), "--stats",
      "snap: what the picture cost, on standard error"},
     {"cpu-limit", required_argument, OPT_CPU_LIMIT, false, WATCH | OF(STEP), "--cpu-limit PCT",
@@ -173,20 +178,46 @@ int options_belong(int opt, enum command command, struct err *e)
 
 enum { TEXT_COLUMN = 25 };
 
-static void put_option(struct buf *b, const struct row *r)
+/* What a line says in the --help of one command: NULL if it is about others. */
+static const char *line_about(const char *line, enum command about)
+{
+    bool meant = false;
+    const char *at = line;
+    for (;;) {
+        char word[16];
+        enum command command;
+        size_t n = strcspn(at, " ,:\n");
+        if (n >= sizeof word || (at[n] != ',' && at[n] != ':'))
+            return line;
+        memcpy(word, at, n);
+        word[n] = '\0';
+        if (!options_command(word, &command))
+            return line;
+        meant |= command == about;
+        at += n + 2; /* what stands between words has a blank */
+        if (at[-2] == ':')
+            break;
+    }
+    return about == COMMAND_PICK ? line : meant ? at : NULL;
+}
+
+static void put_option(struct buf *b, const struct row *r, enum command about)
 {
     bool lettered = r->head[1] != '-';
     int width = TEXT_COLUMN - (lettered ? 2 : 6);
     buf_printf(b, "%s%-*s", lettered ? "  " : "      ", *r->text ? width : 0, r->head);
     if ((int)strlen(r->head) >= width)
         buf_putc(b, ' ');
-    for (const char *text = r->text; *text;) {
-        size_t n = strcspn(text, "\n");
-        buf_append(b, text, n);
-        text += n;
-        if (*text++ != '\n')
-            break;
-        buf_printf(b, "\n%*s", TEXT_COLUMN, "");
+    bool first = true;
+    for (const char *line = r->text, *end; *line; line = end + !!*end) {
+        const char *says = line_about(line, about);
+        end = line + strcspn(line, "\n");
+        if (!says)
+            continue;
+        if (!first)
+            buf_printf(b, "\n%*s", TEXT_COLUMN, "");
+        buf_append(b, says, (size_t)(end - says));
+        first = false;
     }
     buf_putc(b, '\n');
 }
@@ -211,7 +242,7 @@ int options_help(enum command about, struct buf *out)
     buf_putc(out, '\n');
     for (unsigned i = 0; i < ROWS; i++)
         if (rows[i].head && (about == COMMAND_PICK || rows[i].commands >> about & 1))
-            put_option(out, &rows[i]);
+            put_option(out, &rows[i], about);
     buf_puts(out, about == COMMAND_PICK
                       ? "\nvmscope COMMAND --help lists the options of one command.\n"
                         "Watching changes nothing in the target and never stops it; step does. See "

@@ -1,6 +1,6 @@
 /* The parts of vmscope play: play.c is the source of the player, play_worker.c the thread in which
- * the scenario runs, play_step.c copies what a step came
- * to, play_script.c the script, play_list.c finds the scenarios that are shipped. */
+ * the scenario runs, play_step.c copies what a step came to, play_script.c the script, play_list.c
+ * finds the scenarios that are shipped. */
 #ifndef VMSCOPE_CLI_PLAY_PARTS_H
 #define VMSCOPE_CLI_PLAY_PARTS_H
 
@@ -49,6 +49,7 @@ struct play {
 
 /* What the worker does. 0 or a negative errno with *e set. */
 int play_run(struct play *p, enum play_job job, struct player_step *step, struct err *e);
+/* The line of what comes next; 0: nothing does. */
 unsigned play_next_line(const struct play *p);
 
 /* 0 or a negative errno. */
@@ -59,6 +60,7 @@ void play_worker_begin(struct play *p, enum play_job job);
 bool play_worker_take(struct play *p, struct player_step *out, int *rc, struct err *e);
 /* Gives up what is being done, does it, and waits for its end. 0 or a negative errno with *e set. */
 int play_worker_do(struct play *p, enum play_job job, struct err *e);
+/* As play_next_line was when the last job was done. */
 unsigned play_worker_next(struct play *p);
 /* Ends the run: its error if it could not be put back. */
 int play_worker_deinit(struct play *p, struct err *e);

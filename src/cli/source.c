@@ -156,12 +156,18 @@ static bool is_followed(const struct options *o)
     return o->engine || o->evidence || o->heat;
 }
 
-static int start_following(const struct options *o, pid_t pid, struct queue *queue,
+/* The command has not begun. */
+static bool is_held(const struct live_source *s)
+{
+    return s->options->held && !s->begun;
+}
+
+static int start_following(const struct options *o, bool held, pid_t pid, struct queue *queue,
                            struct follow **out, struct err *e)
 {
     const struct engine_options options = {.pid = pid, .follow = !o->no_follow,
                                            .family = o->family, .kernel = true, .heat = o->heat,
-                                           .evidence = o->evidence};
+                                           .held = held, .evidence = o->evidence};
     return follow_start(o->engine, &options, queue, out, e);
 }
 
@@ -177,7 +183,7 @@ static int live_follow(void *ctx, struct err *e)
     int rc = refuse_dump(s->options, e);
     if (rc || s->follow || s->stepping)
         return rc;
-    return start_following(s->options, s->pid, s->queue, &s->follow, e);
+    return start_following(s->options, is_held(s), s->pid, s->queue, &s->follow, e);
 }
 
 static int live_attach(void *ctx, pid_t pid, struct err *e)
@@ -188,7 +194,7 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     options.pid = pid;
     options.pause_ns = 300000;
     options.counters = s->options->counters;
-    options.held = s->options->held && !s->begun;
+    options.held = is_held(s);
     struct queue *queue = queue_create();
     if (!queue)
         return err_set(e, -ENOMEM, "out of memory, or of file descriptors");
@@ -203,7 +209,9 @@ static int live_attach(void *ctx, pid_t pid, struct err *e)
     s->watch = watch;
     s->pid = pid;
     s->ui.fd = queue_fd(queue);
-    return is_followed(s->options) ? start_following(s->options, pid, queue, &s->follow, e) : 0;
+    return is_followed(s->options)
+               ? start_following(s->options, is_held(s), pid, queue, &s->follow, e)
+               : 0;
 }
 
 /* --- stepping --- */
@@ -360,7 +368,7 @@ static void step_step(void *ctx)
     if (s->family)
         family_sampler_take(s->family, step_enqueue, s, &e);
     if (s->look_machine)
-        physical_full(s->machine, step_enqueue, s);
+        physmem_sampler_full(s->machine, step_enqueue, s);
     s->look_machine = false;
 }
 
@@ -385,14 +393,14 @@ static void step_ask_family(void *ctx)
 static bool step_machine(struct step_source *s)
 {
     struct err e;
-    return s->machine || !physical_create(s->options->proc_root, &s->machine, &e);
+    return s->machine || !physmem_sampler_create(s->options->proc_root, &s->machine, &e);
 }
 
 static void step_look_machine(void *ctx, const struct frame_look *look)
 {
     struct step_source *s = ctx;
     if (step_machine(s))
-        physical_look(s->machine, look);
+        physmem_sampler_look(s->machine, look);
     s->look_machine = s->machine != NULL;
 }
 
@@ -400,7 +408,7 @@ static void step_ask_frame(void *ctx, uint64_t frame)
 {
     struct step_source *s = ctx;
     if (step_machine(s))
-        physical_frame(s->machine, frame, step_enqueue, s);
+        physmem_sampler_frame(s->machine, frame, step_enqueue, s);
 }
 
 static void step_look(void *ctx, uint64_t start, uint64_t end)
@@ -483,7 +491,7 @@ static int step_start_following(struct step_source *s, pid_t pid, struct err *e)
     s->events = queue_create();
     if (!s->events)
         return err_set(e, -ENOMEM, "out of memory, or of file descriptors");
-    int rc = start_following(s->options, pid, s->events, &s->follow, e);
+    int rc = start_following(s->options, false, pid, s->events, &s->follow, e);
     if (!rc)
         follow_wait_open(s->follow);
     return rc;
@@ -538,5 +546,5 @@ void step_source_deinit(struct step_source *s)
     free(s->queue);
     sampler_destroy(s->sampler);
     family_sampler_destroy(s->family);
-    physical_destroy(s->machine);
+    physmem_sampler_destroy(s->machine);
 }

@@ -25,6 +25,7 @@ struct live_source {
     bool begun; /* a command that was held has been let go */
     struct ui_source ui;
 };
+/* 0, or a negative errno with *e set. */
 int live_source_init(struct live_source *s, const struct options *o, struct err *e);
 /* Waits until the engine, if one was asked for, misses nothing of a command that is let go now. */
 void live_source_ready(struct live_source *s);
@@ -39,7 +40,7 @@ struct step_source {
     struct sampler *sampler;
     struct family_sampler *family; /* once it was asked for; else NULL */
     pid_t pid;
-    struct physical *machine; /* once somebody looked; else NULL */
+    struct physmem_sampler *machine; /* once somebody looked; else NULL */
     bool look_machine;        /* at the next step */
     struct queue *events;     /* where faults are followed, as follow and lookup; else NULL */
     struct follow *follow;
@@ -50,6 +51,7 @@ struct step_source {
     size_t head, count, cap;
     struct ui_source ui;
 };
+/* 0, or a negative errno with *e set. */
 int step_source_init(struct step_source *s, const struct options *o, struct err *e);
 void step_source_deinit(struct step_source *s);
 

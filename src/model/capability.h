@@ -30,7 +30,4 @@ struct capability_list {
     size_t count;
 };
 
-/* The entry with this name, or NULL. */
-const struct capability *capability_find(const struct capability_list *l, const char *name);
-
 #endif

@@ -86,7 +86,7 @@ int pagetree_walk(const struct pagetree *t, uint64_t start, uint64_t n, pagetree
 
 /* Calls `each` with page ranges, ascending, that cover every page whose value differs between a
  * and b inside [start, start+n). Subtrees that both share are skipped, so the cost follows the
- * change. Ranges are exact to the run. Stops at the first non-zero result. */
+ * change. Ranges are exact to the run. Stops at and returns the first non-zero result. */
 typedef int pagetree_range_fn(void *ctx, uint64_t start, uint64_t n);
 int pagetree_diff(const struct pagetree *a, const struct pagetree *b, uint64_t start, uint64_t n,
                   pagetree_range_fn *each, void *ctx);

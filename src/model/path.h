@@ -52,6 +52,8 @@ struct path_verdict {
     struct path_step step[PATH_STEPS_MAX];
 };
 
+/* Which way the kernel goes for in->fault. Always fills *out; with `sure` false where it hangs on
+ * something not known. */
 void path_predict(const struct path_input *in, struct path_verdict *out);
 
 /* Makes an unsure verdict sure, by what was seen of the fault's end. */

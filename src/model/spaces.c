@@ -92,7 +92,8 @@ int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes)
     return 0;
 }
 
-struct space *spaces_find(const struct spaces *s, pid_t pid)
+/* The space of a process, or NULL. */
+static struct space *spaces_find(const struct spaces *s, pid_t pid)
 {
     struct space *sp = s->bucket[(unsigned)pid % SPACE_BUCKETS];
     while (sp && sp->pid != pid)

@@ -20,16 +20,6 @@ struct fork {
     struct run_list shared; /* the parent's pages that become shared */
 };
 
-static int list_add(struct run_list *list, const struct page_run *run)
-{
-    void *v = list->v;
-    int rc = array_reserve(&v, &list->cap, list->count + 1, sizeof *list->v);
-    list->v = v;
-    if (!rc)
-        list->v[list->count++] = *run;
-    return rc;
-}
-
 /* The page of both after the fork; false: it stays as it is in the parent. */
 static bool share(struct page *p, uint32_t number)
 {
@@ -52,8 +42,8 @@ static int fork_run(void *ctx, const struct page_run *run)
     struct fork *f = ctx;
     struct page_run now = *run;
     if (share(&now.first, f->number)) {
-        int rc = list_add(&f->shared, &now);
-        return rc ? rc : list_add(f->child, &now);
+        int rc = run_list_add(&f->shared, &now);
+        return rc ? rc : run_list_add(f->child, &now);
     }
     switch (now.first.state) {
     case PAGE_ABSENT:
@@ -81,7 +71,7 @@ static int fork_run(void *ctx, const struct page_run *run)
     default:
         break;
     }
-    return list_add(f->child, &now);
+    return run_list_add(f->child, &now);
 }
 
 /* A mapping has its page table copied if an anonymous page was ever made in it. */

@@ -74,15 +74,19 @@ int pages_put(struct spaces *s, struct space *sp, uint64_t start, uint64_t end,
     return rc == -EINVAL ? 0 : rc; /* a range that no process has: a call that lies */
 }
 
-static int collect_run(void *ctx, const struct page_run *run)
+int run_list_add(struct run_list *list, const struct page_run *run)
 {
-    struct run_list *list = ctx;
     void *v = list->v;
     int rc = array_reserve(&v, &list->cap, list->count + 1, sizeof *list->v);
     list->v = v;
     if (!rc)
         list->v[list->count++] = *run;
     return rc;
+}
+
+static int collect_run(void *ctx, const struct page_run *run)
+{
+    return run_list_add(ctx, run);
 }
 
 int pages_runs(struct spaces *s, const struct space *sp, uint64_t start, uint64_t end)

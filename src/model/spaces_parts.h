@@ -1,7 +1,7 @@
-/* The insides of spaces, shared by its files: spaces.c (lives of processes),
- * spaces_sample.c (samples among events), spaces_pages.c (changes to the pages of a range),
- * spaces_fork.c, spaces_past.c (programs that have ended), spaces_told.c, spaces_call.c and
- * spaces_advice.c (system calls), spaces_fault.c (faults).
+/* The insides of spaces, shared by its files: spaces.c (lives of processes), spaces_sample.c
+ * (samples among events), spaces_pages.c (changes to the pages of a range), spaces_fork.c,
+ * spaces_past.c (programs that have ended), spaces_told.c and spaces_hint.c (what files were mapped),
+ * spaces_call.c and spaces_advice.c (system calls), spaces_fault.c (faults).
  *
  * What events tell of a page is written into the page tree without evidence bits. Where mapcount
  * is not valid (no PAGE_A_COUNT) it holds a note of ours:
@@ -131,9 +131,7 @@ struct spaces {
 
 /* --- spaces.c --- */
 
-/* The space of a process, or NULL. */
-struct space *spaces_find(const struct spaces *s, pid_t pid);
-/* The same, made if need be. NULL when out of memory. */
+/* The space of a process, made if need be. NULL when out of memory. */
 struct space *spaces_get(struct spaces *s, pid_t pid);
 /* Gives up all that it knows: no mappings and no pages, and that may not be all. 0 or -ENOMEM. */
 int space_reset(struct spaces *s, struct space *sp);
@@ -143,7 +141,7 @@ void space_flags_of(const struct vmas *prior, const struct region *r, struct vma
 /* Makes sp->vmas a list of its own; the made table is given up. 0 or -ENOMEM. */
 int space_edit(struct space *sp);
 
-/* A call has returned. */
+/* A call has returned. 0 or -ENOMEM. */
 int space_returned(struct spaces *s, struct space *sp, const struct event *e);
 
 /* Whether the address lay beyond the end of the file that r maps there; *doubt is set to what makes
@@ -187,6 +185,7 @@ uint64_t huge_size(const struct spaces *s);
 struct page page_of_backing(const struct region *r, unsigned marks);
 int pages_put(struct spaces *s, struct space *sp, uint64_t start, uint64_t end,
               const struct page *value);
+int run_list_add(struct run_list *list, const struct page_run *run);
 /* Fills s->runs with the runs of a range. */
 int pages_runs(struct spaces *s, const struct space *sp, uint64_t start, uint64_t end);
 /* Lets `change` alter the value of each run, and puts those for which it says true. */
@@ -213,7 +212,7 @@ uint64_t vmflag(const char code[2]);
 /* Whether huge pages are wanted in this mapping. */
 enum known_bool huge_wanted(const struct spaces *s, uint64_t vmflags, uint64_t known);
 
-/* --- the events --- */
+/* --- the events; each that can fail returns 0 or -ENOMEM --- */
 
 int space_fork(struct spaces *s, struct space *parent, pid_t child);
 /* The same fork over a later sample of the parent: the child has its own already. */

@@ -13,6 +13,7 @@ struct descendants {
     struct descendant *v; /* owned; the root first, parents before their children */
     size_t count, cap;
 };
+/* Frees; *d is an empty one again. */
 void descendants_deinit(struct descendants *d);
 
 /* Lists the root and all its descendants, by /proc/PID/task/TID/children where the kernel has it
@@ -21,7 +22,7 @@ void descendants_deinit(struct descendants *d);
  * there is no such root. */
 int descendants_read(const char *proc_root, pid_t root, struct descendants *out);
 
-/* Parses a children file, "12 13 14 ", and appends its pids. 0 or -ENOMEM; what is no number ends
+/* Parses a children file (proc_pid_children of proc(5)), "12 13 14 ", and appends its pids. 0 or -ENOMEM; what is no number ends
  * it. */
 int descendants_parse(struct descendants *d, const char *bytes, size_t len, pid_t ppid);
 

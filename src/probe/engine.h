@@ -17,6 +17,7 @@ struct engine_options {
     pid_t pid;
     bool follow;       /* children too, from their birth */
     bool family;       /* and the descendants that are there already, where the engine can */
+    bool held;         /* the process rests before its first exec: heat begins with that */
     bool heat;         /* count faults by page instead of reporting each (bpf only) */
     bool kernel;       /* faults in kernel mode too, where permitted */
     bool evidence;     /* kernel call chains of what it did for a fault, where they can be had */

@@ -266,7 +266,10 @@ static int watch(struct engine *engine, const struct engine_options *o, struct e
         return err_set(e, -ESRCH, "there is no process %d", (int)o->pid);
     mark(engine, o->pid);
     engine->signals.hold_ns = o->rests ? 0 : hold_ns;
-    engine->state->heat = engine->heat_forced = o->heat;
+    engine->heat_forced = o->heat;
+    engine->heat_held = o->held;
+    engine->state->heat = o->heat && !o->held;
+    engine->state->heat_at_exec = o->heat && o->held;
     return 0;
 }
 

@@ -94,7 +94,7 @@ static int tell(struct engine *engine, size_t most, engine_sink *sink, void *ctx
 static int tell_now(struct engine *engine, size_t most, engine_sink *sink, void *ctx)
 {
     uint64_t count = engine_bpf_heat_count(engine), now = io_now_ns();
-    if (count == engine->heat_told && !engine->heat_waits)
+    if (engine->heat_held || (count == engine->heat_told && !engine->heat_waits))
         return 0;
     engine->heat_due_ns = now + SECOND / 4;
     engine->heat_told = count;

@@ -78,7 +78,7 @@ struct engine {
     uint64_t tail;            /* slots read */
     struct ring_buffer *bell;
 
-    bool heat_forced;
+    bool heat_forced, heat_held; /* held: until the first exec was read */
     uint64_t heat_from_ns, heat_before; /* beginning of the second looked at; its first count */
     uint64_t heat_told, heat_due_ns;    /* count when pages were told last; when they are again */
     uint32_t heat_next;                 /* place to begin at */

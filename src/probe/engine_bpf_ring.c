@@ -86,6 +86,7 @@ static uint32_t read_record(struct engine *engine, struct event *e, const struct
         memcpy(e->exec.comm, &w->a, sizeof w->a);
         memcpy(e->exec.comm + sizeof w->a, &w->b, sizeof w->b);
         e->exec.told = false; /* whether its mappings follow, the next events show */
+        engine->heat_held = false;
         break;
     case EVENT_SAMPLE:
         return engine_bpf_read_sample(engine, e, w);

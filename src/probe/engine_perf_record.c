@@ -99,8 +99,22 @@ static void read_fault(const struct perf_layout *layout, uint16_t misc, struct f
     out->what = PERF_IS_EVENT;
 }
 
-/* The raw data of exceptions:page_fault_user and _kernel: 8 bytes common to all tracepoints, then
- * address, ip and error_code. Where the architecture is not known, the code tells nothing. */
+/* The raw data of a tracepoint, behind the 8 bytes that all have in common. */
+static struct fields take_raw(struct fields *f)
+{
+    uint32_t size = take32(f);
+    if (size > (size_t)(f->end - f->at)) {
+        f->cut = true;
+        return (struct fields){f->end, f->end, true};
+    }
+    struct fields raw = {f->at, f->at + size, false};
+    f->at += size;
+    take64(&raw);
+    return raw;
+}
+
+/* The raw data of exceptions:page_fault_user and _kernel: address, ip and error_code.
+ * Where the architecture is not known, the code tells nothing. */
 static void read_traced(const struct perf_layout *layout, int kind, struct fields *f,
                         struct perf_seen *out)
 {
@@ -108,14 +122,7 @@ static void read_traced(const struct perf_layout *layout, int kind, struct field
     *e = (struct event){.type = EVENT_FAULT};
     take_ids(f, &e->pid, &e->tid);
     e->t_ns = out->t_ns = take64(f);
-    uint32_t size = take32(f);
-    if (size > (size_t)(f->end - f->at)) {
-        f->cut = true;
-        return;
-    }
-    struct fields raw = {f->at, f->at + size, false};
-    f->at += size;
-    take64(&raw);
+    struct fields raw = take_raw(f);
     e->fault.address = take64(&raw);
     e->fault.ip = take64(&raw);
     uint32_t error = (uint32_t)take64(&raw);
@@ -130,20 +137,13 @@ static void read_traced(const struct perf_layout *layout, int kind, struct field
     out->what = PERF_IS_EVENT;
 }
 
-/* The raw data of raw_syscalls:sys_enter and sys_exit: 8 bytes common to all tracepoints, the
- * number, then the arguments or the result. */
+/* The raw data of raw_syscalls:sys_enter and sys_exit: the number, then the arguments or the
+ * result. */
 static void read_call(int kind, struct fields *f, struct perf_seen *out)
 {
     take_ids(f, &out->call.pid, &out->call.tid);
     out->t_ns = take64(f);
-    uint32_t size = take32(f);
-    if (size > (size_t)(f->end - f->at)) {
-        f->cut = true;
-        return;
-    }
-    struct fields raw = {f->at, f->at + size, false};
-    f->at += size;
-    take64(&raw);
+    struct fields raw = take_raw(f);
     out->call.number = (int64_t)take64(&raw);
     if (kind == PERF_ENTER)
         for (unsigned i = 0; i < CALL_ARGS; i++)

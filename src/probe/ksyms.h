@@ -20,7 +20,7 @@ struct ksyms;
  * ordinary user sees them; -ENOMEM. */
 int ksyms_parse(const char *text, size_t len, struct ksyms **out);
 
-/* The running kernel's. A negative errno with *e set to the reason why they cannot be had. */
+/* The running kernel's. 0, or a negative errno with *e set to the reason why they cannot be had. */
 int ksyms_read(const char *proc_root, struct ksyms **out, struct err *e);
 void ksyms_destroy(struct ksyms *k); /* NULL is fine */
 
@@ -28,9 +28,10 @@ void ksyms_destroy(struct ksyms *k); /* NULL is fine */
  * length is *len. NULL if below the first one. */
 const char *ksyms_find(const struct ksyms *k, uint64_t address, size_t *len);
 
-/* From where to where this function reaches. */
+/* From where to where this function reaches; false if there is none of that name. */
 bool ksyms_range(const struct ksyms *k, const char *name, uint64_t *start, uint64_t *end);
 
+/* How many functions there are. */
 size_t ksyms_count(const struct ksyms *k);
 
 #endif

@@ -18,7 +18,7 @@ int maps_parse(const char *bytes, size_t len, const struct mount_kinds *kinds,
 /* What kind of mapping this is, by its name, inode and device. `kinds` may be NULL. */
 enum region_kind maps_kind(const struct region *r, const struct mount_kinds *kinds);
 
-/* Parses smaps the same way: each region also gets its numbers and VmFlags. */
+/* Parses smaps the same way: each region also gets its numbers and VmFlags. 0 or -ENOMEM. */
 int smaps_parse(const char *bytes, size_t len, const struct mount_kinds *kinds,
                 struct region_table **out);
 

@@ -28,8 +28,10 @@ int mounts_parse(struct mount_kinds *k, const char *bytes, size_t len);
  * What cannot be read is left out. 0 or -ENOMEM. */
 int mounts_read(struct mount_kinds *k, const struct procdir *d, struct buf *scratch);
 
+/* Frees; *k is an empty one again. */
 void mounts_deinit(struct mount_kinds *k);
 
+/* MOUNT_OTHER for a device that is not among them. */
 enum mount_kind mounts_kind(const struct mount_kinds *k, uint32_t dev_major, uint32_t dev_minor);
 
 #endif

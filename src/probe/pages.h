@@ -44,7 +44,7 @@ struct page_reader {
     uint64_t *entries;
     struct pages_raw *raws;
     size_t raws_count, raws_cap, raws_out; /* given out up to raws_out */
-    struct frames_request *requests;
+    struct sort_item *requests;
     size_t requests_count, requests_cap;
     uint64_t *flags, *counts;
     size_t flags_cap, counts_cap, flags_len, counts_len;
@@ -84,7 +84,7 @@ int page_reader_collect(struct page_reader *r, const struct region_table *region
 int page_reader_emit(struct page_reader *r, unsigned want, size_t max_runs, struct run_vec *out,
                      uint64_t end, uint64_t *upto);
 
-/* Both at once: all runs of [start, *stopped). */
+/* Both at once: appends all runs of [start, *stopped). Returns as page_reader_collect. */
 int page_reader_read(struct page_reader *r, const struct region_table *regions, uint64_t start,
                      uint64_t end, unsigned want, uint64_t max_pages, struct run_vec *out,
                      uint64_t *stopped);
@@ -92,9 +92,5 @@ int page_reader_read(struct page_reader *r, const struct region_table *regions, 
 /* Bytes that the file of a shared memory region has in swap under all of it (map_files and
  * cachestat(2)). False if that cannot be found out. */
 bool page_reader_shmem_swap(struct page_reader *r, const struct region *region, uint64_t *bytes);
-
-/* The order of the large folio that holds this frame, from kpageflags; PAGE_ORDER_UNKNOWN if it
- * cannot be read. */
-uint8_t page_reader_order(struct page_reader *r, uint64_t pfn);
 
 #endif

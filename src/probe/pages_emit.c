@@ -37,7 +37,7 @@ static int request(struct page_reader *r, uint64_t pfn, uint32_t n, uint32_t at)
     int rc = array_reserve(&p, &r->requests_cap, r->requests_count + 1, sizeof *r->requests);
     r->requests = p;
     if (!rc)
-        r->requests[r->requests_count++] = (struct frames_request){pfn, n, at};
+        r->requests[r->requests_count++] = (struct sort_item){pfn, n, at};
     return rc;
 }
 
@@ -132,9 +132,11 @@ static bool folio_head(struct page_reader *r, uint64_t pfn, uint64_t *head)
     return false;
 }
 
-uint8_t page_reader_order(struct page_reader *r, uint64_t pfn)
+/* The order of the large folio that holds this frame, from kpageflags; PAGE_ORDER_UNKNOWN if it
+ * cannot be read. */
+static uint8_t order_of_folio(struct page_reader *r, uint64_t pfn)
 {
-    uint64_t head;
+    uint64_t head = 0;
     if (r->kpageflags_fd < 0)
         return PAGE_ORDER_UNKNOWN;
     if (!r->folio.n || pfn < r->folio.head || pfn >= r->folio.head + r->folio.n) {
@@ -260,7 +262,7 @@ static int emit_one(struct page_reader *r, const struct pages_raw *raw, unsigned
             ev.entry |= PM_EXCLUSIVE;
         struct page p = decode(decoder, &ev);
         if (want & PAGES_ORDERS && ev.has_flags && p.order == PAGE_ORDER_UNKNOWN) {
-            p.order = page_reader_order(r, p.frame);
+            p.order = order_of_folio(r, p.frame);
             uint64_t left = r->folio.head + r->folio.n - p.frame;
             if (p.order != PAGE_ORDER_UNKNOWN && n > left)
                 n = (uint32_t)left;
@@ -318,7 +320,7 @@ static struct decoder decoder_for(const struct page_reader *r, unsigned want)
 static int emit_raw(struct page_reader *r, const struct pages_raw *raw, unsigned want,
                     struct decoder *decoder, struct run_vec *out)
 {
-    uint64_t mask = ((uint64_t)1 << (r->geometry.levels * PAGETREE_FANOUT_BITS)) - 1;
+    uint64_t mask = pages_tree_mask(r);
     if (raw->source & (RAW_DEVICE | RAW_SHMEM_SWAP | RAW_UNREAD))
         return emit_plain(raw, mask, out);
     return emit_one(r, raw, want, decoder, mask, out);

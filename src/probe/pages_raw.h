@@ -33,7 +33,8 @@ struct pages_raw {
     uint8_t unused;     /* 0: equal ones are equal as bytes */
 };
 
-/* Step 1: appends the raw runs of [start, end), found by one scan; *stopped where it ended. */
+/* Step 1: appends the raw runs of [start, end), found by one scan; *stopped where it ended. Returns
+ * as page_reader_collect. */
 int pages_collect(struct page_reader *r, const struct region_table *regions, uint64_t start,
                   uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped);
 /* Step 1 without a scan, for regions so small that nothing huge can be in them: reading their
@@ -41,7 +42,7 @@ int pages_collect(struct page_reader *r, const struct region_table *regions, uin
  * alone. */
 int pages_collect_small(struct page_reader *r, const struct region_table *regions, uint64_t start,
                         uint64_t end, unsigned want, uint64_t max_pages, uint64_t *stopped);
-/* Step 2: reads frame flags and counts of all raw runs. */
+/* Step 2: reads frame flags and counts of all raw runs. 0 or -ENOMEM. */
 int pages_fetch(struct page_reader *r, unsigned want);
 /* Step 3 for raw runs [from, to) alone: appends their runs. 0 or -ENOMEM. */
 int pages_emit_part(struct page_reader *r, unsigned want, size_t from, size_t to,
@@ -53,6 +54,13 @@ int pages_emit_part(struct page_reader *r, unsigned want, size_t from, size_t to
 int pages_shmem_swap(struct page_reader *r, const struct region *region, uint64_t start,
                      uint64_t end);
 
+/* Of an address's page number, what is its number in a tree. */
+static inline uint64_t pages_tree_mask(const struct page_reader *r)
+{
+    return ((uint64_t)1 << (r->geometry.levels * PAGETREE_FANOUT_BITS)) - 1;
+}
+
+/* Appends one raw run. 0 or -ENOMEM. */
 int pages_raw_push(struct page_reader *r, const struct pages_raw *raw);
 
 #endif

@@ -60,7 +60,7 @@ int spawn_wait(struct spawn *s, int *status);
 int spawn_output_flush(struct spawn *s);
 
 /* spawn_wait that copies captured output while it waits. An output that cannot be written any more
- * does not end the wait. */
+ * does not end the wait. 0 or negative errno. */
 int spawn_wait_forward(struct spawn *s, int *status);
 
 /* Ends the child: SIGTERM and SIGCONT, SIGKILL if it is still there after a second; reaps it. 0

@@ -40,6 +40,7 @@ int trial_sysctl(const struct trial *t, const char *file);
 
 /* A child that does nothing until it is ended, or we end. Negative errno on failure. */
 pid_t trial_idler(bool dumpable);
+/* Ends it, and waits for that. */
 void trial_idler_end(pid_t pid);
 
 #endif

@@ -283,12 +283,8 @@ static void csv_bytes(struct buf *out, struct known_bytes b)
 
 static void csv_heading(const struct family *f, struct buf *out)
 {
-    struct totals none = {0};
-    struct totals_field fields[TOTALS_FIELD_N];
-    totals_fields(&none, fields);
     buf_puts(out, "pid,ppid,comm");
-    for (unsigned i = 0; i < TOTALS_FIELD_N; i++)
-        buf_printf(out, ",%s", fields[i].name);
+    snapshot_csv_titles(out);
     buf_puts(out, ",pss,uss,private_hugetlb,own");
     for (size_t i = 0; i < f->count; i++)
         buf_printf(out, ",shared_%d", f->v[i].pid);

@@ -11,6 +11,8 @@ struct fault_site {
     const char *symbol; /* "main+0x1c" */
     const char *source; /* "t.c:12" */
     const char *stack;  /* the kernel's functions, outermost first, separated by ";"; or NULL */
+    const char *why;    /* of a call that failed; "" where not known */
+    bool sure;          /* that this is why */
 };
 
 /* Counters of the kernel for the time of watching; UINT64_MAX where not known. */
@@ -35,6 +37,7 @@ void faults_table_counted(const struct fault_entry *e, struct buf *out);
 void faults_csv_counted(const struct fault_entry *e, struct buf *out);
 void faults_jsonl_counted(const struct fault_entry *e, struct buf *out);
 
+/* The end; counts.perf may be NULL. */
 void faults_table_summary(const struct fault_log *l, const struct engine_state *engine,
                           const struct fault_counts *counts, struct buf *out);
 void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *engine,

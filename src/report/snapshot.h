@@ -1,5 +1,4 @@
-/* One moment as text: for people (table) and for programs (JSON, CSV), or as
- * a drawing. */
+/* One moment as text: for people (table) and for programs (JSON, CSV), or as a drawing. */
 #ifndef VMSCOPE_REPORT_SNAPSHOT_H
 #define VMSCOPE_REPORT_SNAPSHOT_H
 

@@ -9,6 +9,8 @@
 void snapshot_put_totals(struct json *j, const struct totals *t);
 /* A member that is null if not known. */
 void snapshot_put_known(struct json *j, const char *key, bool known, uint64_t value);
+/* The names of T as CSV fields, each after a comma. */
+void snapshot_csv_titles(struct buf *out);
 /* T as CSV fields, each after a comma, unknown ones empty. */
 void snapshot_csv_totals(struct buf *out, const struct totals *t);
 /* A size in six columns, right-aligned; `?` if not known. */

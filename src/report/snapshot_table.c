@@ -156,14 +156,20 @@ void snapshot_csv_totals(struct buf *out, const struct totals *t)
     }
 }
 
-static int csv_regions(const struct moment *m, struct buf *out)
+void snapshot_csv_titles(struct buf *out)
 {
-    struct totals t = {0};
+    struct totals none = {0};
     struct totals_field f[TOTALS_FIELD_N];
-    totals_fields(&t, f);
-    buf_puts(out, "start,end,perms,offset,dev,inode,kind,name");
+    totals_fields(&none, f);
     for (unsigned i = 0; i < TOTALS_FIELD_N; i++)
         buf_printf(out, ",%s", f[i].name);
+}
+
+static int csv_regions(const struct moment *m, struct buf *out)
+{
+    struct totals t;
+    buf_puts(out, "start,end,perms,offset,dev,inode,kind,name");
+    snapshot_csv_titles(out);
     buf_putc(out, '\n');
     for (size_t i = 0; i < m->regions->count; i++) {
         const struct region *r = &m->regions->v[i];

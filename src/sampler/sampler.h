@@ -40,7 +40,8 @@ void sampler_destroy(struct sampler *s); /* NULL is fine */
 int sampler_full(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e);
 
 /* One step of live watching, within the CPU budget: counters always, regions when they may have
- * changed, then as many pages as the budget allows, what changed and what is looked at first. */
+ * changed, then as many pages as the budget allows, what changed and what is looked at first. 0, or a
+ * negative errno with *e set. */
 int sampler_tick(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e);
 
 /* Live: the process does not run its program yet: sends the target, without a name, and no picture.
@@ -67,7 +68,7 @@ void sampler_ask_huge(struct sampler *s);
 /* With the next sample: what of the mapped files is in memory (RECORD_CACHES), once. */
 void sampler_ask_caches(struct sampler *s);
 
-/* Asks everything about the page at address and sends a RECORD_DETAIL. */
+/* Asks everything about the page at address and sends a RECORD_DETAIL. 0 or a negative errno. */
 int sampler_detail(struct sampler *s, uint64_t address, sampler_sink *sink, void *ctx);
 
 /* CPU time in nanoseconds that the pages and regions of the last sampler_full took, and the wall

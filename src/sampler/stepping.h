@@ -30,6 +30,7 @@ void stepping_pace(struct stepping *s, unsigned ms);
  * there. */
 void stepping_pin(struct stepping *s, bool pin);
 
+/* As watch_look and watch_ask_page: the addresses on the screen, and the page to ask all about. */
 void stepping_look(struct stepping *s, uint64_t start, uint64_t end);
 void stepping_ask_page(struct stepping *s, uint64_t address);
 

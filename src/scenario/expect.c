@@ -45,7 +45,8 @@ struct process *expect_actor(const struct judging *j)
     return j->st->prefixed ? run_find_process(j->run, j->st->process) : j->run->actor;
 }
 
-struct process *expect_owner(const struct judging *j, const struct target *t)
+/* The process whose addresses a target means. */
+static struct process *owner_of(const struct judging *j, const struct target *t)
 {
     return run_find_process(j->run, t->process[0] ? t->process : j->st->process);
 }
@@ -213,7 +214,7 @@ static void name_target(const struct process *p, const struct target *t, char *o
 
 int expect_span(struct judging *j, const struct target *t, struct span *out, struct err *e)
 {
-    const struct process *p = expect_owner(j, t);
+    const struct process *p = owner_of(j, t);
     if (!p || p->ended) {
         expect_verdict(j, false, "the process has ended");
         return 1;
@@ -258,6 +259,7 @@ static int judge(struct judging *j, struct err *e)
         return expect_pages(j, e);
     case EX_REGIONS:
     case EX_SIZE:
+    case EX_OFFSET:
     case EX_VMFLAG:
     case EX_NO_VMFLAG:
     case EX_PERMS:

@@ -43,6 +43,10 @@ static uint64_t counter_of(const struct moment *m, enum expect_counter which)
         return c->data;
     case COUNTER_STACK:
         return c->stack;
+    case COUNTER_MIN_FLT:
+        return c->min_flt;
+    case COUNTER_MAJ_FLT:
+        return c->maj_flt;
     default:
         return UINT64_MAX;
     }
@@ -52,8 +56,9 @@ int expect_counter(struct judging *j, struct err *e)
 {
     const struct process *p = expect_actor(j);
     const struct moment *now, *before = p ? expect_picture_before(j->run, p) : NULL;
-    expect_wants(j, "change of %s %s %+" PRId64 " bytes", expect_counter_name(j->ex->which),
-                 compare_name(j->ex->op), j->ex->n);
+    bool faults = j->ex->which == COUNTER_MIN_FLT || j->ex->which == COUNTER_MAJ_FLT;
+    expect_wants(j, "change of %s %s %+" PRId64 "%s", expect_counter_name(j->ex->which),
+                 compare_name(j->ex->op), j->ex->n, faults ? "" : " bytes");
     if (!p || p->ended || !before)
         return expect_verdict(j, false, "the process was not there before and after");
     int rc = expect_picture(j->run, p, &now, e);
@@ -123,7 +128,6 @@ static int judge_byte(struct judging *j, unsigned char found)
                           found);
 }
 
-/* A page is read through /proc/PID/mem only if it is there: reading would bring it. */
 /* Pages wait in a list of this processor to be put with those in use; MADV_COLD begins by putting
  * them there. */
 static void settle_used_pages(void)
@@ -156,6 +160,7 @@ static ssize_t read_byte(pid_t pid, uint64_t address, unsigned char *out)
     return n;
 }
 
+/* A page is read through /proc/PID/mem only if it is there: reading would bring it. */
 int expect_byte(struct judging *j, struct err *e)
 {
     struct span s;

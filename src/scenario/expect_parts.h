@@ -41,8 +41,6 @@ int expect_unknown(struct judging *j, const char *fmt, ...) __attribute__((forma
 
 /* The process that ran what is judged: the one that was written, or the last that did anything. */
 struct process *expect_actor(const struct judging *j);
-/* The process whose addresses a target means. */
-struct process *expect_owner(const struct judging *j, const struct target *t);
 
 /* The picture of a process now, taken if need be; borrowed until expect_after. 0 or a negative
  * errno with *e set. */

@@ -121,6 +121,12 @@ static int judge_one(struct judging *j, const struct span *s, const struct regio
     }
 }
 
+static int judge_offset(struct judging *j, const struct span *s, const struct region *r)
+{
+    expect_wants(j, "offset of %s %s %" PRId64, s->name, compare_name(j->ex->op), j->ex->n);
+    return judge_size(j, s, "offset", r->offset);
+}
+
 int expect_regions(struct judging *j, struct err *e)
 {
     struct span s;
@@ -133,6 +139,8 @@ int expect_regions(struct judging *j, struct err *e)
     if (number)
         return judge_numbers(j, &s, first, end);
     static const struct region none = {.name = ""};
+    if (j->ex->kind == EX_OFFSET && first < end)
+        return judge_offset(j, &s, &s.now->regions->v[first]);
     judge_one(j, &s, first < end ? &s.now->regions->v[first] : &none);
     if (first == end)
         return expect_verdict(j, false, "nothing is mapped there");

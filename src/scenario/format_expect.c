@@ -143,6 +143,7 @@ static void format_rest(const struct expect *x, struct buf *out)
         format_bytes(x, out);
         break;
     case EX_SIZE:
+    case EX_OFFSET:
     case EX_MOVED:
         format_bytes(x, out);
         break;
@@ -169,7 +170,7 @@ static void format_rest(const struct expect *x, struct buf *out)
 static bool is_property(enum expect_kind kind)
 {
     return kind == EX_PAGES || (kind >= EX_REGIONS && kind <= EX_ORDER) || kind == EX_SIZE ||
-           kind == EX_SMAPS || kind == EX_BYTE;
+           kind == EX_OFFSET || kind == EX_SMAPS || kind == EX_BYTE;
 }
 
 static const char *head_word(const struct expect *x)

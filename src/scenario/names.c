@@ -179,6 +179,9 @@ static int add_symbol(const struct check *c, struct name_process *p, const char 
 /* The last statement fails on purpose: what it would have made is not there. */
 static void undo(struct names *n)
 {
+    if (n->changed_file)
+        n->files[n->changed_file - 1].size = n->size_before;
+    n->changed_file = 0;
     if (!n->changed[0])
         return;
     struct name_process *p = &n->processes[n->changed_process];
@@ -215,7 +218,8 @@ static int make_mapping(const struct check *c, struct name_process *p)
     struct symbol *s, *fd = NULL;
     uint64_t page = page_size(), huge = 2 << 20;
     int rc = m->fd[0] ? need_symbol(c, p, m->fd, true, &c->at->fd, &fd) : 0;
-    bool of_huge = m->hugetlb || (fd && fd->file_kind == FILE_HUGETLBFS);
+    bool of_huge =
+        m->hugetlb || (fd && fd->file && c->n->files[fd->file - 1].kind == FILE_HUGETLBFS);
     if (!rc)
         rc = add_symbol(c, p, c->st->name, SYMBOL_MAPPING, &s);
     if (rc)
@@ -244,7 +248,7 @@ static int make_fd(const struct check *c, struct name_process *p)
     if (!rc)
         rc = add_symbol(c, p, st->name, SYMBOL_FD, &s);
     if (!rc)
-        s->file_kind = f ? f->kind : FILE_PLAIN;
+        s->file = f ? (size_t)(f - c->n->files) + 1 : 0;
     return rc;
 }
 
@@ -290,6 +294,28 @@ static int change_size(const struct check *c, struct name_process *p)
     if (!rc)
         s->pages = pages_of(c->st->size, s->page_size ? s->page_size : page_size());
     return rc;
+}
+
+static int change_file_size(const struct check *c, struct name_process *p)
+{
+    struct symbol *fd;
+    int rc = need_symbol(c, p, c->st->name, true, &c->at->name, &fd);
+    if (rc || !fd->file)
+        return rc;
+    struct name_file *f = &c->n->files[fd->file - 1];
+    c->n->changed_file = fd->file;
+    c->n->size_before = f->size;
+    if (f->kind != FILE_HUGETLBFS)
+        f->size = c->st->size;
+    return 0;
+}
+
+/* A target, and a descriptor beside it. */
+static int check_written(const struct check *c, const struct name_process *p)
+{
+    struct symbol *fd;
+    int rc = check_target(c, &c->st->target, &c->at->target);
+    return rc ? rc : need_symbol(c, p, c->st->other, true, &c->at->other, &fd);
 }
 
 static int free_name(const struct check *c, struct name_process *p)
@@ -384,6 +410,10 @@ static int check_action(const struct check *c, struct name_process *p)
         return free_name(c, p);
     case ST_REMAP:
         return change_size(c, p);
+    case ST_TRUNCATE:
+        return change_file_size(c, p);
+    case ST_SYSWRITE:
+        return check_written(c, p);
     case ST_EVICT:
     case ST_SEAL:
         return need_file(c, st->name, &c->at->name, &f);
@@ -430,6 +460,7 @@ int names_statement(struct names *n, const struct statement *st, const struct na
     if (rc)
         return rc;
     n->changed[0] = 0;
+    n->changed_file = 0;
     return check_action(&c, p);
 }
 

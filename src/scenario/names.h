@@ -23,7 +23,7 @@ struct symbol {
     enum symbol_kind kind;
     uint64_t pages, page_size; /* of a mapping; 0: not known */
     bool unbounded;     /* pages outside are allowed: it grows, or its size is not told */
-    uint8_t file_kind;  /* of a descriptor: enum file_kind of its file */
+    size_t file;        /* of a descriptor: which file of the script, from 1; 0: none */
     unsigned line;      /* of its statement */
 };
 
@@ -51,6 +51,8 @@ struct names {
     size_t changed_process;
     struct symbol changed_before; /* name "": it was not there */
     char changed[NAME_MAX_BYTES + 1]; /* "": nothing */
+    size_t changed_file;              /* or the size of this file, from 1; 0: none */
+    uint64_t size_before;
 };
 
 /* 0 or -ENOMEM. */

@@ -19,7 +19,7 @@ const struct form forms[ST_N] = {
     [ST_FILE] = F("file", file),
     [ST_OPEN] = F("open", open),
     [ST_CLOSE] = F("close", old_name),
-    [ST_PIPE] = F("pipe", new_fd),
+    [ST_PIPE] = F("pipe", pipe),
     [ST_DIRECTORY] = F("directory", new_fd),
     [ST_MAP] = F("map", map),
     [ST_UNMAP] = F("unmap", touch),
@@ -58,6 +58,10 @@ const struct form forms[ST_N] = {
     [ST_CUT] = F("cut", cut),
     [ST_KERNEL_ARRAY] = F("kernel-array", kernel_array),
     [ST_SEAL_MAP] = F("seal-map", touch),
+    [ST_TRUNCATE] = F("truncate", truncate),
+    [ST_SYSWRITE] = F("syswrite", syswrite),
+    [ST_RACE] = F("race", write),
+    [ST_SWAPOFF] = F("swapoff", swapoff),
     [ST_REPEAT] = F("repeat", repeat),
     [ST_END] = F("end", nothing),
     [ST_EXPECT] = F("expect", expect),
@@ -122,7 +126,7 @@ static int parse_line_end(struct parser *p)
 
 static bool may_have_prefix(enum statement_kind kind)
 {
-    return kind > ST_FILE && kind != ST_REPEAT && kind != ST_END;
+    return kind > ST_FILE && kind != ST_REPEAT && kind != ST_END && kind != ST_SWAPOFF;
 }
 
 static int parse_statement(struct parser *p, struct statement *st)

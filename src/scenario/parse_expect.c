@@ -325,6 +325,7 @@ static const struct expect_form properties[] = {
     {"mapcount", EX_MAPCOUNT, parse_mapcount, false, true},
     {"order", EX_ORDER, parse_order, false, true},
     {"size", EX_SIZE, parse_region_size, false, false},
+    {"offset", EX_OFFSET, parse_region_size, false, false},
     {"smaps", EX_SMAPS, parse_smaps, false, false},
     {"byte", EX_BYTE, NULL, false, true},
 };

@@ -51,6 +51,19 @@ int parse_new_fd(struct parser *p, struct statement *st)
     return parse_name(p, "a name for the descriptor", st->name, &p->places.name);
 }
 
+int parse_pipe(struct parser *p, struct statement *st)
+{
+    int rc = parse_new_fd(p, st);
+    if (!rc && parse_word(p, "w"))
+        st->flags = 1;
+    return rc;
+}
+
+void format_pipe(const struct statement *st, struct buf *out)
+{
+    buf_printf(out, " %s%s", st->name, st->flags ? " w" : "");
+}
+
 int parse_old_name(struct parser *p, struct statement *st)
 {
     const char *what = st->kind == ST_CLOSE   ? "the name of a descriptor"
@@ -95,11 +108,31 @@ void format_kernel_array(const struct statement *st, struct buf *out)
 
 int parse_seal(struct parser *p, struct statement *st)
 {
-    int rc = parse_name(p, "the name of a file", st->name, &p->places.name);
-    return rc || parse_word(p, "write") ? rc : parse_expected(p, "write");
+    int value, rc = parse_name(p, "the name of a file", st->name, &p->places.name);
+    if (!rc)
+        rc = parse_choice(p, &words_seal, &value);
+    if (!rc)
+        st->flags = (unsigned)value;
+    return rc;
 }
 
 void format_seal(const struct statement *st, struct buf *out)
 {
-    buf_printf(out, " %s write", st->name);
+    buf_printf(out, " %s %s", st->name, words_name(&words_seal, (int)st->flags));
+}
+
+int parse_truncate(struct parser *p, struct statement *st)
+{
+    int rc = parse_name(p, "the name of a descriptor", st->name, &p->places.name);
+    struct token at = p->token;
+    if (!rc)
+        rc = parse_size(p, "a size", &st->size);
+    return !rc && st->size > INT64_MAX ? parse_fail(p, &at, "a file has at most 63 bits of bytes")
+                                       : rc;
+}
+
+void format_truncate(const struct statement *st, struct buf *out)
+{
+    buf_printf(out, " %s ", st->name);
+    format_size(st->size, out);
 }

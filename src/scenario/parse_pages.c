@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "scenario/statements.h"
 
@@ -33,12 +34,30 @@ void format_remote(const struct statement *st, struct buf *out)
 
 int parse_exec(struct parser *p, struct statement *st)
 {
-    return parse_one_page(p, &st->target);
+    int rc = parse_one_page(p, &st->target);
+    st->size = CODE_OFFSET;
+    if (rc || p->token.kind == TOKEN_END)
+        return rc;
+    return parse_number(p, "a byte of the page", 4095, &st->size);
 }
 
 void format_exec(const struct statement *st, struct buf *out)
 {
     format_target(&st->target, out);
+    if (st->size != CODE_OFFSET)
+        buf_printf(out, " 0x%llx", (unsigned long long)st->size);
+}
+
+int parse_syswrite(struct parser *p, struct statement *st)
+{
+    int rc = parse_target(p, &st->target);
+    return rc ? rc : parse_name(p, "the name of a descriptor", st->other, &p->places.other);
+}
+
+void format_syswrite(const struct statement *st, struct buf *out)
+{
+    format_target(&st->target, out);
+    buf_printf(out, " %s", st->other);
 }
 
 int parse_protect(struct parser *p, struct statement *st)
@@ -135,11 +154,15 @@ void format_remap(const struct statement *st, struct buf *out)
 int parse_remap_file(struct parser *p, struct statement *st)
 {
     uint64_t n;
-    int rc = parse_one_page(p, &st->target);
+    int value = PROT_NONE, rc = parse_one_page(p, &st->target);
     if (!rc)
         rc = parse_number(p, "a page of the file", INT64_MAX, &n);
-    if (!rc)
+    if (!rc && p->token.kind != TOKEN_END)
+        rc = parse_choice(p, &words_prot, &value);
+    if (!rc) {
         st->delta = (int64_t)n;
+        st->prot = (uint8_t)value;
+    }
     return rc;
 }
 
@@ -147,6 +170,8 @@ void format_remap_file(const struct statement *st, struct buf *out)
 {
     format_target(&st->target, out);
     buf_printf(out, " %lld", (long long)st->delta);
+    if (st->prot)
+        buf_printf(out, " %s", words_name(&words_prot, st->prot));
 }
 
 int parse_write(struct parser *p, struct statement *st)
@@ -171,11 +196,9 @@ void format_write(const struct statement *st, struct buf *out)
 
 int parse_uffd(struct parser *p, struct statement *st)
 {
-    static const struct word v[] = {{"wp", 1}, {"missing", 2}};
-    static const struct words modes = {"what userfaultfd is asked for", v, 2};
     int value, rc = parse_target(p, &st->target);
     if (!rc)
-        rc = parse_choice(p, &modes, &value);
+        rc = parse_choice(p, &words_uffd, &value);
     if (!rc)
         st->flags = (unsigned)value;
     return rc;
@@ -184,7 +207,7 @@ int parse_uffd(struct parser *p, struct statement *st)
 void format_uffd(const struct statement *st, struct buf *out)
 {
     format_target(&st->target, out);
-    buf_puts(out, st->flags == 1 ? " wp" : " missing");
+    buf_printf(out, " %s", words_name(&words_uffd, (int)st->flags));
 }
 
 int parse_cut(struct parser *p, struct statement *st)

@@ -188,6 +188,21 @@ void format_become(const struct statement *st, struct buf *out)
     buf_puts(out, " nobody");
 }
 
+/* Only what the scenario began by its need can be ended. */
+int parse_swapoff(struct parser *p, struct statement *st)
+{
+    for (size_t i = 0; i < p->script->count; i++)
+        if (p->script->v[i].kind == ST_NEEDS && p->script->v[i].need.kind == NEED_SWAP)
+            return 0;
+    struct token at = {TOKEN_WORD, p->lexer.line + st->at.column - 1, strlen("swapoff")};
+    return parse_fail(p, &at, "swapoff ends the swap of the scenario: it begins with \"needs swap\"");
+}
+
+void format_swapoff(const struct statement *st, struct buf *out)
+{
+    format_nothing(st, out);
+}
+
 int parse_repeat(struct parser *p, struct statement *st)
 {
     struct token at = p->token;

@@ -61,6 +61,10 @@ static act_fn *const actions[ST_N] = {
     [ST_CUT] = act_cut,
     [ST_KERNEL_ARRAY] = act_kernel_array,
     [ST_SEAL_MAP] = act_seal_map,
+    [ST_TRUNCATE] = act_truncate,
+    [ST_SYSWRITE] = act_syswrite,
+    [ST_RACE] = act_touch,
+    [ST_SWAPOFF] = act_swapoff,
 };
 
 /* ---- beginning and end ---- */
@@ -235,7 +239,8 @@ static int collect_faults(struct run *r, struct process *p, uint64_t asked_ns, s
     return rc ? err_set(e, rc, "cannot read the faults: %s", strerror(-rc)) : 0;
 }
 
-bool run_outcome_is_expected(const struct run *r, size_t at)
+/* True when an expectation of the outcome (ok, errno, signal) follows the action at `at`. */
+static bool outcome_is_expected(const struct run *r, size_t at)
 {
     const struct script *s = r->script;
     for (size_t i = at + 1; i < s->count; i++) {
@@ -262,7 +267,7 @@ static void judge_action(const struct run *r, size_t at, const struct process *p
                          struct outcome *out)
 {
     const struct statement *st = &r->script->v[at];
-    if (run_outcome_is_expected(r, at) || !has_failed(st, p))
+    if (outcome_is_expected(r, at) || !has_failed(st, p))
         return;
     out->verdict = VERDICT_FAIL;
     snprintf(out->expected, sizeof out->expected, "ok");
@@ -388,6 +393,15 @@ static int wait_until(struct run *r, const struct statement *st, struct outcome 
     }
 }
 
+static void skip_rest(struct run *r, struct outcome *out, const struct err *why)
+{
+    out->is_expect = true;
+    out->verdict = VERDICT_SKIP;
+    snprintf(out->expected, sizeof out->expected, "what follows can be run");
+    snprintf(out->found, sizeof out->found, "%.*s", (int)sizeof out->found - 1, why->text);
+    r->next = r->script->count;
+}
+
 /* Needs that stand before the first action are met; others skip what follows. */
 static int need_later(struct run *r, const struct statement *st, struct outcome *out, struct err *e)
 {
@@ -395,15 +409,23 @@ static int need_later(struct run *r, const struct statement *st, struct outcome 
     if (!r->actor)
         return 0;
     int rc = setup_need(r->setup, &st->need, &why);
-    if (rc == -ENOTSUP) {
-        out->is_expect = true;
-        out->verdict = VERDICT_SKIP;
-        snprintf(out->expected, sizeof out->expected, "what follows can be run");
-        snprintf(out->found, sizeof out->found, "%.*s", (int)sizeof out->found - 1, why.text);
-        r->next = r->script->count;
-        rc = 0;
-    }
-    return rc ? err_set(e, rc, "%s", why.text) : 0;
+    if (rc && rc != -ENOTSUP)
+        return err_set(e, rc, "%s", why.text);
+    if (rc)
+        skip_rest(r, out, &why);
+    return 0;
+}
+
+/* Where the machine had swap before, there is none of ours to end. */
+static int end_swap(struct run *r, size_t at, struct outcome *out, struct err *e)
+{
+    struct err why = {0};
+    int rc = do_action(r, at, out, &why);
+    if (rc && rc != -ENOTSUP)
+        return err_set(e, rc, "%s", why.text);
+    if (rc)
+        skip_rest(r, out, &why);
+    return 0;
 }
 
 int run_step(struct run *r, struct outcome *out, struct err *e)
@@ -444,6 +466,8 @@ int run_step(struct run *r, struct outcome *out, struct err *e)
         return wait_until(r, st, out, e);
     case ST_REGION:
         return do_region(r, st, out, e);
+    case ST_SWAPOFF:
+        return end_swap(r, at, out, e);
     default:
         return do_action(r, at, out, e);
     }

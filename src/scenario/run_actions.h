@@ -16,10 +16,10 @@ struct act {
 typedef int act_fn(struct act *a, struct err *e);
 
 act_fn act_file, act_open, act_close, act_pipe, act_directory, act_special, act_kernel_array,
-    act_seal, act_evict;
+    act_seal, act_evict, act_truncate, act_swapoff;
 act_fn act_map, act_unmap, act_protect, act_advise, act_lock, act_unlock, act_remap, act_sync,
     act_remap_file, act_brk, act_malloc, act_free, act_lockall, act_uffd, act_cut, act_seal_map;
-act_fn act_touch, act_exec, act_sysread, act_reach, act_grow_stack;
+act_fn act_touch, act_exec, act_sysread, act_syswrite, act_reach, act_grow_stack;
 act_fn act_clear_refs, act_fork, act_wait, act_exit, act_kill, act_resource, act_become;
 
 /* Names what is there; changes nothing, and is no action that expectations speak of. */
@@ -41,9 +41,7 @@ struct named_fd *process_find_fd(const struct process *p, const char *name);
 /* Names a mapping; one of that name is replaced. */
 int process_name_mapping(struct process *p, const char *name, const struct named_mapping *m,
                          struct err *e);
-/* Hands a descriptor of ours to the process under a name; ours is closed, whatever comes. `file`:
- * index of a file, or SIZE_MAX. */
-int process_give_fd(struct act *a, const char *name, int fd, size_t file, struct err *e);
+/* Names a descriptor of the process. `file`: index of a file, or SIZE_MAX. */
 int process_name_fd(struct process *p, const char *name, int number, size_t file, struct err *e);
 
 /* Makes the directory for files of a kind, if it is one that needs it. */

@@ -19,7 +19,7 @@
 #include "base/io.h"
 #include "scenario/run_actions.h"
 
-enum { MARK_RETURN = 16, RETURN_INSTRUCTION = 0xc3 };
+enum { RETURN_INSTRUCTION = 0xc3 };
 
 static enum setup_directory directory_of(enum file_kind kind)
 {
@@ -64,7 +64,7 @@ static int fill(int fd, uint64_t size, uint64_t page_size)
     int rc = page ? 0 : -ENOMEM;
     for (uint64_t at = 0; at < size && !rc; at += page_size) {
         page[0] = (char)(at / page_size);
-        page[MARK_RETURN] = (char)RETURN_INSTRUCTION;
+        page[CODE_OFFSET] = (char)RETURN_INSTRUCTION;
         rc = io_write(fd, page, size - at < page_size ? size - at : page_size);
     }
     free(page);
@@ -156,7 +156,9 @@ int act_file(struct act *a, struct err *e)
     return create(r, f, e);
 }
 
-int process_give_fd(struct act *a, const char *name, int fd, size_t file, struct err *e)
+/* Hands a descriptor of ours to the process under a name; ours is closed, whatever comes. `file`:
+ * index of a file, or SIZE_MAX. */
+static int give_fd(struct act *a, const char *name, int fd, size_t file, struct err *e)
 {
     struct stage_op op = {.what = STAGE_TAKE, .fd = fd};
     int rc = act_do(a->p, &op, a->out, e);
@@ -211,7 +213,7 @@ int act_open(struct act *a, struct err *e)
                                          : open_path(a, path, flags);
     if (fd < 0)
         return act_was(a, fd);
-    return process_give_fd(a, a->st->name, fd, f ? (size_t)(f - r->files) : SIZE_MAX, e);
+    return give_fd(a, a->st->name, fd, f ? (size_t)(f - r->files) : SIZE_MAX, e);
 }
 
 int act_close(struct act *a, struct err *e)
@@ -227,14 +229,15 @@ int act_pipe(struct act *a, struct err *e)
     int ends[2];
     if (pipe2(ends, O_CLOEXEC))
         return act_was(a, -errno);
-    close(ends[1]);
-    return process_give_fd(a, a->st->name, ends[0], SIZE_MAX, e);
+    bool writes = a->st->flags != 0;
+    close(ends[!writes]);
+    return give_fd(a, a->st->name, ends[writes], SIZE_MAX, e);
 }
 
 int act_directory(struct act *a, struct err *e)
 {
     int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? act_was(a, -errno) : process_give_fd(a, a->st->name, fd, SIZE_MAX, e);
+    return fd < 0 ? act_was(a, -errno) : give_fd(a, a->st->name, fd, SIZE_MAX, e);
 }
 
 static int make_special(enum special_fd kind)
@@ -248,7 +251,7 @@ static int make_special(enum special_fd kind)
 int act_special(struct act *a, struct err *e)
 {
     int fd = make_special((enum special_fd)a->st->number);
-    return fd < 0 ? act_was(a, fd) : process_give_fd(a, a->st->name, fd, SIZE_MAX, e);
+    return fd < 0 ? act_was(a, fd) : give_fd(a, a->st->name, fd, SIZE_MAX, e);
 }
 
 /* One page an element. */
@@ -261,7 +264,7 @@ int act_kernel_array(struct act *a, struct err *e)
                            .max_entries = (uint32_t)((a->st->size + page - 1) / page),
                            .map_flags = BPF_F_MMAPABLE};
     int fd = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof attr);
-    return fd < 0 ? act_was(a, -errno) : process_give_fd(a, a->st->name, fd, SIZE_MAX, e);
+    return fd < 0 ? act_was(a, -errno) : give_fd(a, a->st->name, fd, SIZE_MAX, e);
 }
 
 int act_seal(struct act *a, struct err *e)
@@ -269,7 +272,17 @@ int act_seal(struct act *a, struct err *e)
     const struct named_file *f = run_find_file(a->run, a->st->name);
     if (!f)
         return err_set(e, -EINVAL, "there is no file %s", a->st->name);
+    if (a->st->flags == SEAL_APPEND)
+        return f->path ? set_append_only(a->run, f, e) : act_was(a, -EINVAL);
     return act_was(a, fcntl(f->fd, F_ADD_SEALS, F_SEAL_WRITE) ? -errno : 0);
+}
+
+int act_truncate(struct act *a, struct err *e)
+{
+    const struct named_fd *fd = process_find_fd(a->p, a->st->name);
+    if (!fd)
+        return err_set(e, -EINVAL, "%s has no descriptor %s", a->p->name, a->st->name);
+    return act_call(a, e, SYS_ftruncate, (uint64_t)fd->number, a->st->size, 0, 0);
 }
 
 int act_evict(struct act *a, struct err *e)

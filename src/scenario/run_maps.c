@@ -256,7 +256,7 @@ int act_sync(struct act *a, struct err *e)
 
 int act_remap_file(struct act *a, struct err *e)
 {
-    return call_on_range(a, e, SYS_remap_file_pages, 0, (uint64_t)a->st->delta);
+    return call_on_range(a, e, SYS_remap_file_pages, a->st->prot, (uint64_t)a->st->delta);
 }
 
 int act_lockall(struct act *a, struct err *e)
@@ -280,12 +280,12 @@ int act_seal_map(struct act *a, struct err *e)
 
 int act_uffd(struct act *a, struct err *e)
 {
-    enum { WP = 1, MISSING = 2, REGISTER_MISSING = 1, REGISTER_WP = 2 };
+    enum { REGISTER_MISSING = 1, REGISTER_WP = 2 };
     struct stage_op op = {.what = STAGE_UFFD};
     uint64_t page_size;
     int rc = act_range(a, &op.args[0], &op.args[1], &page_size, e);
-    op.args[2] =
-        (a->st->flags & WP ? REGISTER_WP : 0) | (a->st->flags & MISSING ? REGISTER_MISSING : 0);
+    op.args[2] = a->st->flags == UFFD_WP ? REGISTER_WP : REGISTER_MISSING;
+    op.args[3] = a->st->flags == UFFD_KILL;
     return rc ? rc : act_do(a->p, &op, a->out, e);
 }
 

@@ -89,9 +89,6 @@ struct named_file *run_find_file(const struct run *r, const char *name);
 bool run_find_range(const struct process *p, const struct target *t, uint64_t *first, uint64_t *end,
                     uint64_t *page_size);
 
-/* True when an expectation of the outcome (ok, errno, signal) follows the action at `at`. */
-bool run_outcome_is_expected(const struct run *r, size_t at);
-
 /* "ok", "errno EACCES (Permission denied)", "signal SIGSEGV (SEGV_MAPERR) at 0x7f..", "ended by
  * SIGKILL": what came of an action, escaped. */
 void run_describe_result(const struct stage_result *result, char *out, size_t cap);

@@ -170,6 +170,11 @@ int act_clear_refs(struct act *a, struct err *e)
     return act_was(a, setting_write(path, value));
 }
 
+int act_swapoff(struct act *a, struct err *e)
+{
+    return setup_swapoff(a->run->setup, e);
+}
+
 int act_resource(struct act *a, struct err *e)
 {
     struct stage_op op = {.what = STAGE_LIMIT, .args = {(uint64_t)a->st->number, a->st->size}};

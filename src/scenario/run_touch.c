@@ -2,11 +2,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "scenario/run_actions.h"
 
-enum { CODE_OFFSET = 16, WRITTEN = 1 };
+enum { WRITTEN = 1 };
 
 static uint64_t byte_of(const struct statement *st)
 {
@@ -15,20 +16,21 @@ static uint64_t byte_of(const struct statement *st)
 
 int act_touch(struct act *a, struct err *e)
 {
-    bool writes = a->st->kind == ST_WRITE;
-    struct stage_op op = {.what = writes ? STAGE_WRITE : STAGE_READ};
+    enum statement_kind k = a->st->kind;
+    struct stage_op op = {.what = k == ST_RACE    ? STAGE_RACE
+                                  : k == ST_WRITE ? STAGE_WRITE
+                                                  : STAGE_READ};
     int rc = act_range(a, &op.args[0], &op.args[1], &op.args[2], e);
-    op.args[3] = writes ? byte_of(a->st) : 0;
+    op.args[3] = byte_of(a->st);
     return rc ? rc : act_do(a->p, &op, a->out, e);
 }
 
-/* Our files have an instruction there; zeros are one too. */
 int act_exec(struct act *a, struct err *e)
 {
     uint64_t end, page_size;
     struct stage_op op = {.what = STAGE_EXEC};
     int rc = act_range(a, &op.args[0], &end, &page_size, e);
-    op.args[0] += CODE_OFFSET;
+    op.args[0] += a->st->size;
     return rc ? rc : act_do(a->p, &op, a->out, e);
 }
 
@@ -38,6 +40,18 @@ int act_sysread(struct act *a, struct err *e)
     struct stage_op op = {.what = STAGE_FILL};
     int rc = act_range(a, &op.args[0], &op.args[1], &page_size, e);
     return rc ? rc : act_do(a->p, &op, a->out, e);
+}
+
+int act_syswrite(struct act *a, struct err *e)
+{
+    const struct named_fd *fd = process_find_fd(a->p, a->st->other);
+    uint64_t first, end, page_size;
+    int rc = act_range(a, &first, &end, &page_size, e);
+    if (rc)
+        return rc;
+    if (!fd)
+        return err_set(e, -EINVAL, "%s has no descriptor %s", a->p->name, a->st->other);
+    return act_call(a, e, SYS_pwrite64, (uint64_t)fd->number, first, end - first, 0);
 }
 
 int act_reach(struct act *a, struct err *e)

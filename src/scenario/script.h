@@ -44,6 +44,7 @@ enum statement_kind {
     ST_EVICT, ST_CLEAR_REFS, ST_UFFD,
     ST_FORK, ST_WAIT, ST_EXIT, ST_KILL,
     ST_REGION, ST_SPECIAL, ST_RESOURCE, ST_BECOME, ST_SEAL, ST_CUT, ST_KERNEL_ARRAY, ST_SEAL_MAP,
+    ST_TRUNCATE, ST_SYSWRITE, ST_RACE, ST_SWAPOFF,
     ST_REPEAT, ST_END,
     ST_EXPECT, ST_UNTIL,
     ST_N
@@ -58,6 +59,12 @@ struct need {
 };
 
 enum file_kind { FILE_PLAIN, FILE_TMPFS, FILE_HUGETLBFS, FILE_MEMFD, FILE_APPEND_ONLY, FILE_SECRET };
+
+/* Byte of a page of our files where an instruction stands, and `exec` begins unless it is told. */
+enum { CODE_OFFSET = 16 };
+
+enum uffd_mode { UFFD_WP = 1, UFFD_MISSING, UFFD_KILL };
+enum seal_kind { SEAL_WRITE = 1, SEAL_APPEND };
 
 enum special_fd { SPECIAL_EVENTFD, SPECIAL_EPOLL, SPECIAL_SOCKET };
 
@@ -93,6 +100,7 @@ enum expect_kind {
     EX_HUGEPAGES,
     EX_SIZE, EX_SMAPS, EX_FILE_SIZE, EX_MACHINE,
     EX_MOVED,        /* bytes SIZE: that sysread, vmread ... have moved */
+    EX_OFFSET,       /* A offset SIZE */
     EX_N
 };
 
@@ -107,7 +115,7 @@ const char *expect_state_name(enum expect_state state);
 /* The words of `expect rss DELTA`. */
 enum expect_counter {
     COUNTER_RSS, COUNTER_ANON_RSS, COUNTER_FILE_RSS, COUNTER_SHMEM_RSS, COUNTER_SWAP, COUNTER_VMPTE,
-    COUNTER_DATA, COUNTER_STACK, COUNTER_N
+    COUNTER_DATA, COUNTER_STACK, COUNTER_MIN_FLT, COUNTER_MAJ_FLT, COUNTER_N
 };
 const char *expect_counter_name(enum expect_counter counter);
 
@@ -154,16 +162,17 @@ struct statement {
     struct target target;    /* A[..] or PROC:A[..] */
     char name[NAME_MAX_BYTES + 1];  /* F, FD, P, PROC, or A of map, remap */
     char other[NAME_MAX_BYTES + 1]; /* `open FD F`: F, "" if text is a path; `region NAME
-                                below A`: A, or "" */
+                                below A`: A, or ""; `syswrite A FD`: FD */
     uint64_t size;           /* of file, remap, grow-stack, malloc, resource, cut, region,
-                                kernel-array; repeat: how often; until: seconds, 0: not told */
+                                kernel-array, truncate; exec: byte of the page; repeat: how
+                                often; until: seconds, 0: not told */
     int64_t delta;           /* brk +SIZE|-SIZE; remap-file: FILEPAGE */
-    uint8_t prot;            /* protect: PROT_READ | ... */
+    uint8_t prot;            /* protect, remap-file: PROT_READ | ... */
     int number;              /* advise: MADV_...; kill: signal; clear-refs: value;
-                                write: byte, -1 none; resource: RLIMIT_...; special: enum
+                                write, race: byte, -1 none; resource: RLIMIT_...; special: enum
                                 special_fd */
     unsigned flags;          /* open: O_...; lockall: MCL_...; lock onfault: 1; remap maymove: 1;
-                                uffd: 1 wp, 2 missing */
+                                pipe w: 1; uffd: enum uffd_mode; seal: enum seal_kind */
     uint8_t file_kind;       /* enum file_kind */
     struct map_args map;
     struct need need;

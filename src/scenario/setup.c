@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ struct setup {
     int lock;              /* -1 until settings are changed, and once the keeper holds it */
     bool locked;
     int stop_fd;
+    char swap[UNDO_PATH]; /* that we began and have not ended, or "" */
 };
 
 int setup_create(int stop_fd, struct setup **out, struct err *e)
@@ -69,6 +71,25 @@ int setup_promise(struct setup *m, const struct undo *u, struct err *e)
 {
     int rc = need_keeper(m, e);
     return rc ? rc : keeper_tell(m->keeper, u, e);
+}
+
+void setup_swaps_to(struct setup *m, const char *path)
+{
+    snprintf(m->swap, sizeof m->swap, "%s", path);
+}
+
+int setup_swapoff(struct setup *m, struct err *e)
+{
+    if (!*m->swap)
+        return err_set(e, -ENOTSUP,
+                       "the swap is not the scenario's own: this machine had some, which is left "
+                       "alone");
+    if (swapoff(m->swap)) {
+        int rc = -errno;
+        return err_set(e, rc, "cannot end swapping to %s: %s", m->swap, strerror(-rc));
+    }
+    *m->swap = '\0';
+    return 0;
 }
 
 static int wait_for_lock(int fd, int stop_fd)

@@ -23,6 +23,10 @@ int setup_destroy(struct setup *m, struct err *e);
  * it cannot be had; other negative errno with *e set. */
 int setup_need(struct setup *m, const struct need *need, struct err *e);
 
+/* Ends the swap that setup_need began: what is in it comes back. 0, or a negative errno with *e set;
+ * -ENOTSUP: the machine had swap of its own, which is left alone. */
+int setup_swapoff(struct setup *m, struct err *e);
+
 /* A directory of our own that vanishes with us, owned by uid and gid: on a real file system, on
  * tmpfs, or a mount of hugetlbfs. `base`: where to look first, or NULL. *path is the caller's. */
 enum setup_directory { DIRECTORY_REAL, DIRECTORY_TMPFS, DIRECTORY_HUGETLBFS };

@@ -229,8 +229,10 @@ static int begin_swap(struct setup *m, const char *path, int fd, uint64_t bytes,
         return err_set(e, -ENOTSUP, "cannot write to %s: %s", path, strerror(-rc));
     if ((rc = setup_promise(m, &u, e)))
         return rc;
-    return swapon(path, 0) ? err_set(e, -ENOTSUP, "cannot swap to %s: %s", path, strerror(errno))
-                           : 0;
+    if (swapon(path, 0))
+        return err_set(e, -ENOTSUP, "cannot swap to %s: %s", path, strerror(errno));
+    setup_swaps_to(m, path);
+    return 0;
 }
 
 /* The number of a zram device that nobody uses: one that is there, or a new one. -1: none. */

@@ -8,6 +8,9 @@
 /* Tells the keeper (started at the first call) of a change that is about to be made. */
 int setup_promise(struct setup *m, const struct undo *u, struct err *e);
 
+/* The scenario swaps to this from now on: what setup_swapoff ends. */
+void setup_swaps_to(struct setup *m, const char *path);
+
 /* Takes the lock that who changes settings holds; waits for it. Before anything is promised. */
 int setup_lock(struct setup *m, struct err *e);
 

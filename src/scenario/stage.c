@@ -1,16 +1,14 @@
 /* Driving a stage: one request, one reply, with a time limit; its end is noticed by a pidfd, and
- * faults that it has registered with userfaultfd are answered while we wait for the reply. */
+ * faults that are registered with userfaultfd are answered while we wait for the reply. */
 #include "scenario/stage.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,9 +16,10 @@
 #include "base/buf.h"
 #include "base/io.h"
 #include "scenario/reexec.h"
+#include "scenario/stage_uffd.h"
 #include "scenario/stage_wire.h"
 
-enum { UFFDS_MAX = 8, KILL_SECONDS = 5, UFFD_EVENTS = 16 };
+enum { KILL_SECONDS = 5 };
 
 struct stage {
     pid_t pid;
@@ -32,8 +31,8 @@ struct stage {
     uint64_t limit_ns;
     int stop_fd;
     struct stage_layout layout;
-    int uffd[UFFDS_MAX];
-    size_t uffd_count;
+    struct stage_uffds *uffds; /* of its whole family */
+    const struct stage_op *op; /* that is waited for, or NULL */
 };
 
 static void close_fd(int *fd)
@@ -53,13 +52,16 @@ const struct stage_layout *stage_layout(const struct stage *s)
     return &s->layout;
 }
 
-static struct stage *new_stage(uint64_t limit_ns, int stop_fd)
+static struct stage *new_stage(uint64_t limit_ns, int stop_fd, struct stage_uffds *uffds)
 {
-    struct stage *s = calloc(1, sizeof *s);
-    if (s)
-        *s = (struct stage){
-            .pid = -1, .pidfd = -1, .socket = -1, .death = -1, .limit_ns = limit_ns,
-            .stop_fd = stop_fd ? stop_fd : -1, .status = -1};
+    struct stage *s = uffds ? calloc(1, sizeof *s) : NULL;
+    if (!s) {
+        stage_uffds_destroy(uffds);
+        return NULL;
+    }
+    *s = (struct stage){
+        .pid = -1, .pidfd = -1, .socket = -1, .death = -1, .limit_ns = limit_ns,
+        .stop_fd = stop_fd ? stop_fd : -1, .status = -1, .uffds = uffds};
     return s;
 }
 
@@ -125,8 +127,7 @@ void stage_destroy(struct stage *s)
     if (!s)
         return;
     kill_stage(s);
-    for (size_t i = 0; i < s->uffd_count; i++)
-        close_fd(&s->uffd[i]);
+    stage_uffds_destroy(s->uffds);
     close_fd(&s->socket);
     close_fd(&s->death);
     close_fd(&s->pidfd);
@@ -156,7 +157,7 @@ static int send_request(struct stage *s, const struct stage_request *request, in
     return n < 0 ? -errno : 0;
 }
 
-/* Takes a message of exactly `size` bytes; a descriptor beside it is kept. 0, or -EPIPE when the
+/* Takes a message of exactly `size` bytes; beside it a userfaultfd may come. 0, or -EPIPE when the
  * other end is gone. */
 static int take_message(struct stage *s, void *out, size_t size)
 {
@@ -171,28 +172,12 @@ static int take_message(struct stage *s, void *out, size_t size)
     if (n != (ssize_t)size)
         return -EPIPE;
     const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    if (c && c->cmsg_type == SCM_RIGHTS && s->uffd_count < UFFDS_MAX)
-        memcpy(&s->uffd[s->uffd_count++], CMSG_DATA(c), sizeof(int));
-    return 0;
-}
-
-/* What a stage cannot be told to do about a fault of its own, because it waits in it. */
-static void answer_faults(int uffd, uint64_t page_size)
-{
-    struct uffd_msg v[UFFD_EVENTS];
-    ssize_t n = read(uffd, v, sizeof v);
-    for (ssize_t i = 0; n > 0 && i < n / (ssize_t)sizeof *v; i++) {
-        if (v[i].event != UFFD_EVENT_PAGEFAULT)
-            continue;
-        uint64_t at = v[i].arg.pagefault.address & ~(page_size - 1);
-        struct uffdio_range range = {at, page_size};
-        struct uffdio_writeprotect lift = {range, 0};
-        struct uffdio_zeropage zero = {.range = range};
-        if (v[i].arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP)
-            ioctl(uffd, UFFDIO_WRITEPROTECT, &lift);
-        else
-            ioctl(uffd, UFFDIO_ZEROPAGE, &zero);
+    if (c && c->cmsg_type == SCM_RIGHTS) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+        stage_uffds_add(s->uffds, fd, s->op && s->op->what == STAGE_UFFD && s->op->args[3]);
     }
+    return 0;
 }
 
 enum { WAIT_MESSAGE, WAIT_END, WAIT_STOP, WAIT_UFFDS };
@@ -200,17 +185,17 @@ enum { WAIT_MESSAGE, WAIT_END, WAIT_STOP, WAIT_UFFDS };
 /* Waits for a message or the end. 0; -EPIPE: it has ended; -ETIMEDOUT; -ECANCELED. */
 static int wait_message(struct stage *s, uint64_t deadline_ns)
 {
-    struct pollfd p[WAIT_UFFDS + UFFDS_MAX] = {
+    struct pollfd p[WAIT_UFFDS + STAGE_UFFDS_MAX] = {
         [WAIT_MESSAGE] = {.fd = s->socket, .events = POLLIN},
         [WAIT_END] = {.fd = s->pidfd, .events = POLLIN},
         [WAIT_STOP] = {.fd = s->stop_fd, .events = POLLIN}};
-    for (size_t i = 0; i < s->uffd_count; i++)
-        p[WAIT_UFFDS + i] = (struct pollfd){.fd = s->uffd[i], .events = POLLIN};
+    size_t count = WAIT_UFFDS + stage_uffds_poll(s->uffds, p + WAIT_UFFDS);
+    unsigned together = s->op && s->op->what == STAGE_RACE ? 2 : 1;
     for (;;) {
         uint64_t now = io_now_ns();
         if (now >= deadline_ns)
             return -ETIMEDOUT;
-        int n = poll(p, WAIT_UFFDS + s->uffd_count, (int)((deadline_ns - now + 999999) / 1000000));
+        int n = poll(p, count, (int)((deadline_ns - now + 999999) / 1000000));
         if (n < 0 && errno != EINTR)
             return -errno;
         if (n <= 0)
@@ -221,9 +206,8 @@ static int wait_message(struct stage *s, uint64_t deadline_ns)
             return -EPIPE;
         if (p[WAIT_STOP].revents)
             return -ECANCELED;
-        for (size_t i = 0; i < s->uffd_count; i++)
-            if (p[WAIT_UFFDS + i].revents & POLLIN)
-                answer_faults(s->uffd[i], (uint64_t)sysconf(_SC_PAGESIZE));
+        if (stage_uffds_answer(s->uffds, p + WAIT_UFFDS, together))
+            syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
     }
 }
 
@@ -303,7 +287,7 @@ static int start_with(struct stage *s, const struct stage_options *o, struct err
 
 int stage_start(const struct stage_options *o, struct stage **out, struct err *e)
 {
-    struct stage *s = new_stage(o->limit_ns, o->stop_fd);
+    struct stage *s = new_stage(o->limit_ns, o->stop_fd, stage_uffds_create());
     if (!s)
         return err_set(e, -ENOMEM, "out of memory");
     int rc = start_with(s, o, e);
@@ -339,8 +323,10 @@ static int exchange(struct stage *s, const struct stage_op *op, int fd, struct s
     struct stage_reply reply;
     memcpy(request.args, op->args, sizeof request.args);
     int rc = s->reaped ? -EPIPE : send_request(s, &request, fd);
+    s->op = op;
     if (!rc)
         rc = receive(s, &reply, sizeof reply);
+    s->op = NULL;
     if (!rc) {
         take_reply(&reply, out);
         return 0;
@@ -371,7 +357,8 @@ static int exchange(struct stage *s, const struct stage_op *op, int fd, struct s
 static int adopt(const struct stage *parent, int socket, pid_t pid, struct stage **out,
                  struct err *e)
 {
-    struct stage *s = new_stage(parent->limit_ns, parent->stop_fd);
+    struct stage *s =
+        new_stage(parent->limit_ns, parent->stop_fd, stage_uffds_share(parent->uffds));
     if (!s) {
         close(socket);
         return err_set(e, -ENOMEM, "out of memory");

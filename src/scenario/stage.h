@@ -25,6 +25,8 @@ enum stage_what {
     STAGE_READ,    /* reads a byte at args[0] and at each multiple of args[2] below args[1], in
                       user mode; value: how many were read */
     STAGE_WRITE,   /* writes the byte args[3] there */
+    STAGE_RACE,    /* the same by two threads at once, on two processors where there are two; faults
+                      are counted for both */
     STAGE_EXEC,    /* executes the one instruction at args[0] */
     STAGE_FILL,    /* read(2) from /dev/zero into [args[0], args[1]): faults in kernel mode;
                       value: the bytes read */
@@ -40,7 +42,8 @@ enum stage_what {
     STAGE_MEM_READ,
     STAGE_MEM_WRITE, /* the same through /proc/PID/mem */
     STAGE_UFFD,      /* registers [args[0], args[1]) with mode args[2] (UFFDIO_REGISTER_MODE_*);
-                        faults there are answered by us: a zeroed page, or the protection lifted */
+                        faults there, by whichever stage of the family, are answered by us: a zeroed
+                        page, or the protection lifted; with args[3] by SIGKILL to that stage */
     STAGE_FORK,      /* value: the child's pid; *child becomes another driven process */
     STAGE_LIMIT,     /* the soft limit args[0] (RLIMIT_...) becomes args[1] */
     STAGE_WAIT,      /* waits for the end of its child args[0]; value: the status */

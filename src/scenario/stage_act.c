@@ -2,6 +2,8 @@
 #if defined(__x86_64__)
 
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -25,6 +27,69 @@ STAGE_CODE static void touch_write(struct self *s)
         *(volatile char *)(uintptr_t)at = (char)a[3];
         s->done++;
     }
+}
+
+/* ---- the second thread of a race ---- */
+
+/* On another processor than the first, if it may run on one. */
+STAGE_CODE static void leave_processor(struct self *s)
+{
+    uint32_t *cpu = (uint32_t *)(void *)s->rival_cpus;
+    enum { BITS = 8 * sizeof(long), ALL = sizeof s->rival_cpus * 8 };
+    if (CALL3(SYS_getcpu, cpu, 0, 0) || *cpu >= ALL)
+        return;
+    uint32_t here = *cpu;
+    for (size_t i = 0; i < ALL / BITS; i++)
+        ((volatile unsigned long *)s->rival_cpus)[i] =
+            ~(here / BITS == i ? 1ul << here % BITS : 0);
+    CALL3(SYS_sched_setaffinity, 0, sizeof s->rival_cpus, s->rival_cpus);
+}
+
+STAGE_CODE _Noreturn void stage_end_rival(struct self *s)
+{
+    CALL2(SYS_getrusage, RUSAGE_THREAD, &s->rival_after);
+    for (;;)
+        CALL1(SYS_exit, 0);
+}
+
+STAGE_CODE static void run_rival(void *argument)
+{
+    struct self *s = argument;
+    stack_t stack = {.ss_sp = (char *)s + AREA_BYTES / 2, .ss_size = RIVAL_STACK};
+    const uint64_t *a = s->request.args;
+    CALL2(SYS_sigaltstack, &stack, 0);
+    leave_processor(s);
+    CALL2(SYS_getrusage, RUSAGE_THREAD, &s->rival_before);
+    __atomic_store_n(&s->rival_waits, true, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&s->rival_goes, __ATOMIC_ACQUIRE))
+        CALL0(SYS_sched_yield);
+    for (uint64_t at = a[0]; at < a[1]; at = FOLLOWING(at, a[2]))
+        *(volatile char *)(uintptr_t)at = (char)a[3];
+    stage_end_rival(s);
+}
+
+STAGE_CODE long stage_begin_rival(struct self *s)
+{
+    const uint64_t flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                           CLONE_SYSVSEM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+    s->rival_waits = s->rival_goes = false;
+    long rc = raw_clone(flags, (uint64_t)(uintptr_t)s + AREA_BYTES / 2 + 2 * RIVAL_STACK, run_rival,
+                        s, &s->rival);
+    while (rc > 0 && !__atomic_load_n(&s->rival_waits, __ATOMIC_ACQUIRE))
+        CALL0(SYS_sched_yield);
+    return rc;
+}
+
+STAGE_CODE void stage_join_rival(struct self *s)
+{
+    for (uint32_t tid; (tid = __atomic_load_n(&s->rival, __ATOMIC_ACQUIRE)) != 0;)
+        CALL4(SYS_futex, &s->rival, FUTEX_WAIT, tid, 0);
+}
+
+STAGE_CODE bool stage_is_rival(const struct self *s, uint64_t stack_address)
+{
+    uint64_t middle = (uint64_t)(uintptr_t)s + AREA_BYTES / 2;
+    return stack_address >= middle && stack_address < middle + 2 * RIVAL_STACK;
 }
 
 /* As the frames of a function that needs so much would; like them it is given back. */
@@ -177,6 +242,10 @@ STAGE_CODE void stage_act(struct self *s)
     case STAGE_WRITE:
         touch_write(s);
         break;
+    case STAGE_RACE:
+        __atomic_store_n(&s->rival_goes, true, __ATOMIC_RELEASE);
+        touch_write(s);
+        break;
     case STAGE_EXEC:
         raw_execute_one(a[0], s->scratch);
     case STAGE_FILL:
@@ -207,7 +276,8 @@ STAGE_CODE void stage_act(struct self *s)
         watch_faults(s);
         break;
     case STAGE_FORK:
-        stage_result_is(s, raw_fork(area_top(s->child), stage_begin_child, s->child));
+        stage_result_is(s, raw_clone(SIGCHLD, area_top(s->child), stage_begin_child,
+                                     s->child, NULL));
         break;
     case STAGE_LIMIT:
         set_limit(s);

@@ -118,6 +118,9 @@ STAGE_CODE static bool prepare(struct self *s)
     case STAGE_MMAP_32:
         rc = s->request.args[0] == MMAP_32_OLD ? put_low(s) : 0;
         break;
+    case STAGE_RACE:
+        rc = stage_begin_rival(s);
+        break;
     case STAGE_FORK:
         s->child = make_area();
         rc = s->child ? 0 : -12;
@@ -174,12 +177,19 @@ STAGE_CODE static void perform(struct self *s)
     if (!__builtin_setjmp(s->jump))
         stage_act(s);
     s = kept;
+    if (s->request.what == STAGE_RACE)
+        stage_join_rival(s);
     s->armed = false;
     CALL2(SYS_getrusage, RUSAGE_THREAD, &s->after);
     s->reply.end_ns = read_clock(s);
     s->reply.minor = (uint64_t)(s->after.ru_minflt - s->before.ru_minflt);
     s->reply.major = (uint64_t)(s->after.ru_majflt - s->before.ru_majflt);
     switch (s->request.what) {
+    case STAGE_RACE:
+        s->reply.minor += (uint64_t)(s->rival_after.ru_minflt - s->rival_before.ru_minflt);
+        s->reply.major += (uint64_t)(s->rival_after.ru_majflt - s->rival_before.ru_majflt);
+        s->reply.value = (int64_t)s->done;
+        break;
     case STAGE_READ:
     case STAGE_WRITE:
     case STAGE_GROW_STACK:
@@ -210,6 +220,8 @@ STAGE_CODE static void on_signal(int number, siginfo_t *info, void *context)
         s->reply.code = info->si_code;
         s->reply.address = (uint64_t)(uintptr_t)info->si_addr;
     }
+    if (stage_is_rival(s, here))
+        stage_end_rival(s);
     __builtin_longjmp(s->jump, 1);
 }
 

@@ -16,6 +16,7 @@
 enum {
     AREA_BYTES = 128 << 10, /* also its alignment */
     SIGNAL_STACK = 32 << 10,
+    RIVAL_STACK = 16 << 10, /* above the stack for signals: another one, and the second thread's */
     SCRATCH = 16 << 10,
     MMAP_32_OLD = 2,
     CALL_32_MMAP = 90, /* numbers of the 32-bit table */
@@ -38,6 +39,10 @@ struct self {
     int came, goes; /* descriptors beside the request and the reply; -1: none */
     volatile uint64_t done;
     struct rusage before, after;
+    uint32_t rival;   /* the second thread of STAGE_RACE, 0: none; the kernel clears it */
+    bool rival_waits, rival_goes; /* atomic */
+    unsigned long rival_cpus[16];
+    struct rusage rival_before, rival_after;
     struct timespec now;
     struct iovec io[2];
     struct msghdr message;
@@ -69,6 +74,11 @@ static inline __attribute__((always_inline)) uint64_t area_top(const struct self
 
 /* Does what the request asks; a signal may end it in the middle. */
 void stage_act(struct self *s);
+/* The second thread of STAGE_RACE: begins it, waits for its end, ends in it. */
+long stage_begin_rival(struct self *s);
+void stage_join_rival(struct self *s);
+_Noreturn void stage_end_rival(struct self *s);
+bool stage_is_rival(const struct self *s, uint64_t stack_address);
 /* Puts the result of a system call into the reply. */
 void stage_result_is(struct self *s, long rc);
 /* The first code of a forked stage, on its own stack; `argument` is its self. */

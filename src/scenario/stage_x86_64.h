@@ -1,5 +1,5 @@
 /* What a stage needs of the machine: system calls without the C library (no errno, nothing lazy),
- * another stack, a fork onto another stack, and the execution of one instruction. */
+ * another stack, a task on another stack, and the execution of one instruction. */
 #ifndef VMSCOPE_SCENARIO_STAGE_X86_64_H
 #define VMSCOPE_SCENARIO_STAGE_X86_64_H
 
@@ -52,12 +52,14 @@ raw_switch_stack(uint64_t top, void (*entry)(void *), void *argument)
     __builtin_unreachable();
 }
 
-/* fork(2), but the child calls entry(argument) on a stack of its own, and never returns. */
-static inline __attribute__((always_inline)) long raw_fork(uint64_t top, void (*entry)(void *),
-                                                           void *argument)
+/* clone(2); the new task calls entry(argument) on a stack of its own, and never returns. `tid`: where
+ * the flags want its number, and its end. */
+static inline __attribute__((always_inline)) long raw_clone(uint64_t flags, uint64_t top,
+                                                            void (*entry)(void *), void *argument,
+                                                            uint32_t *tid)
 {
     long result;
-    register uint64_t r10 __asm__("r10") = 0;
+    register uint64_t r10 __asm__("r10") = (uint64_t)(uintptr_t)tid;
     register uint64_t r8 __asm__("r8") = 0;
     register void *child_argument __asm__("r12") = argument;
     register void (*child_entry)(void *) __asm__("r13") = entry;
@@ -70,14 +72,15 @@ static inline __attribute__((always_inline)) long raw_fork(uint64_t top, void (*
                      "hlt\n"
                      "1:"
                      : "=a"(result)
-                     : "0"((long)SYS_clone), "D"((uint64_t)SIGCHLD), "S"(top), "d"(0), "r"(r10),
+                     : "0"((long)SYS_clone), "D"(flags), "S"(top), "d"(tid), "r"(r10),
                        "r"(r8), "r"(child_argument), "r"(child_entry)
                      : "rcx", "r11", "memory");
     return result;
 }
 
 /* Executes the instruction at `code` with the trap flag set: whatever it is, SIGTRAP follows it,
- * unless it raised another signal. The handler must not return. `scratch` may be written: memory
+ * unless it raised another signal; where the kernel does its work (vsyscall, a function without
+ * arguments), the one that it returns to is trapped. The handler must not return. `scratch` may be written: memory
  * of zeros reads as instructions that add to where rax points. */
 static inline __attribute__((always_inline)) _Noreturn void raw_execute_one(uint64_t code,
                                                                             void *scratch)
@@ -93,11 +96,12 @@ static inline __attribute__((always_inline)) _Noreturn void raw_execute_one(uint
                      "orq $0x100, (%%rsp)\n\t"
                      "mov %%cs, %%ecx\n\t"
                      "push %%rcx\n\t"
-                     "push %%rdi\n\t"
+                     "push %%rsi\n\t"
                      "iretq\n"
-                     "1: hlt"
+                     "1: nop\n\t"
+                     "hlt"
                      :
-                     : "D"(code), "a"(scratch)
+                     : "S"(code), "a"(scratch), "D"(0)
                      : "rcx", "rdx", "memory", "cc");
     __builtin_unreachable();
 }

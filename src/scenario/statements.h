@@ -14,7 +14,8 @@ STATEMENT(text);    /* title, about, note */
 STATEMENT(needs);
 STATEMENT(file);
 STATEMENT(open);
-STATEMENT(new_fd);  /* pipe, directory */
+STATEMENT(new_fd);  /* directory */
+STATEMENT(pipe);
 STATEMENT(old_name); /* close, free, evict, wait */
 STATEMENT(touch);   /* a target and nothing more */
 STATEMENT(remote);  /* PROC:A[..] */
@@ -28,7 +29,8 @@ STATEMENT(brk);
 STATEMENT(malloc);
 STATEMENT(grow_stack);
 STATEMENT(lockall);
-STATEMENT(write);
+STATEMENT(write); /* write, race */
+STATEMENT(syswrite);
 STATEMENT(clear_refs);
 STATEMENT(uffd);
 STATEMENT(fork);
@@ -38,8 +40,10 @@ STATEMENT(become);
 STATEMENT(special);
 STATEMENT(kernel_array);
 STATEMENT(seal);
+STATEMENT(truncate);
 STATEMENT(cut);
 STATEMENT(region);
+STATEMENT(swapoff);
 STATEMENT(repeat);
 
 #undef STATEMENT

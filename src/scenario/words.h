@@ -18,7 +18,7 @@ struct words {
 
 extern const struct words words_errno, words_signal, words_code, words_advice, words_prot,
     words_open, words_sharing, words_file_kind, words_need, words_state, words_counter,
-    words_hugepages, words_how, words_resource, words_special,
+    words_hugepages, words_how, words_resource, words_special, words_uffd, words_seal,
     words_machine, words_smaps;
 
 /* False if there is no such word. */

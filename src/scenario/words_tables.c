@@ -106,6 +106,7 @@ static const struct word counters[] = {
     {"file-rss", COUNTER_FILE_RSS}, {"shmem-rss", COUNTER_SHMEM_RSS},
     {"swap", COUNTER_SWAP},         {"vmpte", COUNTER_VMPTE},
     {"data", COUNTER_DATA},         {"stack", COUNTER_STACK},
+    {"min-flt", COUNTER_MIN_FLT},   {"maj-flt", COUNTER_MAJ_FLT},
 };
 TABLE(words_counter, "a counter", counters);
 
@@ -127,6 +128,14 @@ static const struct word specials[] = {
     {"eventfd", SPECIAL_EVENTFD}, {"epoll", SPECIAL_EPOLL}, {"socket", SPECIAL_SOCKET},
 };
 TABLE(words_special, "a kind of descriptor", specials);
+
+static const struct word uffds[] = {
+    {"wp", UFFD_WP}, {"missing", UFFD_MISSING}, {"kill", UFFD_KILL},
+};
+TABLE(words_uffd, "what userfaultfd is asked for", uffds);
+
+static const struct word seals[] = {{"write", SEAL_WRITE}, {"append", SEAL_APPEND}};
+TABLE(words_seal, "what is sealed", seals);
 
 static const struct word machines[] = {
     {"vmalloc", MACHINE_VMALLOC}, {"pagetables", MACHINE_PAGETABLES},

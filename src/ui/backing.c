@@ -183,20 +183,13 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     if (!ui->now)
         return;
     refresh(v, ui);
-    unsigned panel = a.rows > 2 * PANEL_ROWS ? PANEL_ROWS : a.rows / 2;
-    unsigned rows = a.rows > panel + 2 ? a.rows - panel - 2 : 0;
-    if (rows > l->count) /* the sums and the sentences follow the last row */
-        rows = l->count ? (unsigned)l->count : 1;
-    subset_select(&v->list, ui);
-    list_fit(l, l->count, rows);
+    unsigned rows = subset_fit(&v->list, ui, a.rows, PANEL_ROWS);
     choose_columns(v, a.cols, shown);
     draw_titles(shown, a);
     for (unsigned i = 0; i < rows && l->top + i < l->count; i++)
         draw_row(v, ui, shown, a, i + 1, l->top + i);
-    if (!l->count && rows)
-        area_text(a, 1, 1, a.cols - 1, v->list.filter[0] ? "no mapping matches the filter"
-                                       : "nothing stands behind these mappings but their pages",
-                  STYLE(COLOR_DIM));
+    if (rows)
+        subset_draw_none(&v->list, a, "nothing stands behind these mappings but their pages");
     area_text(a, MARK_COLS, rows + 1, RANGE_COLS, "total", STYLE(COLOR_TITLE));
     put_numbers(a, rows + 1, shown, v->sums, &v->lacks, STYLE(COLOR_TITLE));
     draw_panel(v, ui, area_part(a, 0, rows + 2, a.cols, a.rows));

@@ -33,7 +33,8 @@ void family_title(const struct family_member *m, char *out, size_t cap)
     snprintf(out, cap, "%s %d", comm, m->pid);
 }
 
-bool family_is_break(const struct fault_entry *f)
+/* The fault gave a process its own copy of a page that it had shared. */
+static bool is_break(const struct fault_entry *f)
 {
     uint8_t path = f->verdict.path;
     bool copied = path == PATH_WP && f->verdict.how == HOW_COPY;
@@ -88,7 +89,7 @@ void family_draw_breaks(struct ui_state *ui, struct area a, const pid_t *pids, s
     unsigned row = 0;
     for (unsigned looked = 0; n > oldest && row < a.rows && looked < LOOK_BACK; looked++) {
         const struct fault_entry *f = fault_entry(ui, --n);
-        if (f && family_is_break(f) && is_one_of(f->event.pid, pids, count))
+        if (f && is_break(f) && is_one_of(f->event.pid, pids, count))
             draw_break(ui, area_part(a, 0, row++, a.cols, 1), f);
     }
     if (!row)

@@ -12,9 +12,7 @@ void family_ask(struct ui_state *ui, pid_t *asked);
 /* In place of a family that is not there: why not. */
 void family_draw_none(const struct ui_state *ui, struct area a);
 
-/* The fault gave a process its own copy of a page that it had shared. */
-bool family_is_break(const struct fault_entry *f);
-/* The last such faults of these processes, newest first, a line each: when, who, which page, the
+/* The last faults that gave one of these processes its own copy of a page that it had shared, newest first, a line each: when, who, which page, the
  * mapping, and the instruction. `pids` NULL: of all processes. */
 void family_draw_breaks(struct ui_state *ui, struct area a, const pid_t *pids, size_t count);
 

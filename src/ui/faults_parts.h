@@ -30,6 +30,7 @@ unsigned faults_draw_head(const struct ui_state *ui, struct area a);
 /* Why there is nothing to list. */
 void faults_draw_none(const struct ui_state *ui, struct area a);
 
+/* The rows of v->kind, which is not KIND_LIST; takes them anew where the log has gone on. */
 void faults_draw_top(struct faults_view *v, const struct ui_state *ui, struct area a);
 
 /* The latest faults and calls, as the list has them, without selection. */

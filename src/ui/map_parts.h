@@ -174,6 +174,7 @@ struct map_selection {
     uint64_t start, end;         /* addresses of the pixel */
     struct tally tally;
 };
+/* What lies at the cursor of *ui. */
 void map_select(const struct ui_state *ui, const struct layout *l, struct map_selection *out);
 
 /* Draw; the legend is of states, or of heat. The panel and the legend return the rows used.

@@ -41,12 +41,31 @@ bool subset_refresh(struct subset *s, const struct ui_state *ui, subset_fn *keep
     return true;
 }
 
-void subset_select(struct subset *s, const struct ui_state *ui)
+static void select_row(struct subset *s, const struct ui_state *ui)
 {
     size_t region = region_table_find(ui->now->regions, ui->cursor), row = 0;
     while (row + 1 < s->shown.count && s->rows[row] < region)
         row++;
     s->shown.row = row;
+}
+
+unsigned subset_fit(struct subset *s, const struct ui_state *ui, unsigned height, unsigned panel)
+{
+    size_t count = s->shown.count;
+    unsigned below = height > 2 * panel ? panel : height / 2;
+    unsigned rows = height > below + 2 ? height - below - 2 : 0;
+    if (rows > count)
+        rows = count ? (unsigned)count : 1;
+    select_row(s, ui);
+    list_fit(&s->shown, count, rows);
+    return rows;
+}
+
+void subset_draw_none(const struct subset *s, struct area a, const char *why)
+{
+    if (!s->shown.count)
+        area_text(a, 1, 1, a.cols - 1, s->filter[0] ? "no mapping matches the filter" : why,
+                  STYLE(COLOR_DIM));
 }
 
 const struct region *subset_region(const struct subset *s, size_t row)
@@ -65,7 +84,7 @@ unsigned subset_act(struct subset *s, struct ui_state *ui, int action)
 {
     if (!ui->now || !s->shown.count || subset_is_old(s, ui))
         return UI_HANDLED;
-    subset_select(s, ui);
+    select_row(s, ui);
     if (action != SUBSET_OPEN_MAP)
         list_move(&s->shown, action);
     follow_row(s, ui);

@@ -33,9 +33,13 @@ bool subset_refresh(struct subset *s, const struct ui_state *ui, subset_fn *keep
 /* True when rows have to be made: the caller empties what it sums up. */
 bool subset_is_old(const struct subset *s, const struct ui_state *ui);
 
-/* Selects the row of the cursor's mapping, or of the first behind it. */
-void subset_select(struct subset *s, const struct ui_state *ui);
-/* The region of a row. */
+/* Selects the row of the cursor's mapping, or of the first behind it, and scrolls to it. Returns the
+ * rows of the list on a screen of `height` rows that also has titles, a line of sums, and the
+ * sentences in `panel` rows, which follow the last row. */
+unsigned subset_fit(struct subset *s, const struct ui_state *ui, unsigned height, unsigned panel);
+/* In place of a list that is empty: the filter, or `why`. */
+void subset_draw_none(const struct subset *s, struct area a, const char *why);
+/* The region of a row, which must be one of shown.rows; borrowed from the moment. */
 const struct region *subset_region(const struct subset *s, size_t row);
 
 /* Answer keys, the mouse (with `head` lines above the first row) and the filter. */

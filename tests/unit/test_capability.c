@@ -31,9 +31,11 @@ static struct capability_list probe(void)
 
 static const struct capability *get(const struct capability_list *l, const char *name)
 {
-    const struct capability *c = capability_find(l, name);
-    assert_non_null(c);
-    return c;
+    for (size_t i = 0; i < l->count; i++)
+        if (!strcmp(l->v[i].name, name))
+            return &l->v[i];
+    fail_msg("no capability %s", name);
+    return NULL;
 }
 
 static void check_texts(const struct capability_list *l)
@@ -72,7 +74,6 @@ static void every_no_has_a_reason(void **state)
     assert_int_equal(descriptors(), before);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_true(get(&l, "pagemap")->yes);
-    assert_null(capability_find(&l, "no such thing"));
 }
 
 /* A fresh process of user nobody, as a program started by nobody would be. */

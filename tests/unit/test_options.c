@@ -70,6 +70,9 @@ static void test_help_of_a_command_lists_its_options(void **state)
     assert_non_null(strstr(all.data, "vmscope faults"));
     assert_non_null(strstr(all.data, "--heat"));
     assert_non_null(strstr(all.data, "--help, --version"));
+    assert_non_null(strstr(all.data, " doctor: table or json\n"));
+    assert_non_null(strstr(snap.data, " table, json, csv or svg\n"));
+    assert_null(strstr(snap.data, "doctor:"));
     assert_non_null(strstr(snap.data, "vmscope snap"));
     assert_non_null(strstr(snap.data, "--pages"));
     assert_null(strstr(snap.data, "vmscope faults"));

@@ -20,6 +20,7 @@
 
 /* What comes before the statement under test, so that its names exist. */
 #define SETTING                                                                                    \
+    "needs swap\n"                                                                                 \
     "file f 64K\n"                                                                                 \
     "open fd f rw\n"                                                                               \
     "map a 64K rw private anon\n"                                                                  \
@@ -61,6 +62,9 @@ static const struct {
     {"open d \"/dev/null\" r", NULL},
     {"close fd", NULL},
     {"pipe d", NULL},
+    {"pipe d w", NULL},
+    {"truncate fd 32K", NULL},
+    {"truncate fd 0", NULL},
     {"directory d", NULL},
     {"map c 0x4000 r private", "map c 16K r private"},
     {"map c 4K none shared_validate fd fd offset 4096", "map c 4K none shared_validate fd fd offset 4K"},
@@ -93,6 +97,8 @@ static const struct {
     {"remap a 4K", NULL},
     {"sync b", NULL},
     {"remap-file b[2] 7", NULL},
+    {"remap-file b[2] 7 r", NULL},
+    {"remap-file b[2] 7 none", "remap-file b[2] 7"},
     {"brk +4K", NULL},
     {"brk -1", NULL},
     {"malloc q 200000", NULL},
@@ -102,7 +108,12 @@ static const struct {
     {"write a", NULL},
     {"write a 0x5a", "write a 90"},
     {"exec a[0]", NULL},
+    {"exec a[0] 1024", "exec a[0] 0x400"},
+    {"exec a[0] 0x10", "exec a[0]"},
+    {"race a[0:2] 7", NULL},
+    {"child: race a", NULL},
     {"sysread a", NULL},
+    {"syswrite a[0] fd", NULL},
     {"vmread child:a[2:4]", NULL},
     {"vmwrite child:a", NULL},
     {"memread child:a", NULL},
@@ -111,6 +122,7 @@ static const struct {
     {"clear-refs 1", NULL},
     {"uffd a wp", NULL},
     {"uffd a missing", NULL},
+    {"uffd a[1] kill", NULL},
     {"fork grandchild", NULL},
     {"wait child", NULL},
     {"child: exit", NULL},
@@ -127,6 +139,8 @@ static const struct {
     {"resource memlock 0", NULL},
     {"become nobody", NULL},
     {"seal f write", NULL},
+    {"swapoff", NULL},
+    {"seal f append", NULL},
     {"seal-map a[1]", NULL},
     {"kernel-array k 8M", NULL},
     {"expect ok", NULL},
@@ -159,6 +173,8 @@ static const struct {
     {"expect file f[3] byte != 0", NULL},
     {"expect file f size 64K", NULL},
     {"expect a size >= 2M", NULL},
+    {"expect a[1] offset 28K", NULL},
+    {"expect b offset != 0", NULL},
     {"expect a smaps Referenced 4K", NULL},
     {"expect a smaps Pss <= 16K", NULL},
     {"expect same-frame a[1] child:a[1]", NULL},
@@ -175,6 +191,8 @@ static const struct {
     {"expect vmpte +4K", NULL},
     {"expect data +4K", NULL},
     {"expect stack > +4K", NULL},
+    {"expect min-flt +16", NULL},
+    {"main: expect maj-flt 0", "main: expect maj-flt +0"},
     {"expect hugepages free -2", NULL},
     {"expect hugepages rsvd >= +1", NULL},
     {"expect hugepages surp 0", "expect hugepages surp +0"},
@@ -370,7 +388,7 @@ static void test_targets(void **state)
     assert_true(st->expect.a.ranged);
     assert_int_equal(st->expect.a.first, 3);
     assert_int_equal(st->expect.a.end, 4);
-    assert_int_equal(st->expect.a.at.line, 7);
+    assert_int_equal(st->expect.a.at.line, 8);
     assert_int_equal(st->expect.a.at.column, 19);
     assert_string_equal(st->expect.b.process, "");
     assert_int_equal(st->expect.b.first, 4);
@@ -463,13 +481,13 @@ static void test_repeat(void **state)
 {
     (void)state;
     struct script *s = good(SETTING "repeat 2\nread a\nrepeat 3\nwrite a\nend\nrepeat 4\nend\nend\n");
-    const struct statement *v = s->v + 6;
+    const struct statement *v = s->v + 7;
     static const size_t match[] = {7, 0, 4, 0, 2, 6, 5, 0};
-    assert_int_equal(s->count, 14);
+    assert_int_equal(s->count, 15);
     assert_int_equal(v[0].size, 2);
     for (size_t i = 0; i < 8; i++)
         if (v[i].kind == ST_REPEAT || v[i].kind == ST_END)
-            assert_int_equal(v[i].match, match[i] + 6);
+            assert_int_equal(v[i].match, match[i] + 7);
     script_destroy(s);
 }
 

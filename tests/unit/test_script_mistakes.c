@@ -5,6 +5,7 @@
 #include "parsed.h"
 
 #define A "map a 16K rw private anon\n"
+#define F "file f 8K\nopen d f rw\n"
 static const struct {
     const char *in;
     unsigned line, column, length;
@@ -43,6 +44,12 @@ static const struct {
     {"needs roots", 1, 7, 5,
      "expected what is needed (root, swap, hugetlb, thp, ksm, kernel, pfn or compat), found "
      "\"roots\""},
+    {A "uffd a kil", 2, 8, 3,
+     "expected what userfaultfd is asked for (wp, missing or kill), found \"kil\""},
+    {"file f 4K\nseal f all", 2, 8, 3, "expected what is sealed (write or append), found \"all\""},
+    {"pipe p r", 1, 8, 1, "expected the end of the line, found \"r\""},
+    {A "remap-file a[0] 1 q", 2, 19, 1,
+     "expected a protection (none, r, w, x, rw, rx, wx or rwx), found \"q\""},
     {"open", 1, 5, 1, "expected a name for the descriptor, found the end of the line"},
     {"main: title \"x\"", 1, 1, 4, "\"title\" is not run by a process"},
     {A "until a regions 1", 2, 7, 1, "until waits for states of pages only"},
@@ -71,6 +78,10 @@ static const struct {
     {"note \"\xe2\x80\xae\"", 1, 7, 3, "a character that cannot be shown"},
     {"title \"a\"\ntitle \"b\"", 2, 1, 5, "there is a title already"},
     /* pages */
+    {A "exec a[0] 4096", 2, 11, 4, "4096 is too much: at most 4095"},
+    {A "race a 256", 2, 8, 3, "256 is too much: at most 255"},
+    {F "truncate d 8192P", 3, 12, 5, "bad size \"8192P\": sizes are written as 4096, 16K, 2M, 1G"},
+    {F "truncate d 0x8000000000000000", 3, 12, 18, "a file has at most 63 bits of bytes"},
     {A "read a[4]", 2, 6, 4, "\"a\" has 4 pages, numbered from 0 (line 1)"},
     {A "read  a[0:5]  # five", 2, 7, 6, "\"a\" has 4 pages, numbered from 0 (line 1)"},
     {A "read a[2:2]", 2, 10, 1, "no page is in a range from 2 to before 2"},
@@ -80,11 +91,18 @@ static const struct {
     {"map a 4M rw private anon hugetlb=2M\nread a[2]", 2, 6, 4,
      "\"a\" has 2 pages, numbered from 0 (line 1)"},
     {A "remap a 4K\nread a[1]", 3, 6, 4, "\"a\" has 1 page, numbered from 0 (line 2)"},
+    {F "truncate d 4K\nexpect file f[1] byte 0", 4, 13, 4, "\"f\" has 1 page, numbered from 0"},
+    {F "truncate d 4K\nexpect errno EINVAL\nexpect file f[2] byte 0", 5, 13, 4,
+     "\"f\" has 2 pages, numbered from 0"},
     {"file f 4K\nexpect file f[1] byte 0", 2, 13, 4, "\"f\" has 1 page, numbered from 0"},
     /* names */
     {"read a", 1, 6, 1, "there is no mapping \"a\" here: make one with \"map NAME ...\""},
     {"map alpha 4K r private anon\nread alhpa[0]", 2, 6, 8,
      "there is no mapping \"alhpa\"; did you mean \"alpha\"?"},
+    {"truncate x 4K", 1, 10, 1,
+     "there is no descriptor \"x\" here: make one with \"open NAME FILE rw\""},
+    {A "syswrite a x", 2, 12, 1,
+     "there is no descriptor \"x\" here: make one with \"open NAME FILE rw\""},
     {"map a 4K r private fd x", 1, 23, 1,
      "there is no descriptor \"x\" here: make one with \"open NAME FILE rw\""},
     {"open x f rw", 1, 8, 1, "there is no file \"f\" here: make one with \"file NAME SIZE\""},
@@ -114,6 +132,9 @@ static const struct {
     {"expect ok", 1, 8, 2, "\"expect ok\" is about the statement before, and there is none"},
     {"note \"x\"\nexpect rss 0", 2, 8, 3,
      "\"expect rss\" is about the statement before, and there is none"},
+    {"swapoff", 1, 1, 7,
+     "swapoff ends the swap of the scenario: it begins with \"needs swap\""},
+    {"main: swapoff", 1, 1, 4, "\"swapoff\" is not run by a process"},
     {A "needs root", 2, 7, 4, "what is needed stands before the first statement that acts"},
     {"repeat 2\npause", 1, 1, 6, "\"repeat\" without its \"end\""},
     {"repeat 2\nend\nend", 3, 1, 3, "\"end\" without a \"repeat\" before it"},

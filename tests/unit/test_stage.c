@@ -337,6 +337,51 @@ static void faults_are_answered(void **state)
     stage_destroy(s);
 }
 
+/* Whoever waits for the page: another stage is served, or killed, as well. */
+static void outsiders_are_answered(void **state)
+{
+    (void)state;
+    struct stage *s = start(), *child = fork_of(s);
+    uint64_t a = map_pages(s, 4 * PAGE, PROT_READ | PROT_WRITE);
+    struct stage_result r = RUN(s, STAGE_UFFD, a, a + 2 * PAGE, UFFDIO_REGISTER_MODE_MISSING);
+    if (r.error == ENOSYS || r.error == EPERM || geteuid())
+        skip();
+    assert_int_equal(r.error, 0);
+    r = RUN(child, STAGE_VM_READ, (uint64_t)stage_pid(s), a, a + 2 * PAGE);
+    assert_int_equal(r.value, 2 * PAGE);
+    r = RUN(s, STAGE_UFFD, a + 3 * PAGE, a + 4 * PAGE, UFFDIO_REGISTER_MODE_MISSING, 1);
+    assert_int_equal(r.error, 0);
+    r = RUN(child, STAGE_VM_READ, (uint64_t)stage_pid(s), a, a + 4 * PAGE);
+    assert_true(r.gone && WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGKILL);
+    assert_int_equal(RUN(s, STAGE_WRITE, a + 2 * PAGE, a + 3 * PAGE, PAGE, 1).value, 1);
+    r = RUN(s, STAGE_WRITE, a + 2 * PAGE, a + 4 * PAGE, PAGE, 1);
+    assert_true(r.gone && WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGKILL);
+    stage_destroy(child);
+    stage_destroy(s);
+}
+
+static void two_threads_race(void **state)
+{
+    (void)state;
+    struct stage *s = start();
+    uint64_t pages = 256, a = map_pages(s, pages * PAGE, PROT_READ | PROT_WRITE);
+    struct stage_result r = RUN(s, STAGE_RACE, a, a + pages * PAGE, PAGE, 1);
+    assert_int_equal(r.value, pages);
+    assert_in_range(r.minor, pages, 2 * pages);
+    assert_int_equal(RUN(s, STAGE_RACE, a, a + pages * PAGE, PAGE, 1).minor, 0);
+    uint64_t b = map_pages(s, 4 * PAGE, PROT_NONE);
+    for (int i = 0; i < 20; i++)
+        expect_signal(RUN(s, STAGE_RACE, b, b + PAGE, PAGE, 1), SIGSEGV, SEGV_ACCERR, b);
+    struct stage *child = fork_of(s);
+    assert_in_range(RUN(child, STAGE_RACE, a, a + PAGE, PAGE, 1).minor, 1, 2);
+    stage_destroy(child);
+    uint64_t c = map_pages(s, 8 * PAGE, PROT_READ | PROT_WRITE);
+    r = RUN(s, STAGE_UFFD, c, c + 8 * PAGE, UFFDIO_REGISTER_MODE_MISSING);
+    if (!r.error)
+        assert_int_equal(RUN(s, STAGE_RACE, c, c + 8 * PAGE, PAGE, 1).minor, 16);
+    stage_destroy(s);
+}
+
 static void ends_with_its_driver(void **state)
 {
     (void)state;
@@ -454,6 +499,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(heap_and_stack),
         cmocka_unit_test(calls_of_32_bits),
         cmocka_unit_test(faults_are_answered),
+        cmocka_unit_test(outsiders_are_answered),
+        cmocka_unit_test(two_threads_race),
         cmocka_unit_test(ends_with_its_driver),
         cmocka_unit_test(brings_nothing_along),
         cmocka_unit_test(is_who_and_what_was_asked),

@@ -184,18 +184,23 @@ static __always_inline bool report(uint64_t task, enum event_type type, uint64_t
 
 /* --- faults --- */
 
-static __always_inline bool count_at(uint64_t *place, uint64_t tag)
+/* 1: counted, 0: another page is here, -1: it was changed meanwhile. No bare addition: the engine may
+ * give the place free at any moment. */
+static __always_inline int try_count(uint64_t *place, uint64_t tag)
 {
     uint64_t word = *(volatile uint64_t *)place;
-    if (!word) {
-        word = __sync_val_compare_and_swap(place, 0, tag << WIRE_COUNT_BITS | 1);
-        if (!word)
-            return true;
-    }
-    if (word >> WIRE_COUNT_BITS != tag || (word & WIRE_COUNT_MASK) >= WIRE_COUNT_MAX)
-        return false;
-    __sync_fetch_and_add(place, 1);
-    return true;
+    if (word && (word >> WIRE_COUNT_BITS != tag || (word & WIRE_COUNT_MASK) == WIRE_COUNT_MASK))
+        return 0;
+    uint64_t more = word ? word + 1 : tag << WIRE_COUNT_BITS | 1;
+    return __sync_val_compare_and_swap(place, word, more) == word ? 1 : -1;
+}
+
+static __always_inline bool count_at(uint64_t *place, uint64_t tag)
+{
+    int counted = try_count(place, tag);
+    if (counted < 0)
+        counted = try_count(place, tag);
+    return counted > 0;
 }
 
 /* A processor that shares its counters with another takes the dear way. */
@@ -212,7 +217,6 @@ static __always_inline void count_fault(struct wire_cpu *cpu, uint64_t address, 
     uint64_t page = address >> WIRE_PAGE_SHIFT, pid = task >> 32;
     count(&cpu->heat);
     if (page >> WIRE_PAGE_BITS == 0)
-#pragma unroll
         for (uint32_t i = 0; i < WIRE_PROBES; i++)
             if (count_at(&state.pages[wire_place(page, pid, i)], wire_tag(page, pid, i)))
                 return;
@@ -551,6 +555,8 @@ int on_exec(uint64_t *ctx)
     bpf_get_current_comm(comm, sizeof comm);
     report(id, EVENT_EXEC, comm[0], comm[1]);
     report_all_mappings(id, (void *)bpf_get_current_task_btf());
+    if (state.heat_at_exec)
+        state.heat = 1;
     return 0;
 }
 

@@ -117,7 +117,6 @@ enum {
     WIRE_PAGE_BITS = 36, /* of page numbers; a process has higher addresses only if it asks for them */
     WIRE_COUNT_BITS = 64 - (WIRE_PAGE_BITS - WIRE_PAGES_SHIFT) - WIRE_PID_BITS - WIRE_PROBES_SHIFT,
     WIRE_COUNT_MASK = (1 << WIRE_COUNT_BITS) - 1,
-    WIRE_COUNT_MAX = WIRE_COUNT_MASK - 4096, /* with room for what processors add at once */
 };
 
 /* Neighbouring pages have neighbouring places. Where another range of pages is in the way, all of
@@ -152,6 +151,7 @@ struct wire_state {
     uint64_t tail __attribute__((aligned(128))); /* slots ever read; the engine's */
     uint32_t woken; /* the bell was rung; cleared by the engine when it drains */
     uint32_t heat;  /* only count faults; set by either side, cleared by the engine */
+    uint32_t heat_at_exec; /* ... from the next exec of a watched process on */
     uint32_t uffd;    /* a watched process has a userfaultfd: faults look at their mapping */
     uint64_t signals; /* ever put into the ring */
     struct wire_cpu cpu[WIRE_CPUS];
