@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/mappings.h"
 #include "cli/sites.h"
+#include "model/call_path.h"
 #include "cli/source.h"
 #include "cli/accounting.h"
 #include "model/model.h"
@@ -68,17 +69,32 @@ static void find_site(void *ctx, const struct fault_entry *e)
                        spaces_regions(model_spaces(f->model), e->event.pid));
 }
 
+/* Why the call failed; brk has no error, but what it returns. */
+static void find_why(const struct faults *f, const struct event *call, struct fault_site *site,
+                     char *why, size_t cap)
+{
+    struct call_verdict v;
+    if (call->call.result >= 0 && call->call.call != CALL_BRK)
+        return;
+    call_explain_here(call, &model_now(f->model)->target.geometry, &v);
+    site->why = call_why(why, cap, &v);
+    site->sure = v.sure;
+}
+
 static void print_entry(void *ctx, const struct fault_entry *e)
 {
     struct faults *f = ctx;
     const struct fault_log *log = model_faults(f->model);
-    struct fault_site site = {"", "", NULL};
+    struct fault_site site = {.symbol = "", .source = "", .why = ""};
+    char why[1024];
     if (f->options->disagreements && e->observed.agreement != DISAGREES &&
         e->observed.agreement != AGREEMENT_CORRECTED)
         return;
     if (e->event.type == EVENT_FAULT) {
         sites_text(f->found[(log->settled - 1) % FAULT_LOG_KEEP], e, &site);
         site.stack = fault_log_stack(log, e->observed.stack);
+    } else {
+        find_why(f, &e->event, &site, why, sizeof why);
     }
     switch (f->options->format) {
     case FORMAT_JSONL:

@@ -73,7 +73,14 @@ void faults_table_head(bool evidence, struct buf *out)
     buf_puts(out, evidence ? "evidence               at\n" : "at\n");
 }
 
-static void table_call(const struct event *e, struct buf *out)
+static const char *error_name(const struct event *e)
+{
+    bool failed = e->call.result < 0 && e->call.result > -4096;
+    const char *name = failed ? strerrorname_np((int)-e->call.result) : NULL;
+    return name ? name : "";
+}
+
+static void table_call(const struct event *e, const struct fault_site *site, struct buf *out)
 {
     unsigned args = e->call.has_args ? mm_call_args((enum mm_call)e->call.call) : 0;
     const char *end = e->call.has_args ? ")" : "...)";
@@ -81,9 +88,12 @@ static void table_call(const struct event *e, struct buf *out)
     for (unsigned i = 0; i < args; i++)
         buf_printf(out, "%s%#" PRIx64, i ? ", " : "", e->call.args[i]);
     if (e->call.result < 0 && e->call.result > -4096)
-        buf_printf(out, "%s = %" PRId64 "\n", end, e->call.result);
+        buf_printf(out, "%s = %" PRId64 " %s", end, e->call.result, error_name(e));
     else
-        buf_printf(out, "%s = %#" PRIx64 "\n", end, (uint64_t)e->call.result);
+        buf_printf(out, "%s = %#" PRIx64, end, (uint64_t)e->call.result);
+    if (site->why[0])
+        buf_printf(out, "  %s%s", site->sure ? "" : "perhaps: ", site->why);
+    buf_putc(out, '\n');
 }
 
 void faults_table_line(const struct fault_entry *e, const struct fault_site *site, bool evidence,
@@ -93,7 +103,7 @@ void faults_table_line(const struct fault_entry *e, const struct fault_site *sit
     buf_printf(out, "%8" PRIu64 ".%06" PRIu64 " %7" PRId32 " ", ev->t_ns / 1000000000,
                ev->t_ns / 1000 % 1000000, ev->tid);
     if (ev->type == EVENT_CALL) {
-        table_call(ev, out);
+        table_call(ev, site, out);
         return;
     }
     char path[64], region[64 * 4], seen[160];
@@ -250,7 +260,7 @@ static void jsonl_fault(struct json *j, const struct fault_entry *e, const struc
     put_or_null(j, "source", site->source);
 }
 
-static void jsonl_call(struct json *j, const struct event *ev)
+static void jsonl_call(struct json *j, const struct event *ev, const struct fault_site *site)
 {
     json_put_string(json_key(j, "name"), mm_call_name(ev->call.call));
     json_key(j, "args");
@@ -267,6 +277,13 @@ static void jsonl_call(struct json *j, const struct event *ev)
         json_put_i64(j, ev->call.result);
     else
         json_put_hex(j, (uint64_t)ev->call.result);
+    put_or_null(j, "error", error_name(ev));
+    put_or_null(j, "why", site->why);
+    json_key(j, "sure");
+    if (site->why[0])
+        json_put_bool(j, site->sure);
+    else
+        json_put_null(j);
 }
 
 void faults_jsonl_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out)
@@ -280,7 +297,7 @@ void faults_jsonl_line(const struct fault_entry *e, const struct fault_site *sit
     json_put_i64(json_key(&j, "pid"), ev->pid);
     json_put_i64(json_key(&j, "tid"), ev->tid);
     if (ev->type == EVENT_CALL)
-        jsonl_call(&j, ev);
+        jsonl_call(&j, ev, site);
     else
         jsonl_fault(&j, e, site);
     json_close_object(&j);

@@ -11,6 +11,8 @@ struct fault_site {
     const char *symbol; /* "main+0x1c" */
     const char *source; /* "t.c:12" */
     const char *stack;  /* the kernel's functions, outermost first, separated by ";"; or NULL */
+    const char *why;    /* of a call that failed; "" where not known */
+    bool sure;          /* that this is why */
 };
 
 /* Counters of the kernel for the time of watching; UINT64_MAX where not known. */

@@ -240,15 +240,9 @@ static void put_checks(struct pen *p, const struct call_verdict *v, const char *
 /* The checks that the kernel made, and where they ended. */
 static void put_verdict(struct pen *p, const struct ui_state *ui, const struct event *e)
 {
-    const struct geometry *g = &ui->now->target.geometry;
-    const uint64_t page = (uint64_t)1 << g->page_shift, low = UINT64_C(0xffffe000);
-    unsigned bits = g->levels * PAGETREE_FANOUT_BITS + g->page_shift - 1;
-    const struct call_input in = {
-        .call = e, .page_size = page, .huge_size = (uint64_t)1 << g->pmd_shift,
-        .task_size = e->call.compat ? low : ((uint64_t)1 << bits) - page};
     struct call_verdict v;
     char leaf[160];
-    call_explain(&in, &v);
+    call_explain_here(e, &ui->now->target.geometry, &v);
     const char *name = v.error ? strerrorname_np(v.error) : NULL;
     if (!v.failed)
         snprintf(leaf, sizeof leaf, "done");

@@ -240,7 +240,10 @@ def call_explained():
              if what not in frame]
     if wrong or "perhaps" in frame:
         wrong.append(frame)
-    return wrong
+    call = calls[at]
+    if call["error"] != "EACCES" or not call["sure"] or "opened for writing?" not in call["why"]:
+        wrong.append(f"{call}")
+    return wrong + [f"{r}" for r in calls if r["result"] == -22 and not r["why"]][:3]
 
 
 def map_after_rest():
