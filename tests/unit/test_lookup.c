@@ -122,7 +122,7 @@ static void test_nothing_known(void **state)
 static void test_bounded(void **state)
 {
     (void)state;
-    const struct region r = {.start = 0x1000, .end = 0x100000, .name = "/nowhere"};
+    const struct region r = {.start = 0x1000, .end = 0x1000000, .name = "/nowhere"};
     for (unsigned round = 0; round < 20; round++) {
         struct queue *q = queue_create();
         struct lookup *l = start(q);
@@ -137,6 +137,22 @@ static void test_bounded(void **state)
     lookup_stop(NULL);
 }
 
+/* Nobody takes the answers, so the worker stops once some thousands wait to be taken. */
+static void test_questions_are_refused(void **state)
+{
+    (void)state;
+    const struct region r = {.start = 0x1000, .end = 0x1000000, .name = "/nowhere"};
+    struct queue *q = queue_create();
+    struct lookup *l = start(q);
+    unsigned taken = 0;
+    for (uint64_t ip = 0; ip < 50000; ip++)
+        taken += lookup_ask(l, getpid(), 1, 0x1000 + ip, &r);
+    assert_true(taken < 10000);
+    queue_close(q);
+    lookup_stop(l);
+    queue_unref(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +160,7 @@ int main(void)
         cmocka_unit_test(test_settles),
         cmocka_unit_test(test_nothing_known),
         cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_questions_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
