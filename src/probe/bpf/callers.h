@@ -80,11 +80,11 @@ static __always_inline bool is_walking(uint64_t task)
            (kernel && *(volatile uint64_t *)&kernel->task == task);
 }
 
-/* Those of a fault in user mode; NULL: they are not wanted, or it is only counted. */
+/* Those of a fault in user mode; NULL: it is only counted. */
 static __always_inline const struct walked *callers_in_user(uint64_t task,
                                                             const struct pt_regs *regs)
 {
-    struct walked *w = config.callers ? walk_of(MODE_USER) : 0;
+    struct walked *w = walk_of(MODE_USER);
     if (!w || *(volatile uint32_t *)&state.heat)
         return 0;
     walk_as(task, REGS_SP(regs), REGS_FP(regs), w);
@@ -106,7 +106,7 @@ static __always_inline void walk_for_kernel(uint64_t task, uint64_t address)
 
 static __always_inline const struct walked *callers_in_kernel(uint64_t task, uint64_t address)
 {
-    const struct walked *w = config.callers ? walk_of(MODE_KERNEL) : 0;
+    const struct walked *w = walk_of(MODE_KERNEL);
     return w && w->for_task == task && w->address == address ? w : 0;
 }
 

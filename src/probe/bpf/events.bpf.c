@@ -238,10 +238,18 @@ static __always_inline uint64_t fault_time(struct wire_cpu *cpu)
     return cpu->now_ns;
 }
 
-/* With `callers`, where they are wanted and known. */
+static __always_inline void put_fault(struct wire_cpu *cpu, struct wire *w, uint64_t task,
+                                      uint64_t address, uint64_t ip, uint64_t error, uint8_t mode)
+{
+    fill(w, fault_time(cpu), task, EVENT_FAULT);
+    w->detail = mode;
+    w->flags = (uint16_t)(error & WIRE_ERROR_MASK);
+    w->a = address;
+    w->b = ip;
+}
+
 static __always_inline void report_fault(uint64_t task, uint64_t address, uint64_t ip,
-                                         uint64_t error, uint8_t mode,
-                                         const struct walked *callers)
+                                         uint64_t error, uint8_t mode)
 {
     struct wire_cpu *cpu = this_cpu();
     uint64_t position;
@@ -249,18 +257,36 @@ static __always_inline void report_fault(uint64_t task, uint64_t address, uint64
         count_fault(cpu, address, task);
         return;
     }
-    uint32_t told = config.callers ? callers_to_tell(cpu, callers) : 0;
+    if (!take(cpu, EVENT_FAULT, 1, &position))
+        return;
+    struct wire *w = slot_at(position);
+    if (!w)
+        return;
+    put_fault(cpu, w, task, address, ip, error, mode);
+    finish(w, position);
+}
+
+/* The same where callers are wanted; NULL: there are none. What the verifier finds that no program
+ * reaches it takes out, so that without them a fault costs no more. */
+static __always_inline void report_called(uint64_t task, uint64_t address, uint64_t ip,
+                                          uint64_t error, uint8_t mode,
+                                          const struct walked *callers)
+{
+    struct wire_cpu *cpu = this_cpu();
+    uint64_t position;
+    if (*(volatile uint32_t *)&state.heat) {
+        count_fault(cpu, address, task);
+        return;
+    }
+    uint32_t told = callers_to_tell(cpu, callers);
     uint32_t n = callers && told < WIRE_CALLERS_NONE ? callers->count : 0;
     if (!take(cpu, EVENT_FAULT, 1 + (n + 3) / 4, &position))
         return;
     struct wire *w = slot_at(position);
     if (!w)
         return;
-    fill(w, fault_time(cpu), task, EVENT_FAULT);
-    w->detail = mode;
-    w->flags = (uint16_t)((error & WIRE_ERROR_MASK) | told << WIRE_CALLERS_SHIFT);
-    w->a = address;
-    w->b = ip;
+    put_fault(cpu, w, task, address, ip, error, mode);
+    w->flags |= (uint16_t)(told << WIRE_CALLERS_SHIFT);
     if (n)
         put_callers(position, callers, n);
     finish(w, position);
@@ -279,8 +305,11 @@ int on_fault_user(uint64_t *ctx)
     if (is_watched(task)) {
         const struct pt_regs *regs = (void *)ctx[1];
         uint8_t asks = may_ask() ? asks_at(ctx[0]) : 0;
-        report_fault(task, ctx[0], REGS_IP(regs), ctx[2], MODE_USER | asks,
-                     callers_in_user(task, regs));
+        if (config.callers)
+            report_called(task, ctx[0], REGS_IP(regs), ctx[2], MODE_USER | asks,
+                          callers_in_user(task, regs));
+        else
+            report_fault(task, ctx[0], REGS_IP(regs), ctx[2], MODE_USER | asks);
     }
     return 0;
 }
@@ -312,8 +341,11 @@ int on_fault_kernel(uint64_t *ctx)
     uint8_t mode = MODE_KERNEL | (p && runs_program(p->what) ? WIRE_IN_EXEC : 0);
     if (may_ask())
         mode |= asks_at(ctx[0]);
-    report_fault(task, ctx[0], ip ? ip : REGS_IP(regs), ctx[2], mode,
-                 ip && !(mode & WIRE_IN_EXEC) ? callers_in_kernel(task, ctx[0]) : 0);
+    if (config.callers)
+        report_called(task, ctx[0], ip ? ip : REGS_IP(regs), ctx[2], mode,
+                      ip && !(mode & WIRE_IN_EXEC) ? callers_in_kernel(task, ctx[0]) : 0);
+    else
+        report_fault(task, ctx[0], ip ? ip : REGS_IP(regs), ctx[2], mode);
     return 0;
 }
 
