@@ -106,6 +106,7 @@ static void take_callers(struct fault_log *l, struct fault_entry *new)
     if (n)
         memcpy(l->callers[new - l->ring].ip, l->coming.ip, n * sizeof *l->coming.ip);
     new->event.fault.callers_n = (uint8_t)n;
+    l->called += new->event.fault.callers == CALLERS_TOLD;
 }
 
 const uint64_t *fault_log_callers(const struct fault_log *l, const struct fault_entry *entry)

@@ -51,6 +51,7 @@ struct fault_log {
     uint64_t loose;              /* samples whose fault was not there, or settled already */
     bool evidence;               /* samples are taken */
     bool gap;                    /* samples may be missing now */
+    uint64_t called;             /* faults whose callers were told */
     struct fault_chain coming;   /* callers of the next fault: so many */
     unsigned coming_n;
     struct kernel_chain *chains; /* chain n is at chains[n - 1]; owned */

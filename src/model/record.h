@@ -83,7 +83,7 @@ struct engine_state {
     uint64_t samples, samples_lost;
     bool callers;     /* chains of callers are taken */
     char callers_why[CAN_REASON_MAX]; /* why not, if they were asked for; safe to show */
-    uint64_t chains, callers_lost;    /* told; without room, of faults that were told */
+    uint64_t callers_lost;                 /* without room, of faults that were told */
 };
 
 enum { PAGE_DETAIL_TEXT_MAX = 256 };

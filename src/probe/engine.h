@@ -39,7 +39,7 @@ struct engine_stats {
     const char *evidence_why; /* why not, if they were asked for; or NULL; valid while open */
     uint64_t samples, samples_lost;
     bool callers;    /* chains of callers are told */
-    uint64_t chains, callers_lost; /* chains told; chains without room, of faults that were told */
+    uint64_t callers_lost; /* chains without room, of faults that were told */
 };
 
 /* Takes `count` events in kernel order; they are the engine's. 0, or a negative errno that ends the

@@ -111,7 +111,6 @@ static uint32_t read_fault_record(struct engine *engine, const struct wire *w,
     read_common(engine, &events[*n], w);
     read_fault(engine, &events[(*n)++], w);
     engine->stats.faults++;
-    engine->stats.chains += callers_told(w->flags) == CALLERS_TOLD;
     return 1 + (count + 3) / 4;
 }
 

@@ -197,11 +197,8 @@ static int deliver(struct engine *e, engine_sink *sink, void *ctx)
     if (!n)
         return 0;
     e->stats.events += n;
-    for (size_t i = 0; i < n; i++) {
-        bool fault = e->batch[i].type == EVENT_FAULT;
-        e->stats.faults += fault;
-        e->stats.chains += fault && e->batch[i].fault.callers == CALLERS_TOLD;
-    }
+    for (size_t i = 0; i < n; i++)
+        e->stats.faults += e->batch[i].type == EVENT_FAULT;
     return sink(ctx, e->batch, n);
 }
 

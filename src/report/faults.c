@@ -411,13 +411,13 @@ static void jsonl_evidence(struct json *j, const struct fault_log *l,
     put_or_null(j, "evidence_why", engine->evidence_why);
 }
 
-static void jsonl_chains(struct json *j, const struct engine_state *engine,
-                         const struct fault_counts *counts)
+static void jsonl_chains(struct json *j, const struct fault_log *l,
+                         const struct engine_state *engine, const struct fault_counts *counts)
 {
     json_key(j, "callers");
     if (engine->callers) {
         json_open_object(j);
-        json_put_u64(json_key(j, "chains"), engine->chains);
+        json_put_u64(json_key(j, "chains"), l ? l->called : 0);
         json_put_u64(json_key(j, "lost"), engine->callers_lost);
         json_put_u64(json_key(j, "broken"), counts->broken);
         json_close_object(j);
@@ -462,7 +462,7 @@ void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *
         json_put_u64(json_key(&j, "heat_told"), l ? l->counted : 0);
     }
     jsonl_evidence(&j, l, engine);
-    jsonl_chains(&j, engine, counts);
+    jsonl_chains(&j, l, engine, counts);
     put_count(&j, "minor", counts->minor);
     put_count(&j, "major", counts->major);
     put_count(&j, "cpu_ns", counts->cpu_ns);
@@ -499,15 +499,15 @@ static void table_evidence(const struct fault_log *l, const struct engine_state 
     buf_printf(out, "%10" PRIu64 "  disagreements\n", l->agreed[DISAGREES]);
 }
 
-static void table_chains(const struct engine_state *engine, const struct fault_counts *counts,
-                         struct buf *out)
+static void table_chains(const struct fault_log *l, const struct engine_state *engine,
+                         const struct fault_counts *counts, struct buf *out)
 {
     if (engine->callers_why[0])
         buf_printf(out, "no callers: %s\n", engine->callers_why);
     if (engine->callers)
         buf_printf(out, "chains of callers: %" PRIu64 " told, %" PRIu64 " of them cut where something is no "
                         "caller, %" PRIu64 " lost\n",
-                   engine->chains, counts->broken, engine->callers_lost);
+                   l ? l->called : 0, counts->broken, engine->callers_lost);
 }
 
 static void table_counts(const struct perf_counts *c, struct buf *out)
@@ -561,7 +561,7 @@ void faults_table_summary(const struct fault_log *l, const struct engine_state *
     if (l && l->unsure)
         buf_printf(out, "%10" PRIu64 "  of them not sure: something was not known\n", l->unsure);
     table_evidence(l, engine, out);
-    table_chains(engine, counts, out);
+    table_chains(l, engine, counts, out);
     if (counts->perf)
         table_counts(counts->perf, out);
 }

@@ -96,7 +96,6 @@ static int put_state(struct follow *f)
         s->samples = stats.samples;
         s->samples_lost = stats.samples_lost;
         s->callers = stats.callers;
-        s->chains = stats.chains;
         s->callers_lost = stats.callers_lost;
         if (f->options.callers && !stats.callers)
             snprintf(s->callers_why, sizeof s->callers_why, "%s", no_callers);
