@@ -90,6 +90,7 @@ struct event {
             uint8_t in_exec;    /* enum known_bool: by execve, which may write to the new program */
             uint8_t signal;     /* enum fault_signal */
             uint8_t asks;       /* enum fault_asks */
+            uint16_t cpu;       /* on which processor, from 1; 0: not known */
         } fault;
         struct {
             uint64_t args[CALL_ARGS];

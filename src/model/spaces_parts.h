@@ -16,6 +16,7 @@
 #include "model/spaces_vmas.h"
 
 enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256, SPACES_ENDED = 16, SPACES_COPIED = 16 };
+enum { SPACES_BATCHES = 64, BATCH_PAGES = 64 };
 
 /* An event kept for a sample to come; with the number of the last fork, its own if it is one. */
 struct kept {
@@ -79,6 +80,16 @@ struct copied {
     uint64_t page, t_ns;
 };
 
+/* The pages that were made last on one processor, or on some: twice as many as the kernel gathers
+ * before it puts them on the LRU lists (PAGEVEC_SIZE), since what is noted may not have been made. */
+struct batch {
+    struct made {
+        uint64_t page; /* 0: none */
+        uint16_t cpu;
+    } made[BATCH_PAGES];
+    unsigned next;
+};
+
 /* The size of a file, as far as somebody looked: the last time, and before. */
 struct file_size {
     uint32_t major, minor;
@@ -101,6 +112,8 @@ struct spaces {
     unsigned next_ended;
     struct copied copied[SPACES_COPIED]; /* the last ones, in no order */
     unsigned next_copied;
+    struct batch batch[SPACES_BATCHES]; /* by processor */
+    unsigned batches;        /* of them in use, from the first on */
     pid_t target;            /* its events are kept for samples */
     uint64_t now_ns;         /* of the last event */
     uint64_t programs;       /* so far */

@@ -52,6 +52,7 @@ static void read_fault(const struct engine *engine, struct event *e, const struc
     e->fault.asks = w->detail >> WIRE_ASKS_SHIFT & WIRE_ASKS_MASK;
     e->fault.in_exec = w->detail & WIRE_IN_EXEC ? KNOWN_YES : KNOWN_NO;
     e->fault.signal = (uint8_t)engine_bpf_signal_of(engine, w);
+    e->fault.cpu = w->flags >> WIRE_CPU_SHIFT;
 }
 
 /* Two processors may read the clock and then take their slots in opposite order, and in a burst a

@@ -237,6 +237,12 @@ static __always_inline uint64_t fault_time(struct wire_cpu *cpu)
     return cpu->now_ns;
 }
 
+static __always_inline uint16_t cpu_flags(void)
+{
+    uint32_t cpu = bpf_get_smp_processor_id();
+    return cpu > WIRE_CPU_MAX ? 0 : (uint16_t)((cpu + 1) << WIRE_CPU_SHIFT);
+}
+
 static __always_inline void report_fault(uint64_t task, uint64_t address, uint64_t ip,
                                          uint64_t error, uint8_t mode)
 {
@@ -253,7 +259,7 @@ static __always_inline void report_fault(uint64_t task, uint64_t address, uint64
         return;
     fill(w, fault_time(cpu), task, EVENT_FAULT);
     w->detail = mode;
-    w->flags = (uint16_t)error;
+    w->flags = (uint16_t)(error & WIRE_ERROR_MASK) | cpu_flags();
     w->a = address;
     w->b = ip;
     finish(w, position);

@@ -22,7 +22,7 @@ struct wire {
     uint8_t type;   /* enum event_type */
     uint8_t detail; /* fault: enum fault_mode, WIRE_IN_EXEC; call: a byte of wire_config.calls; sample: enum
                        sample_kind */
-    uint16_t flags; /* fault: the architecture's error code; call: WIRE_COMPAT, ..; sample:
+    uint16_t flags; /* fault: WIRE_ERROR_MASK, and above it the processor; call: WIRE_COMPAT, ..; sample:
                        frames of its call chain; mapping: WIRE_AT_EXEC, WIRE_LAST */
 };
 
@@ -32,6 +32,10 @@ enum { WIRE_FILE = 4, WIRE_FILE_SHIFT = 3 };
 
 /* In `detail` of a fault, beside its mode: enum fault_asks, shifted. */
 enum { WIRE_MODE = 3, WIRE_ASKS_SHIFT = 2, WIRE_ASKS_MASK = 15 };
+
+/* In `flags` of a fault: the low bits of the architecture's error code, and above them the processor,
+ * from 1; 0 if its number is too high. */
+enum { WIRE_ERROR_MASK = 0xff, WIRE_CPU_SHIFT = 8, WIRE_CPU_MAX = 254 };
 
 /* The arguments of a call are in the two slots behind it. */
 struct wire_args {
