@@ -323,7 +323,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         panel += rows - (unsigned)v->list.count - 1;
         rows = (unsigned)v->list.count + 1;
     }
-    const char *why = rows > 3 ? why_unknown(ui, text, sizeof text) : NULL;
+    const char *why = rows > 1 ? why_unknown(ui, text, sizeof text) : NULL;
     rows -= why != NULL;
     list_fit(&v->list, v->list.count, rows);
     draw_head(ui, area_part(a, 0, 0, a.cols, 1));
