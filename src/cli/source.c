@@ -10,7 +10,7 @@
 #include "base/io.h"
 #include "probe/proclist.h"
 
-enum { SETTLE_MS = 20, SYMBOL_MS = 2000 };
+enum { SETTLE_MS = 20, ANSWER_MS = 60000 };
 
 struct sampler_options source_sampler_options(const struct options *o)
 {
@@ -51,6 +51,12 @@ static void live_look(void *ctx, uint64_t start, uint64_t end)
         stepping_look(s->stepping, start, end);
 }
 
+/* Headless, answers belong into the frame that asks; nothing else comes while the target stands. */
+static bool await_answers(const struct live_source *s)
+{
+    return s->stepping && s->options->cols && !s->late;
+}
+
 static void live_ask_page(void *ctx, uint64_t address)
 {
     struct live_source *s = ctx;
@@ -58,6 +64,8 @@ static void live_ask_page(void *ctx, uint64_t address)
         watch_ask_page(s->watch, address);
     else if (s->stepping)
         stepping_ask_page(s->stepping, address);
+    if (await_answers(s))
+        s->late = !stepping_answered(s->stepping, ANSWER_MS);
 }
 
 static void live_ask_flags(void *ctx)
@@ -97,9 +105,8 @@ static bool live_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
     if (!s->lookup && lookup_start(s->options->proc_root, s->queue, &s->lookup, &e))
         return false;
     bool asked = lookup_ask(s->lookup, pid, program, ip, r);
-    /* Headless, the answer belongs into this frame; nothing else comes while the target stands. */
-    if (asked && s->stepping && s->options->cols)
-        poll(&(struct pollfd){.fd = queue_fd(s->queue), .events = POLLIN}, 1, SYMBOL_MS);
+    if (asked && await_answers(s))
+        s->late = !lookup_settle(s->lookup, ANSWER_MS);
     return asked;
 }
 
@@ -439,6 +446,20 @@ static void step_ask_huge(void *ctx)
         sampler_ask_huge(s->sampler);
 }
 
+/* The answers belong into this frame. What else is told meanwhile must not fill the queue. */
+static void step_await_symbols(struct step_source *s)
+{
+    const uint64_t end = io_now_ns() + ANSWER_MS * UINT64_C(1000000);
+    struct record *r;
+    bool settled = false;
+    while (!settled && !s->late) {
+        settled = lookup_settle(s->lookup, SETTLE_MS);
+        while ((r = queue_take(s->events)))
+            step_enqueue(s, r);
+        s->late = !settled && io_now_ns() > end;
+    }
+}
+
 static bool step_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
                             const struct region *r)
 {
@@ -447,8 +468,8 @@ static bool step_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
     if (!s->events || (!s->lookup && lookup_start(s->options->proc_root, s->events, &s->lookup, &e)))
         return false;
     bool asked = lookup_ask(s->lookup, pid, program, ip, r);
-    if (asked) /* the answer belongs into this frame */
-        poll(&(struct pollfd){.fd = queue_fd(s->events), .events = POLLIN}, 1, SYMBOL_MS);
+    if (asked)
+        step_await_symbols(s);
     return asked;
 }
 

@@ -21,6 +21,7 @@ struct live_source {
     pid_t pid;
     struct stepping *stepping; /* vmscope step, until it is left; then watch is NULL */
     struct lookup *lookup; /* once it was asked; else NULL */
+    bool late; /* headless: an answer did not come in time, and none is waited for any more */
     bool begun; /* a command that was held has been let go */
     struct ui_source ui;
 };
@@ -45,6 +46,7 @@ struct step_source {
     struct follow *follow;
     struct lookup *lookup;
     bool sampled;             /* this process, once at least */
+    bool late;                /* as in live_source */
     struct record **queue; /* owned ring-less queue */
     size_t head, count, cap;
     struct ui_source ui;

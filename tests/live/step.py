@@ -193,7 +193,7 @@ def screens():
 
 def map_of_step():
     """The page that the fault was about is there on the map behind it, under the cursor."""
-    frame = screen("utouch<Enter>t")
+    frame = screen("utouch<Enter>t", command=(KNOWN, "second"))
     line = frame.splitlines()[-2]
     address = re.search(r"to ([0-9a-f]+),|access to ([0-9a-f]+)", line)
     if not address:
