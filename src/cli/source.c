@@ -153,7 +153,7 @@ void live_source_deinit(struct live_source *s)
 /* Faults are followed only when asked for: it costs a target that faults much some percent. */
 static bool is_followed(const struct options *o)
 {
-    return o->engine || o->evidence || o->heat;
+    return o->engine || o->evidence || o->callers || o->heat;
 }
 
 /* The command has not begun. */
@@ -167,7 +167,8 @@ static int start_following(const struct options *o, bool held, pid_t pid, struct
 {
     const struct engine_options options = {.pid = pid, .follow = !o->no_follow,
                                            .family = o->family, .kernel = true, .heat = o->heat,
-                                           .held = held, .evidence = o->evidence};
+                                           .held = held, .evidence = o->evidence,
+                                           .callers = o->callers};
     return follow_start(o->engine, &options, queue, out, e);
 }
 
