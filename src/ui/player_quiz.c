@@ -125,14 +125,14 @@ static void mark_path(const struct quiz *q, const struct player_step *s, struct 
              m->right ? "" : was);
 }
 
-/* A way that nobody could see is not marked. */
+/* What nobody could see or count is not marked. */
 unsigned quiz_mark_step(struct quiz *q, const struct player_step *s,
                         struct quiz_mark out[QUIZ_MARKS_MAX])
 {
     unsigned n = 0;
     if (q->has_result)
         mark_result(q, s, &out[n++]);
-    if (q->has_faults)
+    if (q->has_faults && s->counted)
         mark_faults(q, s, &out[n++]);
     if (q->has_path && s->followed)
         mark_path(q, s, &out[n++]);

@@ -99,7 +99,8 @@ static void add_check(struct player_step *s, unsigned line, uint8_t verdict)
 static void make_step(const struct fake *f, unsigned line, struct player_step *s)
 {
     *s = (struct player_step){.line = line, .last_line = line, .followed = true, .ran = line != 5,
-                              .ok = line != 8, .failed = line == 8, .note = line == 5 ? "N" : NULL};
+                              .counted = line != 8, .ok = line != 8, .failed = line == 8,
+                              .note = line == 5 ? "N" : NULL};
     snprintf(s->code, sizeof s->code, "%s", line == 8 ? "EACCES" : "ok");
     snprintf(s->result, sizeof s->result, "%s", line == 8 ? "EACCES (Denied)" : "ok");
     s->minor = line == 3 ? 2 : 0;
@@ -274,6 +275,10 @@ static void test_picture(void **state)
     free(frame);
     frame = play("nnn");
     HAS_NOT(frame, "^^");
+    free(frame);
+    frame = play("nnnnn");
+    HAS(frame, "EACCES (Denied); faults not known");
+    HAS_NOT(frame, "minor");
     free(frame);
 }
 
