@@ -394,6 +394,8 @@ static void test_quiz(void **state)
     check("znb", "quiz 0 of 1");
     check("znk", "you said another end: it was ok");
     check("znan", "How many page faults");
+    check("zn", "a letter: the answer   Esc: no answer");
+    check("znan", "a number and Enter: the answer   Esc: no answer");
     check("znan2<Enter>", "Which way will the first fault go?");
     check("znan2<Enter>a", "you said do_anonymous_page: right");
     check("znan2<Enter>b", "it was do_anonymous_page");
