@@ -66,6 +66,9 @@ static const struct row {
      "count faults by page instead of reporting each (bpf engine)"},
     {"evidence", no_argument, OPT_EVIDENCE, false, WATCH | OF(FAULTS), "--evidence",
      "the kernel's own call chains beside the predicted paths (as root)"},
+    {"callers", no_argument, OPT_CALLERS, false, WATCH | OF(FAULTS), "--callers",
+     "who called the function that faulted, by frame pointers: code\n"
+     "built without them cuts the chain short or leaves callers out"},
     {"disagreements", no_argument, OPT_DISAGREEMENTS, false, OF(FAULTS), "--disagreements",
      "faults: the same, but print only those that went another way"},
     {"delay", required_argument, 'd', true, WATCH | OF(SNAP), "-d, --delay SECONDS",

@@ -10,7 +10,7 @@
 #include "base/io.h"
 #include "probe/proclist.h"
 
-enum { SETTLE_MS = 20, SYMBOL_MS = 2000 };
+enum { SETTLE_MS = 20, ANSWER_MS = 60000 };
 
 struct sampler_options source_sampler_options(const struct options *o)
 {
@@ -51,6 +51,12 @@ static void live_look(void *ctx, uint64_t start, uint64_t end)
         stepping_look(s->stepping, start, end);
 }
 
+/* Headless, answers belong into the frame that asks; nothing else comes while the target stands. */
+static bool await_answers(const struct live_source *s)
+{
+    return s->stepping && s->options->cols && !s->late;
+}
+
 static void live_ask_page(void *ctx, uint64_t address)
 {
     struct live_source *s = ctx;
@@ -58,6 +64,8 @@ static void live_ask_page(void *ctx, uint64_t address)
         watch_ask_page(s->watch, address);
     else if (s->stepping)
         stepping_ask_page(s->stepping, address);
+    if (await_answers(s))
+        s->late = !stepping_answered(s->stepping, ANSWER_MS);
 }
 
 static void live_ask_flags(void *ctx)
@@ -97,9 +105,8 @@ static bool live_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
     if (!s->lookup && lookup_start(s->options->proc_root, s->queue, &s->lookup, &e))
         return false;
     bool asked = lookup_ask(s->lookup, pid, program, ip, r);
-    /* Headless, the answer belongs into this frame; nothing else comes while the target stands. */
-    if (asked && s->stepping && s->options->cols)
-        poll(&(struct pollfd){.fd = queue_fd(s->queue), .events = POLLIN}, 1, SYMBOL_MS);
+    if (asked && await_answers(s))
+        s->late = !lookup_settle(s->lookup, ANSWER_MS);
     return asked;
 }
 
@@ -146,7 +153,7 @@ void live_source_deinit(struct live_source *s)
 /* Faults are followed only when asked for: it costs a target that faults much some percent. */
 static bool is_followed(const struct options *o)
 {
-    return o->engine || o->evidence || o->heat;
+    return o->engine || o->evidence || o->callers || o->heat;
 }
 
 /* The command has not begun. */
@@ -160,7 +167,8 @@ static int start_following(const struct options *o, bool held, pid_t pid, struct
 {
     const struct engine_options options = {.pid = pid, .follow = !o->no_follow,
                                            .family = o->family, .kernel = true, .heat = o->heat,
-                                           .held = held, .evidence = o->evidence};
+                                           .held = held, .evidence = o->evidence,
+                                           .callers = o->callers};
     return follow_start(o->engine, &options, queue, out, e);
 }
 
@@ -361,7 +369,7 @@ static void step_step(void *ctx)
     if (s->family)
         family_sampler_take(s->family, step_enqueue, s, &e);
     if (s->look_machine)
-        physical_full(s->machine, step_enqueue, s);
+        physmem_sampler_full(s->machine, step_enqueue, s);
     s->look_machine = false;
 }
 
@@ -386,14 +394,14 @@ static void step_ask_family(void *ctx)
 static bool step_machine(struct step_source *s)
 {
     struct err e;
-    return s->machine || !physical_create(s->options->proc_root, &s->machine, &e);
+    return s->machine || !physmem_sampler_create(s->options->proc_root, &s->machine, &e);
 }
 
 static void step_look_machine(void *ctx, const struct frame_look *look)
 {
     struct step_source *s = ctx;
     if (step_machine(s))
-        physical_look(s->machine, look);
+        physmem_sampler_look(s->machine, look);
     s->look_machine = s->machine != NULL;
 }
 
@@ -401,7 +409,7 @@ static void step_ask_frame(void *ctx, uint64_t frame)
 {
     struct step_source *s = ctx;
     if (step_machine(s))
-        physical_frame(s->machine, frame, step_enqueue, s);
+        physmem_sampler_frame(s->machine, frame, step_enqueue, s);
 }
 
 static void step_look(void *ctx, uint64_t start, uint64_t end)
@@ -439,6 +447,20 @@ static void step_ask_huge(void *ctx)
         sampler_ask_huge(s->sampler);
 }
 
+/* The answers belong into this frame. What else is told meanwhile must not fill the queue. */
+static void step_await_symbols(struct step_source *s)
+{
+    const uint64_t end = io_now_ns() + ANSWER_MS * UINT64_C(1000000);
+    struct record *r;
+    bool settled = false;
+    while (!settled && !s->late) {
+        settled = lookup_settle(s->lookup, SETTLE_MS);
+        while ((r = queue_take(s->events)))
+            step_enqueue(s, r);
+        s->late = !settled && io_now_ns() > end;
+    }
+}
+
 static bool step_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
                             const struct region *r)
 {
@@ -447,8 +469,8 @@ static bool step_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
     if (!s->events || (!s->lookup && lookup_start(s->options->proc_root, s->events, &s->lookup, &e)))
         return false;
     bool asked = lookup_ask(s->lookup, pid, program, ip, r);
-    if (asked) /* the answer belongs into this frame */
-        poll(&(struct pollfd){.fd = queue_fd(s->events), .events = POLLIN}, 1, SYMBOL_MS);
+    if (asked)
+        step_await_symbols(s);
     return asked;
 }
 
@@ -525,5 +547,5 @@ void step_source_deinit(struct step_source *s)
     free(s->queue);
     sampler_destroy(s->sampler);
     family_sampler_destroy(s->family);
-    physical_destroy(s->machine);
+    physmem_sampler_destroy(s->machine);
 }

@@ -21,6 +21,7 @@ struct live_source {
     pid_t pid;
     struct stepping *stepping; /* vmscope step, until it is left; then watch is NULL */
     struct lookup *lookup; /* once it was asked; else NULL */
+    bool late; /* headless: an answer did not come in time, and none is waited for any more */
     bool begun; /* a command that was held has been let go */
     struct ui_source ui;
 };
@@ -39,12 +40,13 @@ struct step_source {
     struct sampler *sampler;
     struct family_sampler *family; /* once it was asked for; else NULL */
     pid_t pid;
-    struct physical *machine; /* once somebody looked; else NULL */
+    struct physmem_sampler *machine; /* once somebody looked; else NULL */
     bool look_machine;        /* at the next step */
     struct queue *events;     /* where faults are followed, as follow and lookup; else NULL */
     struct follow *follow;
     struct lookup *lookup;
     bool sampled;             /* this process, once at least */
+    bool late;                /* as in live_source */
     struct record **queue; /* owned ring-less queue */
     size_t head, count, cap;
     struct ui_source ui;

@@ -4,7 +4,7 @@
  *   offset page-aligned? --no--> EINVAL
  *   MAP_ANONYMOUS? --no--> descriptor open? --no--> EBADF
  *     |                    MAP_HUGETLB: of hugetlbfs? --no--> EINVAL
- *     `-yes, MAP_HUGETLB: such huge pages? --no--> EINVAL, enough of them? --no--> ENOMEM
+ *     `-yes, MAP_HUGETLB: such huge pages? --no--> EINVAL; from here on as a file
  *   length 0? --yes--> EINVAL           length rounded up overflows? --yes--> ENOMEM
  *   too many mappings? --yes--> ENOMEM  room for it, below the end? --no--> ENOMEM
  *   MAP_FIXED: page-aligned? --no--> EINVAL      too low? --yes--> EPERM
@@ -12,8 +12,8 @@
  *   MAP_LOCKED: may lock? --no--> EPERM, within the limit? --no--> EAGAIN
  *   a file:                                      no file:
  *     offset beyond any file? --> EOVERFLOW        type not shared, private, droppable --> EINVAL
- *     type unknown --> EINVAL                      grows down, but not private --> EINVAL
- *     SHARED_VALIDATE: flag unknown --> EOPNOTSUPP droppable and locked or huge --> EINVAL
+ *     type unknown --> EINVAL                      grows down, and shared --> EINVAL
+ *     SHARED_VALIDATE: flag unknown --> EOPNOTSUPP droppable, locked or growing --> EINVAL
  *     shared, to be written:
  *       opened for writing? --no--> EACCES
  *       a swap file? --yes--> ETXTBSY
@@ -23,13 +23,15 @@
  *     kind of file has mmap? --no--> ENODEV
  *     grows down --> EINVAL
  *     shared, to be written, sealed --> EPERM
+ *   MAP_FIXED, over something sealed --> EPERM
  *   within RLIMIT_AS, RLIMIT_DATA? --no--> ENOMEM   memory promised (overcommit)? --no--> ENOMEM
+ *   of the pool: offset of whole huge pages? --no--> EINVAL, enough of them? --no--> ENOMEM
  *   a file: its own mmap agrees? --no--> its error
  *
  * What cannot be known before (is the descriptor open?) the result tells: a check that would have
  * ended the call with another error was passed. A check that the arguments fail for certain is the
  * reason, if the error is its own. Where several could have ended the call with this error, all of
- * them are marked, and the verdict is not sure. */
+ * them are marked, the verdict is not sure, and which of those between were made is left open. */
 #include "model/call_path.h"
 
 #include <errno.h>
@@ -38,14 +40,11 @@
 
 #include "model/call_parts.h"
 
-enum { DROPPABLE = 8, TYPE_MASK = 15, LOWEST_ADDRESS = 65536 };
-
-/* Outcome of a check as far as the arguments tell. */
-enum outcome { ABSENT, PASS, FAIL, OPEN };
+enum { TYPE_MASK = 15, LOWEST_ADDRESS = 65536 };
 
 static uint64_t arg(const struct call_input *in, unsigned i)
 {
-    return in->call->call.args[i];
+    return call_arg(in, i);
 }
 
 static bool flag(const struct call_input *in, uint64_t bits)
@@ -61,6 +60,12 @@ static unsigned type_of(const struct call_input *in)
 static bool of_file(const struct call_input *in)
 {
     return !flag(in, MAP_ANONYMOUS);
+}
+
+/* Huge pages without a file of the caller's are those of a file that the kernel makes. */
+static bool through_file(const struct call_input *in)
+{
+    return of_file(in) || flag(in, MAP_HUGETLB);
 }
 
 static bool shared(const struct call_input *in)
@@ -120,9 +125,21 @@ static enum outcome ask_huge_size(const struct call_input *in)
     return of_file(in) || !flag(in, MAP_HUGETLB) ? ABSENT : OPEN;
 }
 
+static bool of_pool(const struct call_input *in)
+{
+    return flag(in, MAP_HUGETLB) || is(in, CALL_FILE_HUGETLB);
+}
+
+static enum outcome ask_huge_offset(const struct call_input *in)
+{
+    if (!of_pool(in))
+        return ABSENT;
+    return arg(in, 5) % in->huge_size ? OPEN : PASS;
+}
+
 static enum outcome ask_huge_free(const struct call_input *in)
 {
-    if (of_file(in) || !flag(in, MAP_HUGETLB))
+    if (!of_pool(in))
         return ABSENT;
     return flag(in, MAP_NORESERVE) ? PASS : OPEN;
 }
@@ -171,7 +188,7 @@ static enum outcome ask_aligned(const struct call_input *in)
 
 static enum outcome ask_huge_aligned(const struct call_input *in)
 {
-    if (!flag(in, MAP_HUGETLB) && !is(in, CALL_FILE_HUGETLB))
+    if (!of_pool(in))
         return ABSENT;
     return fixed(in) && arg(in, 0) % in->huge_size ? OPEN : PASS;
 }
@@ -201,14 +218,12 @@ static enum outcome ask_lock_limit(const struct call_input *in)
 
 static enum outcome ask_far(const struct call_input *in)
 {
-    if (!of_file(in))
-        return ABSENT;
-    return OPEN;
+    return through_file(in) ? OPEN : ABSENT;
 }
 
 static enum outcome ask_file_type(const struct call_input *in)
 {
-    if (!of_file(in))
+    if (!through_file(in))
         return ABSENT;
     return fails_if(!shared(in) && type_of(in) != MAP_PRIVATE);
 }
@@ -219,7 +234,7 @@ static enum outcome ask_flags(const struct call_input *in)
                             MAP_EXECUTABLE | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE |
                             MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | 0x40 |
                             UINT64_C(0x3f) << 26; /* MAP_32BIT, and the size of huge pages */
-    if (!of_file(in) || type_of(in) != MAP_SHARED_VALIDATE)
+    if (!through_file(in) || type_of(in) != MAP_SHARED_VALIDATE)
         return ABSENT;
     if (flag(in, ~(legacy | MAP_SYNC)))
         return FAIL;
@@ -268,7 +283,7 @@ static enum outcome ask_mappable(const struct call_input *in)
 
 static enum outcome ask_file_grows(const struct call_input *in)
 {
-    return of_file(in) && flag(in, MAP_GROWSDOWN) ? FAIL : ABSENT;
+    return through_file(in) && flag(in, MAP_GROWSDOWN) ? FAIL : ABSENT;
 }
 
 static enum outcome ask_seals(const struct call_input *in)
@@ -278,7 +293,7 @@ static enum outcome ask_seals(const struct call_input *in)
 
 static enum outcome ask_anonymous_type(const struct call_input *in)
 {
-    if (of_file(in))
+    if (through_file(in))
         return ABSENT;
     unsigned type = type_of(in);
     return fails_if(type != MAP_SHARED && type != MAP_PRIVATE && type != DROPPABLE);
@@ -286,16 +301,16 @@ static enum outcome ask_anonymous_type(const struct call_input *in)
 
 static enum outcome ask_anonymous_grows(const struct call_input *in)
 {
-    if (of_file(in) || !flag(in, MAP_GROWSDOWN))
+    if (through_file(in) || !flag(in, MAP_GROWSDOWN))
         return ABSENT;
-    return fails_if(type_of(in) != MAP_PRIVATE);
+    return fails_if(shared(in));
 }
 
 static enum outcome ask_droppable(const struct call_input *in)
 {
-    if (of_file(in) || type_of(in) != DROPPABLE)
+    if (through_file(in) || type_of(in) != DROPPABLE)
         return ABSENT;
-    return fails_if(flag(in, MAP_LOCKED | MAP_HUGETLB));
+    return fails_if(flag(in, MAP_LOCKED | MAP_GROWSDOWN));
 }
 
 static enum outcome ask_limits(const struct call_input *in)
@@ -304,15 +319,22 @@ static enum outcome ask_limits(const struct call_input *in)
     return OPEN;
 }
 
+/* Shared memory without a file is counted as a whole, private only what may be written. With
+ * vm.overcommit_memory 2 MAP_NORESERVE changes nothing. */
 static enum outcome ask_promise(const struct call_input *in)
 {
-    bool counted = written(in) && !(of_file(in) && shared(in)) && !flag(in, MAP_NORESERVE);
-    return counted ? OPEN : ABSENT;
+    bool counted = shared(in) ? !of_file(in) : written(in);
+    return counted && !of_pool(in) ? OPEN : ABSENT;
+}
+
+static enum outcome ask_replaced(const struct call_input *in)
+{
+    return flag(in, MAP_FIXED) && !flag(in, MAP_FIXED_NOREPLACE) ? OPEN : ABSENT;
 }
 
 static enum outcome ask_own(const struct call_input *in)
 {
-    return of_file(in) || flag(in, MAP_HUGETLB) ? OPEN : ABSENT;
+    return through_file(in) ? OPEN : ABSENT;
 }
 
 /* --- the table --- */
@@ -333,9 +355,8 @@ static const struct check {
     {"MAP_HUGETLB: is it a file of hugetlbfs?", ask_hugetlbfs, EINVAL, "yes", "no", false},
     {"MAP_HUGETLB: are there huge pages of this size?", ask_huge_size, EINVAL, "yes",
      "no: this machine has none of it", false},
-    {"Does the pool have enough huge pages?", ask_huge_free, ENOMEM, "yes",
-     "no: see HugePages_Free and HugePages_Rsvd", false},
-    {"Does the security policy permit it?", ask_policy, EACCES, "yes", "no", true},
+    {"Does the security policy permit it?", ask_policy, EACCES, "yes",
+     "no: SELinux or its like, or PR_SET_MDWE", true},
     {"Is the length more than 0?", ask_length, EINVAL, "yes", "no", false},
     {"Does the length, in whole pages, fit a number?", ask_rounding, ENOMEM, "yes", "no", false},
     {"Are there few enough mappings?", ask_map_count, ENOMEM, "yes",
@@ -372,16 +393,21 @@ static const struct check {
      "yes: F_SEAL_WRITE or F_SEAL_FUTURE_WRITE", false},
     {"Is the type shared, private or droppable?", ask_anonymous_type, EINVAL, "yes",
      "no: there are no others without a file", false},
-    {"Is it private, as what grows down must be?", ask_anonymous_grows, EINVAL, "yes", "no",
+    {"MAP_GROWSDOWN: is it private?", ask_anonymous_grows, EINVAL, "yes",
+     "no: shared memory does not grow", false},
+    {"MAP_DROPPABLE: neither locked nor growing down?", ask_droppable, EINVAL, "yes", "no",
      false},
-    {"MAP_DROPPABLE: neither locked nor of huge pages?", ask_droppable, EINVAL, "yes", "no",
-     false},
+    {"MAP_FIXED: is nothing there sealed (mseal)?", ask_replaced, EPERM, "nothing is",
+     "something is: it stays", false},
     {"Is the process within its limits?", ask_limits, ENOMEM, "yes",
      "no: RLIMIT_AS or RLIMIT_DATA is exceeded", false},
     {"Does the kernel promise so much memory?", ask_promise, ENOMEM, "yes",
      "no: more than vm.overcommit_memory lets it", false},
+    {"Is the offset a multiple of a huge page?", ask_huge_offset, EINVAL, "yes", "no", false},
+    {"Does the pool have enough huge pages?", ask_huge_free, ENOMEM, "yes",
+     "no: see HugePages_Free and HugePages_Rsvd", false},
     {"Does the file's own mmap agree?", ask_own, ANY, "yes",
-     "no: its file system or driver has rules of its own, as hugetlbfs for offsets", true},
+     "no: its file system or driver has rules of its own", true},
 };
 enum { CHECKS = sizeof checks / sizeof *checks };
 
@@ -439,9 +465,20 @@ static void explain_mmap(const struct call_input *in, struct call_verdict *out)
         seen += suspect[i];
         if (suspect[i])
             add(out, &checks[i], n == 1 ? CALL_TAKEN : CALL_PERHAPS);
-        else if (checks[i].ask(in) != ABSENT && !checks[i].last_resort)
+        else if (!seen && checks[i].ask(in) != ABSENT && !checks[i].last_resort)
             add(out, &checks[i], CALL_PASSED);
     }
+}
+
+void call_explain_here(const struct event *call, const struct geometry *g,
+                       struct call_verdict *out)
+{
+    const uint64_t page = (uint64_t)1 << g->page_shift, of_32_bit = UINT64_C(0xffffe000);
+    unsigned bits = g->levels * PAGETREE_FANOUT_BITS + g->page_shift - 1;
+    const struct call_input in = {
+        .call = call, .page_size = page, .huge_size = (uint64_t)1 << g->pmd_shift,
+        .task_size = call->call.compat ? of_32_bit : ((uint64_t)1 << bits) - page};
+    call_explain(&in, out);
 }
 
 void call_explain(const struct call_input *in, struct call_verdict *out)

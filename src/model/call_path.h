@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/event.h"
+#include "model/record.h"
 
 struct call_input {
     const struct event *call;     /* of type EVENT_CALL */
@@ -40,9 +40,16 @@ struct call_verdict {
 
 /* Why in->call ended as it did. Always fills *out. */
 void call_explain(const struct call_input *in, struct call_verdict *out);
+/* The same where no more is known than the geometry of the machine. */
+void call_explain_here(const struct event *call, const struct geometry *g,
+                       struct call_verdict *out);
 
 /* The arguments in words: "4096 bytes, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS"; "" for a call whose
  * arguments say no more than their numbers. Returns out. */
 const char *call_words(char *out, size_t cap, const struct event *call);
+
+/* Why it failed: "Is the offset a multiple of a page? no"; several that are possible are joined by
+ * "; or: ". "" if it did not fail, or nothing is known of this error. Returns out. */
+const char *call_why(char *out, size_t cap, const struct call_verdict *v);
 
 #endif

@@ -11,8 +11,6 @@
 #include "base/buf.h"
 #include "model/family_parts.h"
 
-enum { PSS_SHIFT = 12 }; /* fractional bits of a share, as in fs/proc/task_mmu.c */
-
 struct family_picture *family_picture_create(void)
 {
     return calloc(1, sizeof(struct family_picture));
@@ -26,6 +24,7 @@ void family_picture_destroy(struct family_picture *p)
         region_table_unref(p->v[i].regions);
     free(p->v);
     free(p->pieces);
+    free(p->cuts);
     free(p->order);
     free(p->runs);
     free(p);
@@ -70,24 +69,20 @@ static void patch_reach(struct patch *a, const struct family_piece *piece)
 
 static int patch_add(struct patch *a, const struct family_piece *piece)
 {
+    bool plain = piece->base == FAMILY_NO_PIECE;
+    size_t most = plain ? piece->count : FAMILY_PIECE_PAGES;
     void *v = a->runs;
-    int rc = array_reserve(&v, &a->cap, a->count + piece->runs, sizeof *a->runs);
+    int rc = array_reserve(&v, &a->cap, a->count + most, sizeof *a->runs);
     a->runs = v;
     if (rc)
         return rc;
-    if (piece->runs)
-        memcpy(a->runs + a->count, a->p->runs + piece->runs_at, piece->runs * sizeof *a->runs);
-    a->count += piece->runs;
+    if (!plain)
+        a->count += family_piece_runs(a->p, piece, 0, UINT64_MAX, a->runs + a->count);
+    else if (most)
+        memcpy(a->runs + a->count, a->p->runs + piece->at, most * sizeof *a->runs);
+    a->count += plain ? most : 0;
     patch_reach(a, piece);
     return 0;
-}
-
-/* Of a piece that stays, in the middle of ones that differ: one range of a leaf is replaced faster
- * than several. */
-static bool is_amid(const struct patch *a, const struct family_piece *piece)
-{
-    return a->end > a->start &&
-           (piece->page + piece->n - 1) / PAGETREE_FANOUT == (a->end - 1) / PAGETREE_FANOUT;
 }
 
 /* Walks the pieces of the base and the member side by side; those that are the same stay. */
@@ -101,7 +96,7 @@ static int patch_differences(struct patch *a, const uint32_t *base, size_t base_
         bool only_base = j == count || (i < base_count && !same &&
                                         pieces[base[i]].page < pieces[mine[j]].page);
         if (same) {
-            rc = is_amid(a, &pieces[mine[j]]) ? patch_add(a, &pieces[mine[j]]) : patch_flush(a);
+            rc = patch_flush(a);
             i++;
             j++;
         } else if (only_base) {
@@ -134,66 +129,56 @@ static int grow_tree(struct family *f, const struct family_picture *p, size_t i)
 
 /* --- weights --- */
 
-struct weight {
-    uint64_t pss; /* bytes << PSS_SHIFT */
-    uint64_t uss, hugetlb; /* pages */
-    bool no_pss, no_uss;
-};
-
-static void weigh_run(struct weight *w, const struct page_run *run, const struct target_info *t)
+/* What a mapping's pages alone do not tell of its totals. */
+static bool is_apart(const struct region *r)
 {
-    const struct page *p = &run->first;
-    const struct page_state_info *state = page_state_info(p->state);
-    bool exclusive = p->attrs & PAGE_A_EXCLUSIVE, entry = p->attrs & PAGE_A_ENTRY;
-    uint64_t whole = (uint64_t)1 << (t->geometry.page_shift + PSS_SHIFT);
-    w->no_uss |= p->state == PAGE_UNKNOWN || (state->present && !entry);
-    w->no_pss |= p->state == PAGE_UNKNOWN;
-    if (p->state == PAGE_HUGETLB)
-        w->hugetlb += exclusive ? run->n : 0;
-    if (!state->rss)
-        return;
-    w->uss += exclusive ? run->n : 0;
-    /* A page on its way to another frame has no count: smaps takes it as a whole. */
-    bool moving = p->state == PAGE_PRESENT && entry && t->pfn.yes && p->frame == PAGE_FRAME_UNKNOWN;
-    if (p->attrs & PAGE_A_COUNT && p->mapcount > 1)
-        w->pss += whole / p->mapcount * run->n;
-    else if (p->attrs & PAGE_A_COUNT || exclusive || moving)
-        w->pss += whole * run->n;
-    else
-        w->no_pss = true;
+    return r->shmem_swap || r->smaps;
+}
+
+/* All regions at once, but for those that smaps or their file's swap say more of. */
+static void weigh_totals(const struct family_picture *p, size_t i, struct tally *all,
+                         struct family_member *m)
+{
+    struct totals apart = {0};
+    for (size_t k = 0; k < m->moment.regions->count; k++) {
+        const struct region *r = &m->moment.regions->v[k];
+        struct family_stream s;
+        struct page_run run;
+        struct tally t = {{0}};
+        struct totals of_region;
+        uint64_t start = moment_page(&m->moment, r->start);
+        if (!is_apart(r)) {
+            apart.size += r->end - r->start;
+            continue;
+        }
+        family_stream_begin(&s, p, i, start, start + ((r->end - r->start) >>
+                                                      m->moment.target.geometry.page_shift));
+        for (; family_stream_peek(&s, &run); s.run++)
+            tally_add_page(&t, &run.first, run.n);
+        for (unsigned n = 0; n < TALLY_N; n++)
+            all->n[n] -= t.n[n];
+        totals_of_tally(&m->moment, r, &t, &of_region);
+        totals_add(&apart, &of_region);
+    }
+    totals_of_tally(&m->moment, NULL, all, &m->totals);
+    totals_add(&m->totals, &apart);
 }
 
 static void weigh_member(struct family *f, const struct family_picture *p, size_t i,
-                         const struct weight *weights)
+                         const struct family_weight *weights)
 {
     struct family_member *m = &f->v[i];
     const uint32_t *pieces = reading_pieces(p, i);
     unsigned shift = m->moment.target.geometry.page_shift;
-    struct weight sum = {0};
-    for (size_t k = 0; k < p->v[i].pieces; k++) {
-        const struct weight *w = &weights[pieces[k]];
-        sum.pss += w->pss;
-        sum.uss += w->uss;
-        sum.hugetlb += w->hugetlb;
-        sum.no_pss |= w->no_pss;
-        sum.no_uss |= w->no_uss;
-    }
+    struct family_weight sum = {0};
+    for (size_t k = 0; k < p->v[i].pieces; k++)
+        family_weight_add(&sum, &weights[pieces[k]]);
     m->uss = (struct known_bytes){sum.uss << shift, !sum.no_uss};
     m->private_hugetlb = (struct known_bytes){sum.hugetlb << shift, !sum.no_uss};
-    m->pss = (struct known_bytes){sum.pss >> PSS_SHIFT, !sum.no_pss};
+    m->pss = (struct known_bytes){sum.pss >> FAMILY_PSS_SHIFT, !sum.no_pss};
     if (sum.no_pss && p->v[i].rollup_pss != UINT64_MAX)
         m->pss = (struct known_bytes){p->v[i].rollup_pss, true};
-    totals_of_all(&m->moment, &m->totals);
-}
-
-/* Of each piece, once. NULL when out of memory; the caller's. */
-static struct weight *weigh_pieces(const struct family_picture *p)
-{
-    struct weight *weights = calloc(p->pieces_count + 1, sizeof *weights);
-    for (size_t i = 0; weights && i < p->pieces_count; i++)
-        for (size_t k = 0; k < p->pieces[i].runs; k++)
-            weigh_run(&weights[i], &p->runs[p->pieces[i].runs_at + k], &p->v[0].target);
-    return weights;
+    weigh_totals(p, i, &sum.tally, m);
 }
 
 /* --- members --- */
@@ -215,29 +200,8 @@ static void set_member(struct family *f, size_t i, const struct family_picture *
     m->moment.regions = r->regions ? region_table_ref(r->regions) : NULL;
 }
 
-static void drop_tree(struct family_member *m)
-{
-    pagetree_unref(m->moment.tree);
-    m->moment.tree = NULL;
-}
-
-/* The trees that no later member is compared with. */
-static void drop_done(struct family *f, size_t i)
-{
-    size_t parent = f->v[i].parent;
-    bool first = true, last = parent != FAMILY_NONE;
-    for (size_t k = i + 1; k < f->count && (first || last); k++) {
-        first = first && f->v[k].parent != i;
-        last = last && f->v[k].parent != parent;
-    }
-    if (first)
-        drop_tree(&f->v[i]);
-    if (last)
-        drop_tree(&f->v[parent]);
-}
-
 static int fold_members(struct family *f, const struct family_picture *p,
-                        const struct weight *weights, bool trees)
+                        const struct family_weight *weights, bool trees)
 {
     size_t cap = 0;
     int rc = 0;
@@ -248,47 +212,26 @@ static int fold_members(struct family *f, const struct family_picture *p,
     for (size_t i = 0; !rc && i < p->count; i++) {
         if (!f->v[i].moment.regions)
             continue;
-        rc = grow_tree(f, p, i);
-        if (rc)
-            break;
         weigh_member(f, p, i, weights);
-        rc = family_weigh_own(f, i, &cap);
-        if (!trees)
-            drop_done(f, i);
+        rc = family_weigh_own(f, p, weights, i, &cap);
+        if (!rc && trees)
+            rc = grow_tree(f, p, i);
     }
-    for (size_t i = 0; !trees && i < f->count; i++)
-        drop_tree(&f->v[i]);
     family_sort_broken(f);
     return rc;
 }
 
 static int fold(struct family *f, const struct family_picture *p, bool trees)
 {
-    struct weight *weights = weigh_pieces(p);
+    struct family_weight *weights = family_weigh_pieces(p);
     int rc = weights ? fold_members(f, p, weights, trees) : -ENOMEM;
     free(weights);
     return rc ? rc : family_weigh_pairs(f, p);
 }
 
-static bool is_sound(const struct family_picture *p)
-{
-    for (size_t i = 0; i < p->pieces_count; i++)
-        if (p->pieces[i].runs > p->runs_count ||
-            p->pieces[i].runs_at > p->runs_count - p->pieces[i].runs)
-            return false;
-    for (size_t i = 0; i < p->order_count; i++)
-        if (p->order[i] >= p->pieces_count)
-            return false;
-    for (size_t i = 0; i < p->count; i++)
-        if (p->v[i].pieces > p->order_count ||
-            p->v[i].pieces_at > p->order_count - p->v[i].pieces)
-            return false;
-    return p->count && p->count <= FAMILY_MAX;
-}
-
 static struct family *create(const struct family_picture *p, bool trees)
 {
-    if (!is_sound(p))
+    if (!family_picture_is_sound(p))
         return NULL;
     struct family *f = calloc(1, sizeof *f);
     if (!f)

@@ -17,10 +17,20 @@
 
 enum { FAMILY_MAX = 1000 }; /* processes */
 
-/* A piece of address space with the pages in it. Pages between the runs are absent. */
+/* A piece of address space with the pages in it. Pages between the runs are absent. A piece with a
+ * base is that one but for some places, so that what many processes have almost alike stands once. */
 struct family_piece {
-    uint64_t page, n;      /* from the first page of the first run to the last of the last */
-    size_t runs_at, runs;  /* in family_picture.runs */
+    uint64_t page, n;      /* holds all its runs, and those of its base */
+    size_t at, count;      /* in family_picture.runs; with a base: in family_picture.cuts */
+    uint32_t base;         /* a piece before it that has none itself, or FAMILY_NO_PIECE */
+};
+#define FAMILY_NO_PIECE UINT32_MAX
+
+/* Pages [page, page + n), which are these runs instead of those of the base. */
+struct family_cut {
+    uint64_t page;
+    uint32_t n, count;
+    size_t at; /* in family_picture.runs */
 };
 
 /* A process as it was read. */
@@ -41,6 +51,8 @@ struct family_picture {
     size_t count, cap;
     struct family_piece *pieces; /* each different one once */
     size_t pieces_count, pieces_cap;
+    struct family_cut *cuts; /* of a piece: ascending, not overlapping */
+    size_t cuts_count, cuts_cap;
     uint32_t *order; /* indices of pieces, process after process */
     size_t order_count, order_cap;
     struct page_run *runs;

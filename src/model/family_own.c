@@ -1,81 +1,11 @@
-/* How the pages of two processes relate at the same addresses, and, for a family, where children
- * and parents have grown apart since fork. */
+/* Where children and parents have grown apart since fork: their pieces side by side. What both have
+ * in one piece, or in two with one base, is not looked at page by page. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "model/family_parts.h"
-
-struct comparison {
-    const struct moment *a, *b;
-    uint64_t *sum;
-    struct page_run run; /* of a, that is compared with b's */
-};
-
-static bool has_page(const struct page *p)
-{
-    return page_state_info(p->state)->present;
-}
-
-/* Runs of both that begin at the same page, n pages of each. */
-static enum family_relation relate(const struct page *a, const struct page *b)
-{
-    bool in_a = has_page(a), in_b = has_page(b);
-    if (!in_a || !in_b)
-        return in_a ? RELATION_ONLY_A : in_b ? RELATION_ONLY_B : RELATION_NONE;
-    if (a->frame == PAGE_FRAME_UNKNOWN || b->frame == PAGE_FRAME_UNKNOWN)
-        return (a->attrs | b->attrs) & PAGE_A_EXCLUSIVE ? RELATION_OWN : RELATION_UNKNOWN;
-    return a->frame == b->frame ? RELATION_SAME : RELATION_OWN;
-}
-
-static int compare_run_b(void *ctx, const struct page_run *b)
-{
-    struct comparison *c = ctx;
-    struct page a = page_at(&c->run.first, b->page - c->run.page);
-    c->sum[relate(&a, &b->first)] += b->n;
-    return 0;
-}
-
-static int compare_run_a(void *ctx, const struct page_run *a)
-{
-    struct comparison *c = ctx;
-    c->run = *a;
-    return pagetree_walk(c->b->tree, a->page, a->n, compare_run_b, c);
-}
-
-static int compare_range(void *ctx, uint64_t start, uint64_t n)
-{
-    struct comparison *c = ctx;
-    return pagetree_walk(c->a->tree, start, n, compare_run_a, c);
-}
-
-/* What the trees have alike is counted by its tally, what differs run by run. */
-int family_compare(const struct moment *a, const struct moment *b, uint64_t start, uint64_t n,
-                   uint64_t sum[RELATION_N])
-{
-    struct tally all = {{0}};
-    uint64_t differ[RELATION_N] = {0};
-    struct comparison c = {a, b, differ, {0}};
-    bool framed = a->target.pfn.yes && b->target.pfn.yes;
-    /* Without frame numbers two entries can be alike and yet of different frames. */
-    int rc = framed ? pagetree_diff(a->tree, b->tree, start, n, compare_range, &c)
-                    : compare_range(&c, start, n);
-    if (rc)
-        return rc;
-    pagetree_tally(a->tree, start, n, &all);
-    uint64_t present = tally_present(&all), seen = 0, in_a = 0;
-    for (unsigned i = 0; i < RELATION_N; i++) {
-        sum[i] += differ[i];
-        seen += differ[i];
-        in_a += i == RELATION_NONE || i == RELATION_ONLY_B ? 0 : differ[i];
-    }
-    sum[framed ? RELATION_SAME : RELATION_UNKNOWN] += present - in_a;
-    sum[RELATION_NONE] += n - seen - (present - in_a);
-    return 0;
-}
-
-/* --- a family --- */
 
 /* The parent's mapping that this one was copied from at fork, as far as can be told. */
 static bool same_mapping(const struct region *a, const struct region *b)
@@ -103,18 +33,147 @@ static struct family_broken *broken_of(struct family *f, size_t *cap, const stru
     return b;
 }
 
+/* --- pieces of parent and child, side by side --- */
+
+struct pair {
+    const struct family_picture *p;
+    const struct family_weight *weights;
+    struct family_stream parent, child;
+    uint64_t *sum;
+};
+
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Pages of the runs from *at on, up to the next page where either begins or ends. */
+static void relate_next(const struct page_run *a, const struct page_run *b, uint64_t *at,
+                        uint64_t *sum)
+{
+    bool in_a = a && a->page <= *at, in_b = b && b->page <= *at;
+    uint64_t end = lesser(a ? in_a ? a->page + a->n : a->page : UINT64_MAX,
+                          b ? in_b ? b->page + b->n : b->page : UINT64_MAX);
+    struct page x = in_a ? page_at(&a->first, *at - a->page) : page_absent;
+    struct page y = in_b ? page_at(&b->first, *at - b->page) : page_absent;
+    sum[family_relate(&x, &y)] += end - *at;
+    *at = end;
+}
+
+/* Pages [start, end) of two pieces of which one is the other's base, or that have one base. */
+static uint64_t relate_places(const struct pair *c, const struct family_piece *a,
+                              const struct family_piece *b, uint64_t start, uint64_t end)
+{
+    struct page_run x[FAMILY_PIECE_PAGES], y[FAMILY_PIECE_PAGES];
+    const struct page_run *u = x, *v = y;
+    const struct page_run *u_end = x + family_piece_runs(c->p, a, start, end, x);
+    const struct page_run *v_end = y + family_piece_runs(c->p, b, start, end, y);
+    uint64_t in_a = 0;
+    for (const struct page_run *r = x; r < u_end; r++)
+        in_a += page_state_info(r->first.state)->present ? r->n : 0;
+    for (uint64_t at = start; u < u_end || v < v_end;) {
+        relate_next(u < u_end ? u : NULL, v < v_end ? v : NULL, &at, c->sum);
+        u += u < u_end && u->page + u->n <= at;
+        v += v < v_end && v->page + v->n <= at;
+    }
+    return in_a;
+}
+
+/* The next place where either of the pieces is not as its base. */
+static bool next_place(const struct family_cut **a, const struct family_cut *a_end,
+                       const struct family_cut **b, const struct family_cut *b_end,
+                       uint64_t *start, uint64_t *end)
+{
+    if (*a == a_end && *b == b_end)
+        return false;
+    *start = lesser(*a < a_end ? (*a)->page : UINT64_MAX, *b < b_end ? (*b)->page : UINT64_MAX);
+    *end = *start;
+    for (bool more = true; more;) {
+        const struct family_cut **next = *a < a_end && (*a)->page <= *end ? a
+                                         : *b < b_end && (*b)->page <= *end ? b : NULL;
+        more = next != NULL;
+        if (more && (*next)->page + (*next)->n > *end)
+            *end = (*next)->page + (*next)->n;
+        if (more)
+            ++*next;
+    }
+    return true;
+}
+
+/* A base is like a piece that changes nothing of it. */
+static struct family_piece as_changed(const struct family_picture *p, uint32_t number)
+{
+    struct family_piece piece = p->pieces[number];
+    if (piece.base == FAMILY_NO_PIECE)
+        piece = (struct family_piece){piece.page, piece.n, 0, 0, number};
+    return piece;
+}
+
+/* Two whole pieces that have their pages from one base: only the changes are looked at. */
+static void relate_changes(struct pair *c, uint32_t parent, uint32_t child)
+{
+    const struct family_piece a = as_changed(c->p, parent), b = as_changed(c->p, child);
+    const struct family_cut *x = c->p->cuts + a.at, *y = c->p->cuts + b.at;
+    const struct family_cut *x_end = x + a.count, *y_end = y + b.count;
+    uint64_t start, end, looked = 0;
+    while (next_place(&x, x_end, &y, y_end, &start, &end))
+        looked += relate_places(c, &a, &b, start, end);
+    c->sum[RELATION_SAME] += tally_present(&c->weights[parent].tally) - looked;
+}
+
+static uint32_t base_of(const struct pair *c, uint32_t piece)
+{
+    uint32_t base = c->p->pieces[piece].base;
+    return base == FAMILY_NO_PIECE ? piece : base;
+}
+
+/* Two pieces that begin here and are alike, or nearly so. False: they are not. */
+static bool relate_pieces(struct pair *c)
+{
+    uint32_t parent = family_stream_piece(&c->parent), child = family_stream_piece(&c->child);
+    if (parent == FAMILY_NO_PIECE || child == FAMILY_NO_PIECE ||
+        base_of(c, parent) != base_of(c, child))
+        return false;
+    if (parent == child)
+        c->sum[RELATION_SAME] += tally_present(&c->weights[parent].tally);
+    else
+        relate_changes(c, parent, child);
+    family_stream_skip(&c->parent);
+    family_stream_skip(&c->child);
+    return true;
+}
+
+static void relate_range(struct pair *c, uint64_t start)
+{
+    for (uint64_t at = start;;) {
+        struct page_run x, y;
+        while (relate_pieces(c))
+            ;
+        const struct page_run *a = family_stream_peek(&c->parent, &x) ? &x : NULL;
+        const struct page_run *b = family_stream_peek(&c->child, &y) ? &y : NULL;
+        if (!a && !b)
+            return;
+        if ((!a || a->page > at) && (!b || b->page > at))
+            at = lesser(a ? a->page : UINT64_MAX, b ? b->page : UINT64_MAX);
+        relate_next(a, b, &at, c->sum);
+        family_stream_pass(&c->parent, at);
+        family_stream_pass(&c->child, at);
+    }
+}
+
 static int own_of_region(struct family *f, struct family_member *m, const struct region *r,
-                         size_t *cap)
+                         struct pair *c, size_t *cap)
 {
     const struct moment *parent = &f->v[m->parent].moment;
     unsigned shift = m->moment.target.geometry.page_shift;
-    uint64_t sum[RELATION_N] = {0};
+    uint64_t sum[RELATION_N] = {0}, start = moment_page(parent, r->start);
+    uint64_t end = start + ((r->end - r->start) >> shift);
     if (!same_mapping(region_table_at(parent->regions, r->start), r))
         return 0;
-    int rc = family_compare(parent, &m->moment, moment_page(parent, r->start),
-                            (r->end - r->start) >> shift, sum);
-    if (rc)
-        return rc;
+    c->sum = sum;
+    family_stream_begin(&c->parent, c->p, m->parent, start, end);
+    family_stream_begin(&c->child, c->p, (size_t)(m - f->v), start, end);
+    relate_range(c, start);
     m->own.same += sum[RELATION_SAME] << shift;
     m->own.own += sum[RELATION_OWN] << shift;
     m->own.only_parent += sum[RELATION_ONLY_A] << shift;
@@ -137,14 +196,16 @@ static int by_falling_own(const void *pa, const void *pb)
     return a->start < b->start ? -1 : a->start > b->start;
 }
 
-int family_weigh_own(struct family *f, size_t member, size_t *cap)
+int family_weigh_own(struct family *f, const struct family_picture *p,
+                     const struct family_weight *weights, size_t member, size_t *cap)
 {
     struct family_member *m = &f->v[member];
-    if (m->parent == FAMILY_NONE || !m->moment.tree || !f->v[m->parent].moment.tree ||
+    struct pair c = {.p = p, .weights = weights};
+    if (m->parent == FAMILY_NONE || !m->moment.regions || !f->v[m->parent].moment.regions ||
         !m->moment.target.pfn.yes)
         return 0;
     for (size_t k = 0; k < m->moment.regions->count; k++) {
-        int rc = own_of_region(f, m, &m->moment.regions->v[k], cap);
+        int rc = own_of_region(f, m, &m->moment.regions->v[k], &c, cap);
         if (rc)
             return rc;
     }

@@ -101,6 +101,11 @@ struct totals {
 /* Of one region, and of all regions, of a moment. */
 void totals_of_region(const struct moment *m, const struct region *r, struct totals *out);
 void totals_of_all(const struct moment *m, struct totals *out);
+/* Of the pages of a region that come to this tally; NULL: of some regions, without their size and what
+ * is known of them from elsewhere. */
+void totals_of_tally(const struct moment *m, const struct region *r, const struct tally *t,
+                     struct totals *out);
+void totals_add(struct totals *to, const struct totals *t);
 
 /* Page number of an address in m's tree, and the inverse (canonical: the upper half of the address
  * space sign-extended). */

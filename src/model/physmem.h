@@ -89,7 +89,7 @@ struct physmem;
 struct physmem *physmem_create(void); /* NULL when out of memory */
 void physmem_destroy(struct physmem *m); /* NULL is fine */
 
-/* Fold; 0 or -ENOMEM (then nothing changed). */
+/* Fold; 0 or -ENOMEM (then it is sound, and some of it may be taken in). */
 int physmem_set_info(struct physmem *m, const struct physmem_info *info);
 int physmem_add(struct physmem *m, const struct frame_read *reads, size_t count);
 

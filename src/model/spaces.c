@@ -12,8 +12,10 @@
 struct spaces *spaces_create(const struct geometry *g, bool thp_always, bool thp_madvise)
 {
     struct spaces *s = calloc(1, sizeof *s);
-    if (!s)
+    if (!s || !(s->past = calloc(SPACES_PAST, sizeof *s->past))) {
+        free(s);
         return NULL;
+    }
     s->g = *g;
     s->thp_always = thp_always;
     s->thp_madvise = thp_madvise;
@@ -42,6 +44,7 @@ void spaces_destroy(struct spaces *s)
         }
     for (unsigned i = 0; i < SPACES_ENDED; i++)
         pagetree_unref(s->ended[i].tree);
+    spaces_forget_past(s);
     spaces_forget_names(s);
     free(s->runs.v);
     free(s->files);
@@ -143,6 +146,7 @@ static void space_end(struct spaces *s, pid_t pid, uint64_t t_ns)
     struct ended *ended = &s->ended[s->next_ended++ % SPACES_ENDED];
     pagetree_unref(ended->tree);
     *ended = (struct ended){pagetree_ref(sp->tree), t_ns};
+    spaces_keep_past(s, sp);
     *link = sp->next;
     space_release(sp);
     free(sp);
@@ -310,6 +314,7 @@ static void fold_change(struct spaces *s, struct space *sp, const struct event *
             rc = space_fork(s, sp, e->fork.child_pid);
         break;
     case EVENT_EXEC:
+        spaces_keep_past(s, sp);
         rc = space_reset(s, sp);
         sp->execed = true;
         sp->began_ns = e->t_ns;

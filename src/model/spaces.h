@@ -92,6 +92,9 @@ bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *ou
 const struct region_table *spaces_regions(const struct spaces *s, pid_t pid);
 /* The program that a process runs now, as in fault_entry; 0 if it is not known. */
 uint64_t spaces_program(const struct spaces *s, pid_t pid);
+/* The last mappings of a program (as in fault_entry) that has ended or was replaced by exec, or NULL:
+ * those of the last programs are kept. Borrowed until the next call. */
+const struct region_table *spaces_past_regions(const struct spaces *s, uint64_t program);
 const struct pagetree *spaces_tree(const struct spaces *s, pid_t pid);
 
 #endif

@@ -8,7 +8,7 @@
  * tree, which reads them from smaps. */
 struct place {
     enum { PLACE_NONE, PLACE_INSIDE, PLACE_BELOW } is;
-    struct vma v;
+    struct vma v; /* but for PLACE_NONE */
 };
 
 /* --- the place --- */
@@ -117,8 +117,8 @@ static struct page page_before(const struct spaces *s, const struct space *sp,
             page = swap ? page_of(PAGE_PRESENT, 0) : page_of_backing(&p->v.r, p->v.marks);
     } else if (page.state == PAGE_COW && write && p->is == PLACE_INSIDE) {
         page = shared_before(s, sp, number, page, doubt);
-    } else if (page.state == PAGE_ANON && write && e->fault.protection == KNOWN_YES &&
-               p->v.vmflags & vmflag("mg")) {
+    } else if (page.state == PAGE_ANON && write && p->is == PLACE_INSIDE &&
+               e->fault.protection == KNOWN_YES && p->v.vmflags & vmflag("mg")) {
         *doubt = "KSM may have merged the page, or not";
         page = page_of(PAGE_KSM, 0);
     }
@@ -323,7 +323,7 @@ static bool uffd_may_stop(const struct fault_entry *f)
 static void take_asks(struct spaces *s, struct place *p, const struct event *e)
 {
     const uint64_t missing = vmflag("um"), writes = vmflag("uw");
-    if (!(e->fault.asks & ASKS_TOLD))
+    if (!(e->fault.asks & ASKS_TOLD) || p->is != PLACE_INSIDE)
         return;
     p->v.vmflags &= ~(missing | writes);
     p->v.vmflags |= (e->fault.asks & ASKS_MISSING ? missing : 0) |

@@ -1,7 +1,7 @@
 /* The insides of spaces, shared by its files: spaces.c (lives of processes), spaces_sample.c
  * (samples among events), spaces_pages.c (changes to the pages of a range), spaces_fork.c,
- * spaces_told.c and spaces_hint.c (what files were mapped), spaces_call.c and spaces_advice.c (system
- * calls), spaces_fault.c (faults).
+ * spaces_past.c (programs that have ended), spaces_told.c and spaces_hint.c (what files were mapped),
+ * spaces_call.c and spaces_advice.c (system calls), spaces_fault.c (faults).
  *
  * What events tell of a page is written into the page tree without evidence bits. Where mapcount
  * is not valid (no PAGE_A_COUNT) it holds a note of ours:
@@ -15,7 +15,8 @@
 #include "model/spaces.h"
 #include "model/spaces_vmas.h"
 
-enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256, SPACES_ENDED = 16, SPACES_COPIED = 16 };
+enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256, SPACES_ENDED = 16, SPACES_COPIED = 16,
+       SPACES_PAST = 128 };
 
 /* An event kept for a sample to come; with the number of the last fork, its own if it is one. */
 struct kept {
@@ -74,6 +75,13 @@ struct ended {
     uint64_t t_ns;
 };
 
+/* The mappings of a program that has ended lately, or that exec has replaced. */
+struct past {
+    uint64_t program;
+    struct region_table *table; /* NULL: those in vmas, or none were kept */
+    struct vmas *vmas;          /* or NULL */
+};
+
 /* A page that fork had shared, and that is being copied. */
 struct copied {
     uint64_t page, t_ns;
@@ -99,6 +107,8 @@ struct spaces {
     uint32_t forks;
     struct ended ended[SPACES_ENDED]; /* the last ones, in no order */
     unsigned next_ended;
+    struct past *past;       /* SPACES_PAST of them, the last ones, in no order */
+    unsigned next_past;
     struct copied copied[SPACES_COPIED]; /* the last ones, in no order */
     unsigned next_copied;
     pid_t target;            /* its events are kept for samples */
@@ -152,6 +162,10 @@ void space_forget_samples(struct space *sp);
 /* Fills in what file a new mapping is of, if the hint knows. */
 void space_take_hint(struct spaces *s, const struct space *sp, struct vma *vma);
 void spaces_forget_names(struct spaces *s);
+
+/* The program of *sp is over; its mappings are kept for spaces_past_regions. */
+void spaces_keep_past(struct spaces *s, const struct space *sp);
+void spaces_forget_past(struct spaces *s);
 /* A copy of the name that lives as long as the spaces; "" when out of memory. */
 const char *spaces_keep_name(struct spaces *s, const char *name);
 

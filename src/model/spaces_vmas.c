@@ -260,21 +260,26 @@ void vmas_merge(struct vmas *v, uint64_t start, uint64_t end)
     }
 }
 
-static size_t total(const struct vmas *v, size_t *names)
+size_t vmas_count(const struct vmas *v)
 {
     size_t count = 0;
-    *names = 0;
-    for (size_t i = 0; i < v->count; i++) {
+    for (size_t i = 0; i < v->count; i++)
         count += v->chunk[i]->count;
-        for (unsigned k = 0; k < v->chunk[i]->count; k++)
-            *names += strlen(v->chunk[i]->v[k].r.name) + 1;
-    }
     return count;
+}
+
+static size_t names_size(const struct vmas *v)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < v->count; i++)
+        for (unsigned k = 0; k < v->chunk[i]->count; k++)
+            size += strlen(v->chunk[i]->v[k].r.name) + 1;
+    return size;
 }
 
 struct region_table *vmas_table(const struct vmas *v)
 {
-    size_t names, count = total(v, &names);
+    size_t names = names_size(v), count = vmas_count(v);
     struct region_table *t = region_table_create();
     if (!t)
         return NULL;

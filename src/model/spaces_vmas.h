@@ -49,6 +49,7 @@ int vmas_add(struct vmas *v, const struct vma *vma);            /* its range mus
 int vmas_split(struct vmas *v, uint64_t address);               /* a boundary there */
 void vmas_merge(struct vmas *v, uint64_t start, uint64_t end);  /* joins equal neighbours */
 
+size_t vmas_count(const struct vmas *v);
 /* The list as a table with one reference, or NULL. */
 struct region_table *vmas_table(const struct vmas *v);
 

@@ -61,23 +61,32 @@ static bool counts_all_of_file(const struct region *r)
     return r->shmem_swap && (r->perms & REGION_SHARED || !(r->perms & REGION_W));
 }
 
-void totals_of_region(const struct moment *m, const struct region *r, struct totals *out)
+void totals_of_tally(const struct moment *m, const struct region *r, const struct tally *t,
+                     struct totals *out)
 {
     unsigned shift = m->target.geometry.page_shift;
-    struct tally t = {{0}};
-    pagetree_tally(m->tree, moment_page(m, r->start), (r->end - r->start) >> shift, &t);
-    *out = (struct totals){.size = r->end - r->start};
-    known_by_pages(&t, shift, out);
-    mark_unknown(m, &t, out);
+    *out = (struct totals){.size = r ? r->end - r->start : 0};
+    known_by_pages(t, shift, out);
+    mark_unknown(m, t, out);
+    if (!r)
+        return;
     if (r->shmem_swap == UINT64_MAX)
         out->no_swap = true;
     else if (counts_all_of_file(r))
-        out->swap = (t.n[PAGE_SWAP] << shift) + r->shmem_swap;
+        out->swap = (t->n[PAGE_SWAP] << shift) + r->shmem_swap;
     if (r->smaps && !r->smaps->flags_only)
         ask_smaps(r, out);
 }
 
-static void totals_add(struct totals *to, const struct totals *t)
+void totals_of_region(const struct moment *m, const struct region *r, struct totals *out)
+{
+    struct tally t = {{0}};
+    pagetree_tally(m->tree, moment_page(m, r->start),
+                   (r->end - r->start) >> m->target.geometry.page_shift, &t);
+    totals_of_tally(m, r, &t, out);
+}
+
+void totals_add(struct totals *to, const struct totals *t)
 {
     to->size += t->size;
     to->resident += t->resident;

@@ -11,8 +11,6 @@
 #include "probe/cpu.h"
 
 enum {
-    DIGIT_BITS = 11,
-    DIGITS = 1 << DIGIT_BITS,
     GAP_MAX = 2,           /* entries: reading through costs less than another call */
     WINDOW_MAX = 1 << 13,  /* entries read at once, unless one request needs more */
     BLOCKS = 64,           /* that the requests are shared out in */
@@ -27,54 +25,21 @@ void frames_scratch_deinit(struct frames_scratch *s)
     *s = (struct frames_scratch){0};
 }
 
-static void radix_pass(const struct frames_request *from, struct frames_request *to, size_t count,
-                       unsigned shift)
-{
-    size_t at[DIGITS] = {0}, sum = 0;
-    for (size_t i = 0; i < count; i++)
-        at[from[i].pfn >> shift & (DIGITS - 1)]++;
-    for (size_t d = 0; d < DIGITS; d++) {
-        size_t n = at[d];
-        at[d] = sum;
-        sum += n;
-    }
-    for (size_t i = 0; i < count; i++)
-        to[at[from[i].pfn >> shift & (DIGITS - 1)]++] = from[i];
-}
-
 /* The requests in ascending order of frames, in one of the two arrays; NULL out of memory. */
-static const struct frames_request *sort(struct frames_request *requests, size_t count,
-                                         struct frames_scratch *s)
+static const struct sort_item *sort(struct sort_item *requests, size_t count,
+                                    struct frames_scratch *s)
 {
-    uint64_t top = 0, last = 0;
-    int in_order = 1;
-    for (size_t i = 0; i < count; i++) {
-        in_order &= requests[i].pfn >= last;
-        last = requests[i].pfn;
-        top |= last;
-    }
-    if (in_order)
-        return requests;
     void *p = s->sorted;
     int rc = array_reserve(&p, &s->sorted_cap, count, sizeof *requests);
     s->sorted = p;
-    if (rc)
-        return NULL;
-    struct frames_request *a = requests, *b = s->sorted;
-    for (unsigned shift = 0; shift < 64 && top >> shift; shift += DIGIT_BITS) {
-        radix_pass(a, b, count, shift);
-        struct frames_request *t = a;
-        a = b;
-        b = t;
-    }
-    return a;
+    return rc ? NULL : sort_items(requests, s->sorted, count);
 }
 
 /* Sorted requests and how far they have been taken. Threads take a block at a time, so that one that
  * gets no CPU for a while holds up the other by a block at most. */
 struct work {
     int fd;
-    const struct frames_request *v;
+    const struct sort_item *v;
     size_t count, block;
     _Atomic size_t next;
     uint64_t *result;
@@ -102,36 +67,36 @@ static void window_read(int fd, uint64_t pfn, uint64_t n, uint64_t *out)
 }
 
 /* How many requests from v on one read serves; *end is where it ends. */
-static size_t near(const struct frames_request *v, size_t count, uint64_t *end)
+static size_t near(const struct sort_item *v, size_t count, uint64_t *end)
 {
-    uint64_t start = v[0].pfn;
+    uint64_t start = v[0].key;
     size_t n = 1;
     *end = start + v[0].n;
     for (; n < count; n++) {
-        uint64_t stop = v[n].pfn + v[n].n > *end ? v[n].pfn + v[n].n : *end;
-        if (v[n].pfn > *end + GAP_MAX || stop - start > WINDOW_MAX)
+        uint64_t stop = v[n].key + v[n].n > *end ? v[n].key + v[n].n : *end;
+        if (v[n].key > *end + GAP_MAX || stop - start > WINDOW_MAX)
             break;
         *end = stop;
     }
     return n;
 }
 
-static int read_block(struct worker *me, const struct frames_request *v, size_t count)
+static int read_block(struct worker *me, const struct sort_item *v, size_t count)
 {
     const struct work *work = me->work;
     for (size_t i = 0; i < count;) {
-        uint64_t start = v[i].pfn, end;
+        uint64_t start = v[i].key, end;
         size_t n = near(v + i, count - i, &end);
         int rc = window_reserve(me->window, end - start);
         if (rc)
             return rc;
         uint64_t *window = me->window->v;
         window_read(work->fd, start, end - start, window);
-        for (const struct frames_request *r = v + i, *stop = r + n; r < stop; r++) {
+        for (const struct sort_item *r = v + i, *stop = r + n; r < stop; r++) {
             if (r->n == 1)
-                work->result[r->at] = window[r->pfn - start];
+                work->result[r->at] = window[r->key - start];
             else
-                memcpy(work->result + r->at, window + (r->pfn - start), r->n * sizeof *window);
+                memcpy(work->result + r->at, window + (r->key - start), r->n * sizeof *window);
         }
         i += n;
     }
@@ -150,7 +115,7 @@ static void *read_blocks(void *arg)
     return NULL;
 }
 
-static uint64_t entries_of(const struct frames_request *v, size_t count)
+static uint64_t entries_of(const struct sort_item *v, size_t count)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++)
@@ -158,12 +123,12 @@ static uint64_t entries_of(const struct frames_request *v, size_t count)
     return sum;
 }
 
-int frames_fetch(int fd, struct frames_request *requests, size_t count, uint64_t *result,
+int frames_fetch(int fd, struct sort_item *requests, size_t count, uint64_t *result,
                  struct frames_scratch *s)
 {
     if (!count)
         return 0;
-    const struct frames_request *v = sort(requests, count, s);
+    const struct sort_item *v = sort(requests, count, s);
     if (!v)
         return -ENOMEM;
     struct work work = {fd, v, count, count / BLOCKS + 1, 0, result};

@@ -8,18 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/sort.h"
+
 /* Value of an entry that the file did not have or that could not be read. */
 #define FRAMES_UNREAD UINT64_MAX
 
-struct frames_request {
-    uint64_t pfn;
-    uint32_t n;  /* entries */
-    uint32_t at; /* where they go in the result array */
-};
-
 /* Buffers that live as long as their owner; a zeroed one is empty. */
 struct frames_scratch {
-    struct frames_request *sorted;
+    struct sort_item *sorted;
     size_t sorted_cap;
     struct frames_window {
         uint64_t *v;
@@ -28,9 +24,9 @@ struct frames_scratch {
 };
 void frames_scratch_deinit(struct frames_scratch *s);
 
-/* Fills result[r.at .. r.at + r.n) for each request; the requests come out in another order.
- * 0 or -ENOMEM. */
-int frames_fetch(int fd, struct frames_request *requests, size_t count, uint64_t *result,
+/* Fills result[r.at .. r.at + r.n) for each request: r.n entries, from that of frame r.key on. The
+ * requests come out in another order. 0 or -ENOMEM. */
+int frames_fetch(int fd, struct sort_item *requests, size_t count, uint64_t *result,
                  struct frames_scratch *scratch);
 
 #endif

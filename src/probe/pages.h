@@ -44,7 +44,7 @@ struct page_reader {
     uint64_t *entries;
     struct pages_raw *raws;
     size_t raws_count, raws_cap, raws_out; /* given out up to raws_out */
-    struct frames_request *requests;
+    struct sort_item *requests;
     size_t requests_count, requests_cap;
     uint64_t *flags, *counts;
     size_t flags_cap, counts_cap, flags_len, counts_len;

@@ -3,8 +3,7 @@
  * same addresses, so that a page which one process has for itself costs that page and not its
  * neighbours.
  *
- * In the end blocks become pieces of a family_picture: a block that others change is cut where they
- * do, and what they left alone are pieces that they have in common. */
+ * In the end blocks become the pieces of a family_picture, with the same numbers. */
 #ifndef VMSCOPE_PROBE_PAGES_BLOCKS_H
 #define VMSCOPE_PROBE_PAGES_BLOCKS_H
 
@@ -27,8 +26,6 @@ struct pages_block {
     uint32_t base;            /* the block that it changes, or PAGES_NO_BLOCK */
     uint32_t next;            /* in its list */
     uint32_t changes;         /* list of the blocks that change it */
-    uint32_t pieces;          /* of its own, in the picture */
-    size_t pieces_at;
 };
 
 struct pages_blocks {
@@ -63,8 +60,8 @@ size_t pages_blocks_find(struct pages_blocks *b, const struct pages_raw *raws, s
  * fetched. What of them is known is taken off the reader again. 0 or -ENOMEM. */
 int pages_blocks_add(struct pages_blocks *b, size_t at, uint32_t *number);
 
-/* All blocks as pieces of the picture, after the frames were fetched; and in picture->order the
- * numbers of blocks become those of pieces. 0 or -ENOMEM. */
+/* All blocks as pieces of the picture, which has none yet, after the frames were fetched. 0 or
+ * -ENOMEM. */
 int pages_blocks_emit(struct pages_blocks *b, unsigned want, struct family_picture *picture);
 
 #endif

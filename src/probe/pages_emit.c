@@ -37,7 +37,7 @@ static int request(struct page_reader *r, uint64_t pfn, uint32_t n, uint32_t at)
     int rc = array_reserve(&p, &r->requests_cap, r->requests_count + 1, sizeof *r->requests);
     r->requests = p;
     if (!rc)
-        r->requests[r->requests_count++] = (struct frames_request){pfn, n, at};
+        r->requests[r->requests_count++] = (struct sort_item){pfn, n, at};
     return rc;
 }
 
@@ -320,7 +320,7 @@ static struct decoder decoder_for(const struct page_reader *r, unsigned want)
 static int emit_raw(struct page_reader *r, const struct pages_raw *raw, unsigned want,
                     struct decoder *decoder, struct run_vec *out)
 {
-    uint64_t mask = ((uint64_t)1 << (r->geometry.levels * PAGETREE_FANOUT_BITS)) - 1;
+    uint64_t mask = pages_tree_mask(r);
     if (raw->source & (RAW_DEVICE | RAW_SHMEM_SWAP | RAW_UNREAD))
         return emit_plain(raw, mask, out);
     return emit_one(r, raw, want, decoder, mask, out);

@@ -54,6 +54,12 @@ int pages_emit_part(struct page_reader *r, unsigned want, size_t from, size_t to
 int pages_shmem_swap(struct page_reader *r, const struct region *region, uint64_t start,
                      uint64_t end);
 
+/* Of an address's page number, what is its number in a tree. */
+static inline uint64_t pages_tree_mask(const struct page_reader *r)
+{
+    return ((uint64_t)1 << (r->geometry.levels * PAGETREE_FANOUT_BITS)) - 1;
+}
+
 /* Appends one raw run. 0 or -ENOMEM. */
 int pages_raw_push(struct page_reader *r, const struct pages_raw *raw);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "probe/callsite.h"
 #include "probe/lines.h"
 #include "sampler/thread.h"
 
@@ -26,7 +27,7 @@ struct lookup {
     pthread_cond_t changed; /* a question, or the end */
     struct question waiting[WAITING_MAX];
     unsigned head, count;
-    bool stop, ended;
+    bool busy, stop, ended; /* busy: one that is not waiting any more has no answer yet */
     atomic_uint refs; /* the owner and the thread: the last one frees */
 };
 
@@ -63,7 +64,7 @@ static bool add(struct lookup *l, const struct question *q)
     to->region.name = name;
     to->region.smaps = NULL;
     l->count++;
-    pthread_cond_signal(&l->changed);
+    pthread_cond_broadcast(&l->changed);
     return true;
 }
 
@@ -77,13 +78,27 @@ bool lookup_ask(struct lookup *l, pid_t pid, uint64_t program, uint64_t ip,
     return taken;
 }
 
+bool lookup_settle(struct lookup *l, unsigned ms)
+{
+    const uint64_t deadline = io_now_ns() + ms * UINT64_C(1000000);
+    pthread_mutex_lock(&l->lock);
+    while (!l->ended && (l->busy || l->count) && thread_wait(&l->changed, &l->lock, deadline))
+        continue;
+    bool settled = l->ended || (!l->busy && !l->count);
+    pthread_mutex_unlock(&l->lock);
+    return settled;
+}
+
 /* Waits for the next question, which is the caller's; false when it is over. */
 static bool next(struct lookup *l, struct question *out)
 {
     pthread_mutex_lock(&l->lock);
+    l->busy = false;
+    pthread_cond_broadcast(&l->changed);
     while (!l->stop && !l->count)
         pthread_cond_wait(&l->changed, &l->lock);
     bool go_on = !l->stop;
+    l->busy = go_on;
     if (go_on) {
         *out = l->waiting[l->head];
         l->head = (l->head + 1) % WAITING_MAX;
@@ -104,6 +119,7 @@ static int answer(struct lookup *l, struct lines *lines, const struct question *
     lines_find_of(lines, l->proc_root, q->pid, &q->region, q->ip, &found);
     r->site->program = q->program;
     r->site->ip = q->ip;
+    r->site->ends_call = (uint8_t)callsite_look(l->proc_root, q->pid, &q->region, q->ip + 1);
     memcpy(r->site->symbol, found.symbol, sizeof r->site->symbol);
     memcpy(r->site->source, found.source, sizeof r->site->source);
     memcpy(r->site->why, found.why, sizeof r->site->why);

@@ -22,4 +22,8 @@ void lookup_stop(struct lookup *l);
 bool lookup_ask(struct lookup *l, pid_t pid, uint64_t program, uint64_t ip,
                 const struct region *r);
 
+/* Waits until all that was asked has its answer in the queue, which must have room for it, at most
+ * so long; false then. */
+bool lookup_settle(struct lookup *l, unsigned ms);
+
 #endif

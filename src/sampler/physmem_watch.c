@@ -14,7 +14,7 @@ enum { FIRST_NS = 60000000, MOST_NS = 30000000 };
 #define LOOK_LASTS_NS UINT64_C(3000000000)
 
 struct physmem_watch {
-    struct physical *physical;
+    struct physmem_sampler *physical;
     struct queue *queue;
     unsigned cpu_permille;
     pthread_t thread;
@@ -69,11 +69,11 @@ static void *physmem_main(void *arg)
         struct frame_look look = w->look;
         w->frame_set = false;
         pthread_mutex_unlock(&w->lock);
-        physical_look(w->physical, &look);
+        physmem_sampler_look(w->physical, &look);
         if (frame_set)
-            rc = physical_frame(w->physical, frame, enqueue, w);
+            rc = physmem_sampler_frame(w->physical, frame, enqueue, w);
         if (!rc && now >= due) {
-            rc = physical_tick(w->physical, budget(w, last, now), enqueue, w);
+            rc = physmem_sampler_tick(w->physical, budget(w, last, now), enqueue, w);
             last = now;
             due = now + TICK_NS;
         }
@@ -85,7 +85,7 @@ static void *physmem_main(void *arg)
 
 static void dispose(struct physmem_watch *w)
 {
-    physical_destroy(w->physical);
+    physmem_sampler_destroy(w->physical);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->changed);
     queue_unref(w->queue);
@@ -98,7 +98,7 @@ int physmem_watch_start(const char *proc_root, unsigned cpu_permille, struct que
     struct physmem_watch *w = calloc(1, sizeof *w);
     if (!w)
         return err_set(e, -ENOMEM, "out of memory");
-    int rc = physical_create(proc_root, &w->physical, e);
+    int rc = physmem_sampler_create(proc_root, &w->physical, e);
     if (rc) {
         free(w);
         return rc;

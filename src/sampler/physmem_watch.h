@@ -3,7 +3,7 @@
 #ifndef VMSCOPE_SAMPLER_PHYSMEM_WATCH_H
 #define VMSCOPE_SAMPLER_PHYSMEM_WATCH_H
 
-#include "sampler/physical.h"
+#include "sampler/physmem_sampler.h"
 #include "sampler/queue.h"
 
 struct physmem_watch;

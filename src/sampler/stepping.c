@@ -34,7 +34,7 @@ struct stepping {
     bool stop, hold, settled, pin;
     struct step_goal wanted; /* the next goal, if one is */
     unsigned pace_ms;
-    bool look_set, ask_set;
+    bool look_set, ask_set, answers; /* answers: what was asked is just being answered */
     uint64_t look_start, look_end, ask_address;
 
     /* The thread's own. */
@@ -343,6 +343,7 @@ static bool take_wishes(struct stepping *s)
     if (s->look_set && s->sampler)
         sampler_look(s->sampler, s->look_start, s->look_end);
     s->hold = s->ask_set = s->look_set = false;
+    s->answers = ask;
     s->wanted.what = GOAL_NONE;
     pthread_mutex_unlock(&s->lock);
     if (stop)
@@ -384,6 +385,7 @@ static void publish(struct stepping *s)
     pthread_mutex_lock(&s->lock);
     bool wishes = s->ask_set || s->hold || s->wanted.what != GOAL_NONE || s->pin != s->pinned;
     s->settled = !wishes && (s->ended || (s->stopped && s->goal.what == GOAL_NONE));
+    s->answers = false;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
@@ -518,6 +520,17 @@ void stepping_ask_page(struct stepping *s, uint64_t address)
     s->ask_address = address;
     s->ask_set = true;
     wake_up(s);
+}
+
+bool stepping_answered(struct stepping *s, unsigned ms)
+{
+    const uint64_t deadline = io_now_ns() + ms * (uint64_t)NS_PER_MS;
+    pthread_mutex_lock(&s->lock);
+    while ((s->ask_set || s->answers) && thread_wait(&s->changed, &s->lock, deadline))
+        continue;
+    bool answered = !s->ask_set && !s->answers;
+    pthread_mutex_unlock(&s->lock);
+    return answered;
 }
 
 bool stepping_settle(struct stepping *s, unsigned ms)

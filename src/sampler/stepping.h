@@ -34,6 +34,9 @@ void stepping_pin(struct stepping *s, bool pin);
 void stepping_look(struct stepping *s, uint64_t start, uint64_t end);
 void stepping_ask_page(struct stepping *s, uint64_t address);
 
+/* Waits so long at the most until the page that was asked for is answered; false while it is not. */
+bool stepping_answered(struct stepping *s, unsigned ms);
+
 /* Waits so long at the most until it stands still, or has ended, and all questions are answered;
  * false while it does not. */
 bool stepping_settle(struct stepping *s, unsigned ms);

@@ -9,7 +9,7 @@
 
 #include "model/model.h"
 #include "ui/cells.h"
-#include "ui/line.h"
+#include "ui/line_edit.h"
 #include "ui/ui.h"
 #include "ui/view.h"
 
@@ -40,9 +40,9 @@ struct app {
     bool held, held_a_before;
 
     enum app_prompt prompt;
-    struct line line;               /* what is typed at the prompt */
-    struct line filters[APP_VIEWS]; /* the filter of each view */
-    struct line searched;           /* the last search */
+    struct line_edit line;               /* what is typed at the prompt */
+    struct line_edit filters[APP_VIEWS]; /* the filter of each view */
+    struct line_edit searched;           /* the last search */
     char message[160];              /* shown in place of the footer until the next key */
 
     struct totals totals;      /* of all regions */

@@ -302,7 +302,7 @@ static void draw_header(struct app *a, struct area row)
 static void draw_footer(struct app *a, struct area row)
 {
     if (a->prompt != PROMPT_NONE) {
-        line_draw(&a->line, row,
+        line_edit_draw(&a->line, row,
                   a->prompt == PROMPT_SEARCH  ? "search: "
                   : a->prompt == PROMPT_UNTIL ? "run until: "
                                               : "filter: ");

@@ -11,7 +11,7 @@ void app_ask(struct app *a, enum app_prompt what)
         return;
     }
     a->prompt = what;
-    line_set(&a->line, what == PROMPT_FILTER ? a->filters[a->view].text : "");
+    line_edit_set(&a->line, what == PROMPT_FILTER ? a->filters[a->view].text : "");
 }
 
 static void search(struct app *a, bool backwards)
@@ -56,7 +56,7 @@ void app_clear_filter(struct app *a)
 {
     if (!app_views[a->view]->filter)
         return;
-    line_set(&a->filters[a->view], "");
+    line_edit_set(&a->filters[a->view], "");
     filter(a, "");
 }
 
@@ -76,7 +76,7 @@ void app_prompt_key(struct app *a, int key)
         a->prompt = PROMPT_NONE;
     } else if (key == KEY_CTRL('l')) {
         a->repaint = true;
-    } else if (line_key(&a->line, key) && a->prompt == PROMPT_FILTER) {
+    } else if (line_edit_key(&a->line, key) && a->prompt == PROMPT_FILTER) {
         filter(a, a->line.text);
     }
 }

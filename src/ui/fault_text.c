@@ -64,14 +64,23 @@ const char *fault_region(char out[FAULT_NAME_MAX], const char *raw, size_t cap, 
     return out;
 }
 
-/* Only of a program that still runs: where its files are mapped is not known of another one. */
+/* The mapping of an instruction. A program that is over can be asked for nothing, and its pid may be
+ * another's: of its mappings only files tell something. */
+static const struct region *mapping_of(const struct spaces *spaces, pid_t pid, uint64_t program,
+                                       uint64_t ip)
+{
+    bool runs = spaces_program(spaces, pid) == program;
+    const struct region_table *regions =
+        runs ? spaces_regions(spaces, pid) : spaces_past_regions(spaces, program);
+    const struct region *r = regions ? region_table_at(regions, ip) : NULL;
+    return r && (runs || r->kind == REGION_FILE) ? r : NULL;
+}
+
 static void ask_site(const struct ui_state *ui, pid_t pid, uint64_t program, uint64_t ip)
 {
-    const struct spaces *spaces = model_spaces(ui->model);
-    if (!ui->source->ask_symbol || !program || spaces_program(spaces, pid) != program)
+    if (!ui->source->ask_symbol || !program)
         return;
-    const struct region_table *regions = spaces_regions(spaces, pid);
-    const struct region *r = regions ? region_table_at(regions, ip) : NULL;
+    const struct region *r = mapping_of(model_spaces(ui->model), pid, program, ip);
     struct asked_site *asked = &ui->asked[(ip ^ program * 31) % ASKED_SITES_MAX];
     if (!r || (asked->program == program && asked->ip == ip))
         return;

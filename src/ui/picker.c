@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "ui/line.h"
+#include "ui/line_edit.h"
 #include "ui/list.h"
 
 enum { PID_COLS = 9, USER_COLS = 13, RSS_COLS = 7, USER_MIN = 40 };
@@ -16,7 +16,7 @@ struct picker_view {
     size_t *rows; /* owned; the processes that match, as indices into the list */
     size_t rows_cap;
     struct list shown; /* of the rows */
-    struct line typed;
+    struct line_edit typed;
     char problem[400]; /* why the last thing failed, or "" */
 };
 
@@ -110,7 +110,7 @@ static void draw(void *view, struct ui_state *ui, struct area a)
     struct picker_view *v = view;
     if (!v->listed)
         refresh(v, ui);
-    line_draw(&v->typed, area_part(a, 1, 0, a.cols, 1), "process: ");
+    line_edit_draw(&v->typed, area_part(a, 1, 0, a.cols, 1), "process: ");
     if (v->problem[0])
         area_text(a, 1, 1, a.cols, v->problem, STYLE(COLOR_ALERT));
     else
@@ -143,7 +143,7 @@ static unsigned choose(struct picker_view *v, struct ui_state *ui)
 static unsigned cancel(struct picker_view *v, const struct ui_state *ui)
 {
     if (v->typed.len) {
-        line_set(&v->typed, "");
+        line_edit_set(&v->typed, "");
         narrow(v);
         return UI_REDRAW;
     }
@@ -171,7 +171,7 @@ static unsigned type(void *view, struct ui_state *ui, int key)
 {
     struct picker_view *v = view;
     (void)ui;
-    if (!line_key(&v->typed, key))
+    if (!line_edit_key(&v->typed, key))
         return UI_IGNORED;
     v->shown.row = 0;
     narrow(v);

@@ -138,7 +138,7 @@ static void obey_moving(struct player *p, int action)
         break;
     case DO_GO_TO:
         p->prompt = PLAYER_GO_TO;
-        line_set(&p->line, "");
+        line_edit_set(&p->line, "");
         break;
     case DO_PLAY:
         play(p);
@@ -217,7 +217,7 @@ static void key_prompt(struct player *p, int key)
     else if (key == KEY_CODE_ENTER && p->line.len)
         snprintf(p->message, sizeof p->message, "a number of a line is needed");
     else if (key != KEY_CODE_ESC && key != KEY_CODE_ENTER)
-        line_key(&p->line, key);
+        line_edit_key(&p->line, key);
 }
 
 const struct binding *player_keys_below(const struct player *p)

@@ -56,7 +56,7 @@ static void draw_header(const struct player *p, struct area row)
 static void draw_footer(const struct player *p, struct area row)
 {
     if (p->prompt == PLAYER_GO_TO)
-        line_draw(&p->line, row, "run to line: ");
+        line_edit_draw(&p->line, row, "run to line: ");
     else if (p->message[0])
         area_text(row, 1, 0, row.cols, p->message, STYLE(COLOR_ALERT));
     else if (p->quiz.question != QUIZ_NOTHING && !p->help)

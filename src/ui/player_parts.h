@@ -4,7 +4,7 @@
 #define VMSCOPE_UI_PLAYER_PARTS_H
 
 #include "ui/cells.h"
-#include "ui/line.h"
+#include "ui/line_edit.h"
 #include "ui/list.h"
 #include "ui/player.h"
 #include "ui/view.h"
@@ -27,7 +27,7 @@ struct quiz {
     bool has_result, has_faults, has_path;
     int result, path;            /* answers: numbers of the choices */
     uint64_t faults;
-    struct line typed;
+    struct line_edit typed;
     unsigned right, asked;       /* the score */
 };
 
@@ -73,7 +73,7 @@ struct player {
     uint64_t flash_end_ns; /* touched pages flash until then */
 
     enum player_prompt prompt;
-    struct line line;
+    struct line_edit line;
     char message[160];     /* in place of the footer until the next key */
     struct list script_list; /* rows of the script on the screen */
     bool scrolled;         /* the viewer scrolled: the script does not follow the step */

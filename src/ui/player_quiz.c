@@ -30,7 +30,7 @@ void quiz_begin(struct quiz *q, const struct player_line *next)
     q->touches = next->kind == PLAYER_TOUCH;
     q->question = q->touches ? QUIZ_FAULTS : QUIZ_RESULT;
     q->has_result = q->has_faults = q->has_path = false;
-    line_set(&q->typed, "");
+    line_edit_set(&q->typed, "");
 }
 
 static void ask_next(struct quiz *q)
@@ -53,7 +53,7 @@ static void key_faults(struct quiz *q, int key)
     const char *at = q->typed.text, *end = at + q->typed.len;
     if (key != KEY_CODE_ENTER) {
         if ((key >= '0' && key <= '9') || key == KEY_CODE_BACKSPACE)
-            line_key(&q->typed, key);
+            line_edit_key(&q->typed, key);
         return;
     }
     q->has_faults = text_dec(&at, end, &q->faults);
@@ -185,7 +185,7 @@ void quiz_draw(const struct quiz *q, struct area a)
         break;
     case QUIZ_FAULTS:
         area_text(a, 1, 0, a.cols, "How many page faults will it take?", title);
-        line_draw(&q->typed, area_part(a, 1, 1, a.cols, 1), "a number, then Enter: ");
+        line_edit_draw(&q->typed, area_part(a, 1, 1, a.cols, 1), "a number, then Enter: ");
         break;
     case QUIZ_PATH:
         area_text(a, 1, 0, a.cols, "Which way will the first fault go?", title);

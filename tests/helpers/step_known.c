@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -122,13 +123,16 @@ static void run_signals(void)
     printf("result traps %d\n", (int)traps);
 }
 
-/* A child that stops itself, is continued, touches its pages and becomes another program. */
+/* A child that stops itself, is continued, touches its pages and becomes another program. Nobody
+ * would continue it if we were killed meanwhile. */
 static void run_child(char *self)
 {
     int status, stopped, continued;
     fflush(stdout);
-    pid_t pid = fork();
+    pid_t own = getpid(), pid = fork();
     if (!pid) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != own)
+            _exit(1);
         struct touched t = {.at = map(PAGES)};
         raise(SIGSTOP);
         touch(&t);

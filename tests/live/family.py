@@ -240,7 +240,7 @@ def live(t):
     """What a child copies is in the columns OWN and NEW with the next sample. The one after that would
     take a whole delay in any case, so one quick answer of several is proof; when a sample was just
     being taken, the copies may come in two parts."""
-    delay, copied, seen = 1.0, 40 * PAGE >> 10, []
+    delay, copied, seen = 3.0, 40 * PAGE >> 10, []
     with Tmux(f'"{VMSCOPE}" attach --family -d {delay} --cpu-limit 50 {t.pid}', cols=120) as screen:
         def own_and_new(pid):
             rows = [line.split() for line in screen.text().splitlines()]

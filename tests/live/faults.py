@@ -107,13 +107,14 @@ def known_when_busy():
 
 
 def on_screen():
-    """The views name the function and the line: asked for when they are shown, by a worker."""
+    """The views name the function and the line, also of a program that has ended: asked for when they
+    are shown, by a worker."""
     at = next(e for e in expectations(follow("--", KNOWN)[0]) if e["function"] != "-")
-    going = tempfile.NamedTemporaryFile()  # the command outlives the screen: it ends with this file
-    loop = ["sh", "-c", f"while [ -e {going.name} ]; do {KNOWN} >/dev/null; done"]
-    with going, Terminal([VMSCOPE, "run", "--engine", "bpf", "--", *loop], rows=50, cols=200) as t:
+    # The command stays, and outlives the screen: it ends with this test.
+    stays = ["sh", "-c", f"{KNOWN} >/dev/null; exec tail -f --pid={os.getpid()} /dev/null"]
+    with Terminal([VMSCOPE, "run", "--engine", "bpf", "--", *stays], rows=50, cols=200) as t:
         t.wait_text(b"live")
-        t.send(b"4f" + at["function"].encode() + b"\r")
+        t.send(b"4f" + at["function"].encode() + b"+\r")
         t.wait_text(b"faults_known.c:")
         t.send(b"q")
     return []
@@ -252,7 +253,7 @@ def counted_by_page():
 def known_unprivileged():
     """An ordinary user sees the same, without calls and so without certainty; all places are named."""
     done = subprocess.run([VMSCOPE, "faults", "-f", "jsonl", "--", KNOWN],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300,
                           user=65534, group=65534, extra_groups=[], cwd="/")
     state = {"said": done.stderr.decode().splitlines(),
              "records": [json.loads(line) for line in done.stdout.decode().splitlines()]}
@@ -274,7 +275,7 @@ def engine_foretold():
         who = {"user": user, "group": user, "extra_groups": [], "cwd": "/"}
         with subprocess.Popen(["/bin/sleep", "1000"], **who) as target:
             try:
-                last = [subprocess.run([VMSCOPE, *args], stdout=subprocess.PIPE, timeout=60,
+                last = [subprocess.run([VMSCOPE, *args], stdout=subprocess.PIPE, timeout=300,
                                        stderr=subprocess.DEVNULL, check=True, **who)
                         .stdout.decode().splitlines()[-1]
                         for args in (("snap", "-f", "json", "-p", str(target.pid)),

@@ -36,7 +36,7 @@ def commands(pid):
 def run(words, shell_end, **how):
     """Through a shell, which can close descriptors."""
     return subprocess.run(["sh", "-c", f'exec "$0" "$@" {shell_end}', VMSCOPE, *words],
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False,
                           **how)
 
 

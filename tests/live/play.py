@@ -435,7 +435,21 @@ STUCK = ("map a 4K rw private anon\nfork c\nkill c SIGSTOP\nc: write a\n",
 
 
 def quit_while_stuck(key, script):
-    """Neither waits for the statement, whose limit is 10 seconds or more."""
+    """Neither waits for the statement, whose limit is 10 seconds or more. Whoever waited for it would
+    do so each time: of several, one quick end is proof."""
+    slow = []
+    for _ in range(4):
+        seconds, left = seconds_to_quit(key, script)
+        if left:
+            return left
+        if seconds < 5:
+            return []
+        slow.append(seconds)
+    return [f"it took {slow} s"]
+
+
+def seconds_to_quit(key, script):
+    """How long it takes to quit, and the stages that are left then."""
     with Files() as files:
         with Tmux(f'"{VMSCOPE}" play "{files.write(script)}"', cols=100, rows=30) as t:
             t.wait_text("step 0 of")
@@ -448,10 +462,9 @@ def quit_while_stuck(key, script):
             t.wait_text("[running]")
             player, begun = t.pid(), time.monotonic()
             t.keys(key)
-            wait_for(lambda: not alive(player), "the end", 20)
+            wait_for(lambda: not alive(player), "the end")
             seconds = time.monotonic() - begun
-            slow = [f"it took {seconds:.1f} s"] if seconds > 5 else []
-            return slow + [f"{p} is left" for p in stages if alive(p)]
+            return seconds, [f"{p} is left" for p in stages if alive(p)]
 
 
 def auto_plays(t):

@@ -193,7 +193,7 @@ def screens():
 
 def map_of_step():
     """The page that the fault was about is there on the map behind it, under the cursor."""
-    frame = screen("utouch<Enter>t")
+    frame = screen("utouch<Enter>t", command=(KNOWN, "second"))
     line = frame.splitlines()[-2]
     address = re.search(r"to ([0-9a-f]+),|access to ([0-9a-f]+)", line)
     if not address:
@@ -240,7 +240,10 @@ def call_explained():
              if what not in frame]
     if wrong or "perhaps" in frame:
         wrong.append(frame)
-    return wrong
+    call = calls[at]
+    if call["error"] != "EACCES" or not call["sure"] or "opened for writing?" not in call["why"]:
+        wrong.append(f"{call}")
+    return wrong + [f"{r}" for r in calls if r["result"] == -22 and not r["why"]][:3]
 
 
 def map_after_rest():

@@ -210,9 +210,28 @@ static int try_fold(void *ctx)
     return rc;
 }
 
+/* Failed or not, the model goes on with what comes next. */
+static int try_first_target(void *ctx)
+{
+    (void)ctx;
+    struct model *m = model_create();
+    struct record *r = target_record();
+    int rc;
+    ARMED(model_fold(m, r));
+    if (rc)
+        assert_int_equal(model_fold(m, target_record()), 0);
+    assert_non_null(model_spaces(m));
+    assert_non_null(model_symbols(m));
+    assert_non_null(model_faults(m));
+    assert_int_equal(model_fold(m, pages_record(5)), 0);
+    model_destroy(m);
+    return rc;
+}
+
 static void test_model(void **state)
 {
     (void)state;
+    exhaust(try_first_target, NULL);
     exhaust(try_fold, NULL);
     exhaust(try_fold, (void *)1);
 }

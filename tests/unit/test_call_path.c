@@ -154,7 +154,23 @@ static const struct mmap_case {
     {"file that grows", 0, PAGE, 1, MAP_PRIVATE | MAP_GROWSDOWN, READ_ONLY, 0, EINVAL,
      "file to grow down", true},
     {"shared that grows", 0, PAGE, 1, MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, NONE, 0, EINVAL,
-     "what grows down", true},
+     "is it private", true},
+    {"huge that grows", 0, 2 << 20, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_GROWSDOWN,
+     NONE, 0, EINVAL, "file to grow down", true},
+    {"huge droppable", 0, 2 << 20, 3, 8 | MAP_ANONYMOUS | MAP_HUGETLB, NONE, 0, EINVAL,
+     "type shared, private or shared_v", true},
+    {"huge offset", 0, 2 << 20, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, NONE, PAGE, EINVAL,
+     "offset a multiple of a huge", false},
+    {"huge, too many", 0, UINT64_C(1) << 45, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, NONE, 0,
+     ENOMEM, "pool have enough", false},
+    {"droppable, locked", 0, PAGE, 3, 8 | MAP_ANONYMOUS | MAP_LOCKED, NONE, 0, EINVAL,
+     "MAP_DROPPABLE", true},
+    {"droppable, growing", 0, PAGE, 3, 8 | MAP_ANONYMOUS | MAP_GROWSDOWN, NONE, 0, EINVAL,
+     "MAP_DROPPABLE", true},
+    {"more than is promised", 0, UINT64_C(64) << 40, 3, MAP_PRIVATE | MAP_ANONYMOUS, NONE, 0,
+     ENOMEM, "promise so much", false},
+    {"shared, more than is promised", 0, UINT64_C(64) << 40, 1, MAP_SHARED | MAP_ANONYMOUS, NONE, 0,
+     ENOMEM, "promise so much", false},
     {"sealed", 0, PAGE, 3, MAP_SHARED, SEALED, 0, EPERM, "sealed", true},
 };
 
@@ -178,7 +194,7 @@ static void test_mmap(void **state)
         memcpy(e.call.args, args, sizeof args);
         descriptor_of_call(getpid(), &e);
         v = explain(CALL_MMAP, args, result, e.call.file_known, e.call.file_is);
-        expect(&v, c->name, c->error, c->what, true); /* now that the file is known */
+        expect(&v, c->name, c->error, c->what, c->sure || c->given != NONE); /* the file is known */
         close(fd);
         close(pipe_fds[0]);
         close(pipe_fds[1]);
@@ -206,6 +222,15 @@ static void test_known_file(void **state)
     assert_false(v.sure);
     assert_non_null(marked(&v, "append-only"));
     assert_non_null(marked(&v, "reading"));
+    for (unsigned i = 1; i < v.steps; i++) /* behind the first that may have ended it */
+        assert_true(v.step[i].mark != CALL_PASSED || v.step[i - 1].mark == CALL_PASSED);
+    v = explain(CALL_MMAP, args, -ENOMEM, known, read_only | CALL_FILE_WRITABLE | CALL_FILE_HUGETLB);
+    assert_non_null(marked(&v, "pool have enough"));
+    assert_null(marked(&v, "promise"));
+    const uint64_t over[6] = {1 << 20, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                              UINT64_MAX, 0};
+    v = explain(CALL_MMAP, over, -EPERM, 0, 0);
+    expect(&v, "over a sealed mapping", EPERM, "sealed (mseal)", true);
 }
 
 static void test_success_and_the_unexplained(void **state)
@@ -245,29 +270,52 @@ static const struct other_case {
     {"munmap outside", CALL_MUNMAP, SYS_munmap, 0, {UINT64_C(1) << 60}, EINVAL, "user space",
      true},
     {"mprotect", CALL_MPROTECT, SYS_mprotect, 1, {PAGE, 1}, EINVAL, "multiple of a page", true},
-    {"mprotect both", CALL_MPROTECT, SYS_mprotect, 0, {PAGE, 1 | PROT_GROWSDOWN | PROT_GROWSUP},
+    {"mprotect both", CALL_MPROTECT, SYS_mprotect, 1, {PAGE, 1 | PROT_GROWSDOWN | PROT_GROWSUP},
      EINVAL, "one direction", true},
     {"mprotect hole", CALL_MPROTECT, SYS_mprotect, 0, {6 * PAGE, 1}, ENOMEM, "all of the range",
-     true},
+     false},
+    {"mprotect beyond all", CALL_MPROTECT, SYS_mprotect, 0, {UINT64_MAX, 1}, ENOMEM, "end behind its beginning", true},
     {"mprotect unknown", CALL_MPROTECT, SYS_mprotect, 0, {PAGE, 0x100000}, EINVAL,
-     "protection and mapping", true},
+     "bits of the protection", true},
+    {"mprotect down", CALL_MPROTECT, SYS_mprotect, 0, {PAGE, 1 | PROT_GROWSDOWN}, EINVAL,
+     "in this direction", false},
     {"mremap hole", CALL_MREMAP, SYS_mremap, 4 * PAGE, {PAGE, 2 * PAGE, 1}, EFAULT,
      "hold the old range", true},
     {"mremap flags", CALL_MREMAP, SYS_mremap, 0, {PAGE, PAGE, 64}, EINVAL, "flags known", true},
-    {"mremap fixed", CALL_MREMAP, SYS_mremap, 0, {PAGE, PAGE, 2}, EINVAL, "may it move", true},
+    {"mremap between", CALL_MREMAP, SYS_mremap, 1, {PAGE, PAGE, 1}, EINVAL, "the address a", true},
+    {"mremap fixed", CALL_MREMAP, SYS_mremap, 0, {PAGE, PAGE, 2, 1 << 20}, EINVAL, "may it move",
+     true},
     {"mremap nothing", CALL_MREMAP, SYS_mremap, 0, {PAGE, 0, 1}, EINVAL, "new length", true},
+    {"mremap all", CALL_MREMAP, SYS_mremap, 0, {PAGE, UINT64_C(1) << 60, 1}, EINVAL,
+     "end in user space", true},
+    {"mremap to the end", CALL_MREMAP, SYS_mremap, 0, {PAGE, PAGE, 3, UINT64_C(1) << 47}, EINVAL,
+     "end in user space", true},
+    {"mremap to between", CALL_MREMAP, SYS_mremap, 0, {PAGE, PAGE, 3, (1 << 20) + 1}, EINVAL,
+     "new address a multiple", true},
+    {"mremap kept, longer", CALL_MREMAP, SYS_mremap, 0, {PAGE, 2 * PAGE, 5}, EINVAL,
+     "keep its length", true},
+    {"mremap from nothing", CALL_MREMAP, SYS_mremap, 0, {0, PAGE, 1}, EINVAL, "shared mapping",
+     false},
     {"mremap in place", CALL_MREMAP, SYS_mremap, 0, {PAGE, UINT64_C(1) << 46, 0}, ENOMEM,
-     "place behind it", true},
+     "place behind it", false},
+    {"mremap more than is promised", CALL_MREMAP, SYS_mremap, 0, {PAGE, UINT64_C(1) << 46, 1},
+     ENOMEM, "promise so much", false},
     {"madvise", CALL_MADVISE, SYS_madvise, 1, {PAGE, MADV_DONTNEED}, EINVAL, "multiple", true},
     {"madvise unknown", CALL_MADVISE, SYS_madvise, 0, {PAGE, 77}, EINVAL, "advice known", true},
     {"madvise hole", CALL_MADVISE, SYS_madvise, 0, {6 * PAGE, MADV_DONTNEED}, ENOMEM,
      "all of the range", true},
-    {"mlock hole", CALL_MLOCK, SYS_mlock, 4 * PAGE, {PAGE}, ENOMEM, "Can all", true},
+    {"madvise remove", CALL_MADVISE, SYS_madvise, 0, {PAGE, MADV_REMOVE}, EINVAL, "punch", true},
+    {"madvise beyond all", CALL_MADVISE, SYS_madvise, 0, {UINT64_MAX, MADV_NORMAL}, EINVAL,
+     "end behind its beginning", true},
+    {"mlock hole", CALL_MLOCK, SYS_mlock, 4 * PAGE, {PAGE}, ENOMEM, "all of the range", false},
     {"mlock2", CALL_MLOCK2, SYS_mlock2, 0, {PAGE, 8}, EINVAL, "flags known", true},
-    {"mlock2 hole", CALL_MLOCK2, SYS_mlock2, 4 * PAGE, {PAGE, 1}, ENOMEM, "Can all", true},
+    {"mlock2 hole", CALL_MLOCK2, SYS_mlock2, 4 * PAGE, {PAGE, 1}, ENOMEM, "all of the range",
+     false},
+    {"mlockall nothing", CALL_MLOCKALL, SYS_mlockall, 0, {0}, EINVAL, "not 0", true},
     {"munlock hole", CALL_MUNLOCK, SYS_munlock, 4 * PAGE, {PAGE}, ENOMEM, "all of the range",
-     true},
+     false},
     {"msync", CALL_MSYNC, SYS_msync, 0, {PAGE, MS_SYNC | MS_ASYNC}, EINVAL, "MS_SYNC or", true},
+    {"msync flags", CALL_MSYNC, SYS_msync, 1, {PAGE, 64}, EINVAL, "flags known", true},
     {"msync hole", CALL_MSYNC, SYS_msync, 4 * PAGE, {PAGE, MS_SYNC}, ENOMEM, "all of the range",
      true},
     {"remap_file_pages", CALL_REMAP_FILE_PAGES, SYS_remap_file_pages, 0, {PAGE, 0, 0, 0}, EINVAL,

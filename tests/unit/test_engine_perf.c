@@ -413,9 +413,11 @@ static void a_sink_can_end_the_draining(void **state)
     struct engine *e = follow(&w, plain);
     assert_int_equal(write(w.go, "g", 1), 1);
     size_t taken = 0;
+    int rc = 0;
     while (!taken)
-        if (!engine_perf.drain(e, stop, &taken))
+        if (!(rc = engine_perf.drain(e, stop, &taken)))
             poll(&(struct pollfd){.fd = engine_perf.fd(e), .events = POLLIN}, 1, 100);
+    assert_int_equal(rc, -ECANCELED);
     struct engine_stats s = {0};
     hear_all(&w, e, &h);
     engine_perf.stats(e, &s);

@@ -62,7 +62,8 @@ static uint32_t add_piece(struct family_picture *p, uint64_t page, uint64_t n, s
     p->runs = grow(p->runs, &p->runs_cap, p->runs_count + 1, sizeof *p->runs);
     p->runs[p->runs_count] = (struct page_run){page, n, first};
     p->pieces = grow(p->pieces, &p->pieces_cap, p->pieces_count + 1, sizeof *p->pieces);
-    p->pieces[p->pieces_count] = (struct family_piece){page, n, p->runs_count++, 1};
+    p->pieces[p->pieces_count] = (struct family_piece){page, n, p->runs_count++, 1,
+                                                           FAMILY_NO_PIECE};
     return (uint32_t)p->pieces_count++;
 }
 
@@ -295,7 +296,7 @@ static void test_unsound(void **state)
     p->v[1].pieces = 1000;
     assert_null(family_create(p));
     p->v[1].pieces = 3;
-    p->pieces[0].runs_at = SIZE_MAX;
+    p->pieces[0].at = SIZE_MAX;
     assert_null(family_create(p));
     family_picture_destroy(p);
 }
@@ -310,89 +311,146 @@ static unsigned draw(uint64_t *seed, unsigned below)
     return (unsigned)(*seed >> 33) % below;
 }
 
-/* Every piece is one run somewhere in few frames, so that they overlap in all ways. */
-static struct family_picture *any_picture(uint64_t *seed, bool maps[PROCESSES][FRAMES])
+/* What a process has, by page from BASE on: a frame and one, or 0. */
+enum { SLOT = 16, PAGES = PIECES * SLOT };
+struct memory {
+    uint16_t page[PAGES];
+    bool maps[FRAMES];
+};
+
+static void map_frames(struct memory *m, uint64_t at, uint64_t n, uint64_t frame)
+{
+    for (uint64_t k = 0; k < n; k++) {
+        m->page[at + k] = (uint16_t)(frame + k + 1);
+        m->maps[frame + k] = true;
+    }
+}
+
+/* A piece like `base`, but for one place where it has other pages or none. */
+static uint32_t add_change(struct family_picture *p, uint32_t base, uint64_t at, uint64_t cut,
+                           uint64_t n, uint64_t frame)
+{
+    p->cuts = grow(p->cuts, &p->cuts_cap, p->cuts_count + 1, sizeof *p->cuts);
+    struct family_cut *c = &p->cuts[p->cuts_count];
+    *c = (struct family_cut){BASE + at, (uint32_t)cut, n > 0, p->runs_count};
+    add_piece(p, BASE + at, n, page_of(PAGE_SHMEM, frame, COUNTED, 2));
+    p->pieces[p->pieces_count - 1] = (struct family_piece){
+        BASE + at / SLOT * SLOT, SLOT, p->cuts_count++, 1, base};
+    return (uint32_t)p->pieces_count - 1;
+}
+
+struct slot {
+    uint64_t frame, n;                            /* of the base, one run */
+    uint64_t at, cut, cut_n, cut_frame;           /* of what changes it */
+    uint32_t base, change;
+};
+
+static void draw_slot(uint64_t *seed, struct family_picture *p, unsigned i, struct slot *s)
+{
+    s->n = 1 + draw(seed, SLOT);
+    s->frame = draw(seed, FRAMES - SLOT);
+    s->base = add_piece(p, BASE + i * SLOT, s->n, page_of(PAGE_SHMEM, s->frame, COUNTED, 2));
+    uint64_t in = draw(seed, SLOT);
+    s->at = i * SLOT + in;
+    s->cut = 1 + draw(seed, (unsigned)(SLOT - in));
+    s->cut_n = draw(seed, (unsigned)s->cut + 1);
+    s->cut_frame = draw(seed, FRAMES - SLOT);
+    s->change = add_change(p, s->base, s->at, s->cut, s->cut_n, s->cut_frame);
+}
+
+/* Few frames, so that they overlap in all ways. */
+static struct family_picture *any_picture(uint64_t *seed, struct memory of[PROCESSES])
 {
     struct family_picture *p = family_picture_create();
-    uint64_t frame[PIECES], n[PIECES];
-    for (unsigned i = 0; i < PIECES; i++) {
-        n[i] = 1 + draw(seed, 16);
-        frame[i] = draw(seed, FRAMES - 16);
-        add_piece(p, BASE + i * 16, n[i], page_of(PAGE_SHMEM, frame[i], COUNTED, 2));
-    }
+    struct slot slots[PIECES];
+    memset(of, 0, PROCESSES * sizeof *of);
+    for (unsigned i = 0; i < PIECES; i++)
+        draw_slot(seed, p, i, &slots[i]);
     for (unsigned m = 0; m < PROCESSES; m++) {
         add_process(p, (pid_t)(10 + m), m ? (pid_t)(10 + draw(seed, m)) : 1);
         for (unsigned i = 0; i < PIECES; i++) {
-            if (draw(seed, 3))
+            const struct slot *s = &slots[i];
+            unsigned which = draw(seed, 4);
+            if (which > 1)
                 continue;
-            give(p, i);
-            for (uint64_t k = 0; k < n[i]; k++)
-                maps[m][frame[i] + k] = true;
+            give(p, which ? s->change : s->base);
+            for (uint64_t k = 0; k < s->n; k++)
+                if (!which || i * SLOT + k < s->at || i * SLOT + k >= s->at + s->cut)
+                    map_frames(&of[m], i * SLOT + k, 1, s->frame + k);
+            if (which)
+                map_frames(&of[m], s->at, s->cut_n, s->cut_frame);
         }
     }
     return p;
 }
 
-static void assert_same_sums(const struct family_member *a, const struct family_member *b)
+static void check_member(const struct family *f, size_t i, const struct memory of[PROCESSES])
 {
-    assert_int_equal(a->totals.resident, b->totals.resident);
-    assert_int_equal(a->pss.bytes, b->pss.bytes);
-    assert_int_equal(a->uss.bytes, b->uss.bytes);
-    assert_int_equal(a->own.known, b->own.known);
-    assert_int_equal(a->own.same, b->own.same);
-    assert_int_equal(a->own.own, b->own.own);
-    assert_int_equal(a->own.only_here, b->own.only_here);
-    assert_int_equal(a->own.only_parent, b->own.only_parent);
+    const struct family_member *m = &f->v[i];
+    uint64_t resident = 0, sum[RELATION_N] = {0};
+    for (unsigned k = 0; k < PAGES; k++) {
+        unsigned mine = of[i].page[k], its = i ? of[m->parent].page[k] : 0;
+        struct page page = pagetree_get(m->moment.tree, BASE + k);
+        assert_int_equal(page.state, mine ? PAGE_SHMEM : PAGE_ABSENT);
+        if (mine)
+            assert_int_equal(page.frame, mine - 1);
+        resident += mine > 0;
+        sum[!mine && !its ? RELATION_NONE : !mine ? RELATION_ONLY_A : !its ? RELATION_ONLY_B
+            : mine == its ? RELATION_SAME : RELATION_OWN]++;
+    }
+    assert_int_equal(m->totals.resident, resident * PAGE);
+    assert_int_equal(m->totals.size, 1024 * PAGE);
+    assert_true(m->pss.known);
+    assert_int_equal(m->pss.bytes, resident * PAGE / 2);
+    if (!i)
+        return;
+    assert_int_equal(m->own.same, sum[RELATION_SAME] * PAGE);
+    assert_int_equal(m->own.own, sum[RELATION_OWN] * PAGE);
+    assert_int_equal(m->own.only_here, sum[RELATION_ONLY_B] * PAGE);
+    assert_int_equal(m->own.only_parent, sum[RELATION_ONLY_A] * PAGE);
 }
 
-static void test_sums_without_trees(void **state)
+static void test_members_at_random(void **state)
 {
-    static bool maps[PROCESSES][FRAMES];
-    uint64_t seed = 3, apart = 0;
+    static struct memory of[PROCESSES];
+    uint64_t seed = 3;
     (void)state;
-    struct family_picture *p = any_picture(&seed, maps);
-    struct family *f = family_create(p), *sums = family_sum_up(p);
-    family_picture_destroy(p);
-    assert_non_null(f);
-    assert_non_null(sums);
-    for (unsigned i = 0; i < PROCESSES; i++) {
-        assert_same_sums(&f->v[i], &sums->v[i]);
-        assert_non_null(f->v[i].moment.tree);
-        assert_null(sums->v[i].moment.tree);
-        apart += f->v[i].own.only_here;
-        for (unsigned k = 0; k <= i; k++)
-            assert_known(family_shared(sums, i, k), family_shared(f, i, k).bytes / PAGE);
+    for (unsigned round = 0; round < 5; round++) {
+        struct family_picture *p = any_picture(&seed, of);
+        struct family *f = family_create(p), *sums = family_sum_up(p);
+        family_picture_destroy(p);
+        assert_non_null(f);
+        assert_non_null(sums);
+        for (unsigned i = 0; i < PROCESSES; i++) {
+            check_member(f, i, of);
+            assert_null(sums->v[i].moment.tree);
+            assert_int_equal(f->v[i].totals.resident, sums->v[i].totals.resident);
+        }
+        assert_int_equal(f->once.bytes, sums->once.bytes);
+        family_unref(f);
+        family_unref(sums);
     }
-    assert_true(apart > 0);
-    struct family_sums all;
-    family_sum(sums, &all);
-    assert_true(all.rss.known && all.pss.known && all.uss.known);
-    assert_int_equal(f->once.bytes, sums->once.bytes);
-    assert_int_equal(f->broken_count, sums->broken_count);
-    family_unref(f);
-    family_unref(sums);
 }
 
 static void test_at_random(void **state)
 {
-    static bool maps[PROCESSES][FRAMES];
+    static struct memory of[PROCESSES];
     uint64_t seed = 7;
     (void)state;
     for (unsigned round = 0; round < 5; round++) {
-        memset(maps, 0, sizeof maps);
-        struct family *f = fold(any_picture(&seed, maps));
+        struct family *f = fold(any_picture(&seed, of));
         for (unsigned a = 0; a < PROCESSES; a++)
             for (unsigned b = 0; b <= a; b++) {
                 uint64_t both = 0;
                 for (unsigned i = 0; i < FRAMES; i++)
-                    both += maps[a][i] && maps[b][i];
+                    both += of[a].maps[i] && of[b].maps[i];
                 assert_known(family_shared(f, a, b), both);
             }
         uint64_t once = 0, common = 0;
         for (unsigned i = 0; i < FRAMES; i++) {
             unsigned users = 0;
             for (unsigned m = 0; m < PROCESSES; m++)
-                users += maps[m][i];
+                users += of[m].maps[i];
             once += users > 0;
             common += users > 1;
         }
@@ -411,7 +469,7 @@ int main(void)
         cmocka_unit_test(test_without_frame_numbers),
         cmocka_unit_test(test_closed_member),   cmocka_unit_test(test_another_program),
         cmocka_unit_test(test_unsound),         cmocka_unit_test(test_at_random),
-        cmocka_unit_test(test_sums_without_trees),
+        cmocka_unit_test(test_members_at_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,10 +51,10 @@ static int drop_file(void **state)
     return fclose(file);
 }
 
-static void check(const struct frames_request *requests, size_t count, struct frames_scratch *s)
+static void check(const struct sort_item *requests, size_t count, struct frames_scratch *s)
 {
     static uint64_t result[RESULTS];
-    struct frames_request *mine = malloc((count + 1) * sizeof *mine);
+    struct sort_item *mine = malloc((count + 1) * sizeof *mine);
     assert_non_null(mine);
     if (count)
         memcpy(mine, requests, count * sizeof *mine);
@@ -63,7 +63,7 @@ static void check(const struct frames_request *requests, size_t count, struct fr
     size_t end = 0;
     for (size_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < requests[i].n; k++)
-            if (result[requests[i].at + k] != value_of(requests[i].pfn + k))
+            if (result[requests[i].at + k] != value_of(requests[i].key + k))
                 fail_msg("request %zu of %zu, entry %u: %#llx", i, count, k,
                          (unsigned long long)result[requests[i].at + k]);
         end = requests[i].at + requests[i].n > end ? requests[i].at + requests[i].n : end;
@@ -73,7 +73,7 @@ static void check(const struct frames_request *requests, size_t count, struct fr
 }
 
 /* Requests that are near, far, the same, overlapping, and beyond the file; sorted or not. */
-static size_t random_requests(struct frames_request *v)
+static size_t random_requests(struct sort_item *v)
 {
     size_t count = 1 + rnd(REQUESTS);
     uint64_t pfn = rnd(ENTRIES), at = 0;
@@ -87,7 +87,7 @@ static size_t random_requests(struct frames_request *v)
             pfn = rnd(3) ? rnd(ENTRIES + 1000) : pfn;
         if (at + n >= RESULTS)
             return i;
-        v[i] = (struct frames_request){pfn, n, (uint32_t)at};
+        v[i] = (struct sort_item){pfn, n, (uint32_t)at};
         at += n;
     }
     return count;
@@ -96,7 +96,7 @@ static size_t random_requests(struct frames_request *v)
 static void test_random_requests(void **state)
 {
     (void)state;
-    static struct frames_request v[REQUESTS];
+    static struct sort_item v[REQUESTS];
     struct frames_scratch s = {0};
     for (unsigned round = 0; round < 150; round++)
         check(v, random_requests(v), &s);
@@ -108,18 +108,18 @@ static void test_many_requests(void **state)
 {
     (void)state;
     enum { MANY = 120000 };
-    struct frames_request *v = malloc(MANY * sizeof *v);
+    struct sort_item *v = malloc(MANY * sizeof *v);
     struct frames_scratch s = {0};
     assert_non_null(v);
     for (unsigned order = 0; order < 3; order++) {
         for (uint32_t i = 0; i < MANY; i++) {
             uint64_t pfn = order == 0 ? i : order == 1 ? MANY - i : rnd(2 * ENTRIES);
-            v[i] = (struct frames_request){pfn, 1 + i % 2, 2 * i};
+            v[i] = (struct sort_item){pfn, 1 + i % 2, 2 * i};
         }
         check(v, MANY, &s);
     }
-    v[0] = (struct frames_request){1, ENTRIES + 5, 0}; /* one, larger than all others */
-    v[1] = (struct frames_request){0, 3, ENTRIES + 5};
+    v[0] = (struct sort_item){1, ENTRIES + 5, 0}; /* one, larger than all others */
+    v[1] = (struct sort_item){0, 3, ENTRIES + 5};
     check(v, 2, &s);
     frames_scratch_deinit(&s);
     free(v);
@@ -129,7 +129,7 @@ static void test_edges(void **state)
 {
     (void)state;
     struct frames_scratch s = {0};
-    const struct frames_request v[] = {
+    const struct sort_item v[] = {
         {ENTRIES - 2, 5, 0},          /* across the end, with its half entry */
         {ENTRIES, 1, 5},              /* the half entry */
         {(UINT64_C(1) << 55) - 1, 2, 6}, /* the last frame that an entry can name */
@@ -147,7 +147,7 @@ static void test_what_cannot_be_read_is_unread(void **state)
 {
     (void)state;
     struct frames_scratch s = {0};
-    struct frames_request v[] = {{9, 2, 0}, {3, 1, 2}};
+    struct sort_item v[] = {{9, 2, 0}, {3, 1, 2}};
     uint64_t result[3] = {1, 2, 3};
     int fds[2];
     assert_int_equal(pipe(fds), 0); /* has no positions: ESPIPE */

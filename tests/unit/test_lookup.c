@@ -77,6 +77,30 @@ static void test_answers(void **state)
     queue_unref(q);
 }
 
+/* Whoever waits finds all answers in the queue. */
+static void test_settles(void **state)
+{
+    (void)state;
+    enum { ASKED = 100 };
+    const struct region r = {.start = 0x1000, .end = 0x100000, .name = "/nowhere"};
+    struct queue *q = queue_create();
+    struct lookup *l = start(q);
+    assert_true(lookup_settle(l, 0) || lookup_settle(l, PATIENCE_S * 1000));
+    for (uint64_t ip = 0; ip < ASKED; ip++)
+        assert_true(lookup_ask(l, getpid(), 1, 0x1000 + ip, &r));
+    assert_true(lookup_settle(l, PATIENCE_S * 1000));
+    for (uint64_t ip = 0; ip < ASKED; ip++) {
+        struct record *a = queue_take(q);
+        assert_non_null(a);
+        assert_int_equal(a->site->ip, 0x1000 + ip);
+        record_destroy(a);
+    }
+    assert_null(queue_take(q));
+    queue_close(q);
+    lookup_stop(l);
+    queue_unref(q);
+}
+
 /* A process that does not exist, and a file that is not there: an answer all the same. */
 static void test_nothing_known(void **state)
 {
@@ -98,7 +122,7 @@ static void test_nothing_known(void **state)
 static void test_bounded(void **state)
 {
     (void)state;
-    const struct region r = {.start = 0x1000, .end = 0x100000, .name = "/nowhere"};
+    const struct region r = {.start = 0x1000, .end = 0x1000000, .name = "/nowhere"};
     for (unsigned round = 0; round < 20; round++) {
         struct queue *q = queue_create();
         struct lookup *l = start(q);
@@ -113,12 +137,30 @@ static void test_bounded(void **state)
     lookup_stop(NULL);
 }
 
+/* Nobody takes the answers, so the worker stops once some thousands wait to be taken. */
+static void test_questions_are_refused(void **state)
+{
+    (void)state;
+    const struct region r = {.start = 0x1000, .end = 0x1000000, .name = "/nowhere"};
+    struct queue *q = queue_create();
+    struct lookup *l = start(q);
+    unsigned taken = 0;
+    for (uint64_t ip = 0; ip < 50000; ip++)
+        taken += lookup_ask(l, getpid(), 1, 0x1000 + ip, &r);
+    assert_true(taken < 10000);
+    queue_close(q);
+    lookup_stop(l);
+    queue_unref(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_settles),
         cmocka_unit_test(test_nothing_known),
         cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_questions_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

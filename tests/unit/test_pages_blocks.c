@@ -93,6 +93,17 @@ static void emit(struct store *s)
     assert_int_equal(pages_blocks_emit(&s->blocks, PAGES_ENTRIES, s->picture), 0);
 }
 
+static void lay_runs(const struct family_picture *p, size_t at, size_t count, uint64_t start,
+                     uint64_t end, memory out)
+{
+    for (size_t k = 0; k < count; k++) {
+        const struct page_run *run = &p->runs[at + k];
+        assert_true(run->page >= start && run->page + run->n <= end);
+        for (uint64_t n = 0; n < run->n; n++)
+            out[run->page + n - BASE] = run->first.frame + n;
+    }
+}
+
 /* The pieces of a process in the picture, laid out by page. */
 static void lay_out(const struct family_picture *p, size_t process, memory out)
 {
@@ -100,13 +111,16 @@ static void lay_out(const struct family_picture *p, size_t process, memory out)
     memset(out, 0, sizeof(memory));
     for (size_t i = 0; i < p->v[process].pieces; i++) {
         const struct family_piece *piece = &p->pieces[p->order[p->v[process].pieces_at + i]];
+        const struct family_piece *first = piece->base == FAMILY_NO_PIECE ? piece
+                                                                          : &p->pieces[piece->base];
         assert_true(piece->page >= end);
         end = piece->page + piece->n;
-        for (size_t k = 0; k < piece->runs; k++) {
-            const struct page_run *run = &p->runs[piece->runs_at + k];
-            assert_true(run->page >= piece->page && run->page + run->n <= end);
-            for (uint64_t n = 0; n < run->n; n++)
-                out[run->page + n - BASE] = run->first.frame + n;
+        lay_runs(p, first->at, first->count, first->page, first->page + first->n, out);
+        for (size_t c = 0; first != piece && c < piece->count; c++) {
+            const struct family_cut *cut = &p->cuts[piece->at + c];
+            assert_true(cut->page >= piece->page && cut->page + cut->n <= end);
+            memset(out + (cut->page - BASE), 0, cut->n * sizeof *out);
+            lay_runs(p, cut->at, cut->count, cut->page, cut->page + cut->n, out);
         }
     }
 }

@@ -474,6 +474,36 @@ static void test_many_mappings(void **state)
     }
 }
 
+/* What a program had mapped is known after its exec and its end, for a while. */
+static void test_past_programs(void **state)
+{
+    (void)state;
+    uint64_t a = map_anon(base, 16), first = spaces_program(s, ME);
+    assert_null(spaces_past_regions(s, first));
+    simple(EVENT_EXEC, ME);
+    map_anon(base + huge, 1);
+    uint64_t second = spaces_program(s, ME);
+    assert_int_not_equal(first, second);
+    const struct region_table *t = spaces_past_regions(s, first);
+    assert_non_null(t);
+    assert_int_equal(t->count, 1);
+    assert_int_equal(t->v[0].start, a);
+    assert_null(spaces_past_regions(s, second));
+    simple(EVENT_EXIT, ME);
+    assert_int_equal(spaces_program(s, ME), 0);
+    t = spaces_past_regions(s, second);
+    assert_non_null(t);
+    assert_int_equal(t->v[0].start, base + huge);
+    assert_non_null(spaces_past_regions(s, first));
+    for (unsigned i = 0; i < 1000; i++) {
+        fork_to(ME, CHILD);
+        simple(EVENT_EXEC, CHILD);
+        simple(EVENT_EXIT, CHILD);
+    }
+    assert_null(spaces_past_regions(s, first));
+    assert_null(spaces_past_regions(s, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -504,6 +534,7 @@ int main(void)
         TEST(test_fixed_drops_silently),
         TEST(test_call_without_arguments),
         TEST(test_many_mappings),
+        TEST(test_past_programs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "ui/keys.h"
-#include "ui/line.h"
+#include "ui/line_edit.h"
 
 static void check_keys(const char *text, const int *want, size_t n)
 {
@@ -86,18 +86,18 @@ static void test_bindings(void **state)
     assert_null(binding_find(table, KEY_CODE_NONE));
 }
 
-static void type(struct line *l, const char *keys)
+static void type(struct line_edit *l, const char *keys)
 {
     struct err e = {0};
     int key;
     while (!keys_next(&keys, &key, &e) && key != KEY_CODE_NONE)
-        line_key(l, key);
+        line_edit_key(l, key);
 }
 
 static void test_line(void **state)
 {
     (void)state;
-    struct line l = {.len = 0};
+    struct line_edit l = {.len = 0};
     type(&l, "libc<Left><Left>\u00fc");
     assert_string_equal(l.text, "li\u00fcbc");
     type(&l, "<BS><BS>");
@@ -109,10 +109,10 @@ static void test_line(void **state)
     assert_string_equal(l.text, "xlbcy two ");
     type(&l, "<C-u>");
     assert_string_equal(l.text, "");
-    assert_false(line_key(&l, KEY_CODE_PGUP));
-    assert_false(line_key(&l, KEY_CTRL('x')));
+    assert_false(line_edit_key(&l, KEY_CODE_PGUP));
+    assert_false(line_edit_key(&l, KEY_CTRL('x')));
     for (int i = 0; i < 2 * LINE_MAX_BYTES; i++)
-        line_key(&l, 0x20ac);
+        line_edit_key(&l, 0x20ac);
     assert_int_equal(l.len, LINE_MAX_BYTES - 1);
     assert_int_equal(strlen(l.text), l.len);
 }

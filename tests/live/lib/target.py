@@ -15,7 +15,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 BUILD = os.environ.get("VMSCOPE_BUILD", os.path.join(ROOT, "build"))
 VMSCOPE = os.environ.get("VMSCOPE", os.path.join(BUILD, "vmscope"))
 HELPERS = os.environ.get("HELPERS", os.path.join(BUILD, "tests/helpers"))
-DEADLINE = 120
+DEADLINE = 240
 
 
 def wait_for(condition, what, seconds=DEADLINE):

@@ -12,6 +12,8 @@ import time
 from .target import DEADLINE, die_with_parent
 
 
+# Bytes that are kept while a text is awaited: some whole screens, searched again and again.
+LATEST = 1 << 18
 SEQUENCE = re.compile(rb"\x1b(\[[0-9;?<>]*[ -/]*[@-~]|[()][0-9A-B]|[=>78]|\].*?\x07)")
 
 
@@ -80,6 +82,7 @@ class Terminal:
                 self.send(b"\x0c")
                 asked = now
             self.pump()
+            self.output = self.output[-LATEST:]
         self.output = b""
 
     def send(self, keys):

@@ -1,5 +1,5 @@
 /* Reading the frames of the machine within a budget. */
-#include "sampler/physical.h"
+#include "sampler/physmem_sampler.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 enum { BATCH = 128 }; /* blocks a record */
 #define LOOK_AGAIN_NS UINT64_C(1000000000)
 
-struct physical {
+struct physmem_sampler {
     struct physmem_reader reader;
     struct frame_look look;
     uint64_t look_at;       /* block of the look that comes next */
@@ -21,9 +21,9 @@ struct physical {
     size_t count;
 };
 
-int physical_create(const char *proc_root, struct physical **out, struct err *e)
+int physmem_sampler_create(const char *proc_root, struct physmem_sampler **out, struct err *e)
 {
-    struct physical *p = calloc(1, sizeof *p);
+    struct physmem_sampler *p = calloc(1, sizeof *p);
     int rc = p ? physmem_reader_init(&p->reader, proc_root, e)
                : err_set(e, -ENOMEM, "out of memory");
     if (rc) {
@@ -34,7 +34,7 @@ int physical_create(const char *proc_root, struct physical **out, struct err *e)
     return 0;
 }
 
-void physical_destroy(struct physical *p)
+void physmem_sampler_destroy(struct physmem_sampler *p)
 {
     if (!p)
         return;
@@ -43,7 +43,7 @@ void physical_destroy(struct physical *p)
     free(p);
 }
 
-void physical_look(struct physical *p, const struct frame_look *look)
+void physmem_sampler_look(struct physmem_sampler *p, const struct frame_look *look)
 {
     if (p->look.first == look->first && p->look.n == look->n && p->look.each == look->each)
         return;
@@ -52,7 +52,7 @@ void physical_look(struct physical *p, const struct frame_look *look)
     p->look_done_ns = 0;
 }
 
-static int send_info(struct physical *p, sampler_sink *sink, void *ctx)
+static int send_info(struct physmem_sampler *p, sampler_sink *sink, void *ctx)
 {
     physmem_reader_info(&p->reader);
     struct record *r = record_create(RECORD_PHYSMEM, 0, io_now_ns());
@@ -64,7 +64,7 @@ static int send_info(struct physical *p, sampler_sink *sink, void *ctx)
     return sink(ctx, r);
 }
 
-static int flush(struct physical *p, sampler_sink *sink, void *ctx)
+static int flush(struct physmem_sampler *p, sampler_sink *sink, void *ctx)
 {
     if (!p->count)
         return 0;
@@ -78,12 +78,13 @@ static int flush(struct physical *p, sampler_sink *sink, void *ctx)
     return sink(ctx, r);
 }
 
-static uint64_t block_count(const struct physical *p)
+static uint64_t block_count(const struct physmem_sampler *p)
 {
     return (p->reader.info.frames + FRAME_BLOCK - 1) / FRAME_BLOCK;
 }
 
-static int read_block(struct physical *p, uint64_t block, bool each, sampler_sink *sink, void *ctx)
+static int read_block(struct physmem_sampler *p, uint64_t block, bool each, sampler_sink *sink,
+                      void *ctx)
 {
     if (!p->batch && !(p->batch = malloc(BATCH * sizeof *p->batch)))
         return -ENOMEM;
@@ -93,7 +94,7 @@ static int read_block(struct physical *p, uint64_t block, bool each, sampler_sin
 }
 
 /* The next block of the sweep. */
-static uint64_t next_block(struct physical *p)
+static uint64_t next_block(struct physmem_sampler *p)
 {
     uint64_t blocks = block_count(p), block;
     unsigned bits = 0;
@@ -108,14 +109,14 @@ static uint64_t next_block(struct physical *p)
     return block;
 }
 
-static bool in_look(const struct physical *p, uint64_t block)
+static bool in_look(const struct physmem_sampler *p, uint64_t block)
 {
     return p->look.each && block >= p->look.first / FRAME_BLOCK &&
            block * FRAME_BLOCK < p->look.first + p->look.n;
 }
 
 /* One block of what is looked at; false when all of it is fresh. */
-static bool look_on(struct physical *p, uint64_t *block)
+static bool look_on(struct physmem_sampler *p, uint64_t *block)
 {
     uint64_t blocks = block_count(p);
     uint64_t end = (p->look.first + p->look.n + FRAME_BLOCK - 1) / FRAME_BLOCK;
@@ -135,7 +136,7 @@ static bool look_on(struct physical *p, uint64_t *block)
 }
 
 /* What is looked at takes at most three quarters, so that the rest goes on. */
-int physical_tick(struct physical *p, uint64_t cpu_ns, sampler_sink *sink, void *ctx)
+int physmem_sampler_tick(struct physmem_sampler *p, uint64_t cpu_ns, sampler_sink *sink, void *ctx)
 {
     uint64_t start = io_thread_cpu_ns(), spent = 0, block;
     int rc = send_info(p, sink, ctx);
@@ -152,7 +153,7 @@ int physical_tick(struct physical *p, uint64_t cpu_ns, sampler_sink *sink, void 
     return rc ? rc : flush(p, sink, ctx);
 }
 
-int physical_full(struct physical *p, sampler_sink *sink, void *ctx)
+int physmem_sampler_full(struct physmem_sampler *p, sampler_sink *sink, void *ctx)
 {
     int rc = send_info(p, sink, ctx);
     uint64_t blocks = p->reader.flags_fd < 0 || !p->look.n ? 0 : block_count(p);
@@ -161,7 +162,7 @@ int physical_full(struct physical *p, sampler_sink *sink, void *ctx)
     return rc ? rc : flush(p, sink, ctx);
 }
 
-int physical_frame(struct physical *p, uint64_t frame, sampler_sink *sink, void *ctx)
+int physmem_sampler_frame(struct physmem_sampler *p, uint64_t frame, sampler_sink *sink, void *ctx)
 {
     struct record *r = record_create(RECORD_FRAME, 0, io_now_ns());
     if (!r)

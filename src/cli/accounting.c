@@ -1,5 +1,5 @@
 /* From /proc/PID/stat and task/TID/status, and from getrusage(2). */
-#include "cli/usage.h"
+#include "cli/accounting.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -56,7 +56,7 @@ static void count_switches(const struct procdir *d, struct fault_counts *c)
     buf_deinit(&text);
 }
 
-struct fault_counts usage_of(const struct procdir *d)
+struct fault_counts accounting_of(const struct procdir *d)
 {
     struct fault_counts c = unknown;
     struct buf text = {0};
@@ -78,7 +78,7 @@ static uint64_t ns_of(struct timeval t)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_usec * 1000;
 }
 
-struct fault_counts usage_of_children(void)
+struct fault_counts accounting_of_children(void)
 {
     struct rusage u;
     if (getrusage(RUSAGE_CHILDREN, &u))
@@ -94,7 +94,7 @@ static uint64_t difference(uint64_t before, uint64_t now)
     return before == UINT64_MAX || now == UINT64_MAX || now < before ? UINT64_MAX : now - before;
 }
 
-struct fault_counts usage_since(const struct fault_counts *b, const struct fault_counts *n)
+struct fault_counts accounting_since(const struct fault_counts *b, const struct fault_counts *n)
 {
     return (struct fault_counts){.minor = difference(b->minor, n->minor),
                                  .major = difference(b->major, n->major),
@@ -103,7 +103,7 @@ struct fault_counts usage_since(const struct fault_counts *b, const struct fault
                                  .preempted = difference(b->preempted, n->preempted)};
 }
 
-struct fault_counts usage_sum(const struct fault_counts *a, const struct fault_counts *b)
+struct fault_counts accounting_sum(const struct fault_counts *a, const struct fault_counts *b)
 {
     struct fault_counts c = *a;
     add(&c.minor, b->minor);

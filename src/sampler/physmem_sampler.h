@@ -2,28 +2,28 @@
  * an order that spreads over the whole memory at once (bits of the counter reversed), so that the
  * first portion is a coarse picture and each further one refines it; what is looked at is read
  * first, again and again. Reads no file of any process. */
-#ifndef VMSCOPE_SAMPLER_PHYSICAL_H
-#define VMSCOPE_SAMPLER_PHYSICAL_H
+#ifndef VMSCOPE_SAMPLER_PHYSMEM_SAMPLER_H
+#define VMSCOPE_SAMPLER_PHYSMEM_SAMPLER_H
 
 #include "base/err.h"
 #include "sampler/sampler.h"
 
-struct physical;
+struct physmem_sampler;
 
 /* 0 or a negative errno with *e set. */
-int physical_create(const char *proc_root, struct physical **out, struct err *e);
-void physical_destroy(struct physical *p); /* NULL is fine */
+int physmem_sampler_create(const char *proc_root, struct physmem_sampler **out, struct err *e);
+void physmem_sampler_destroy(struct physmem_sampler *p); /* NULL is fine */
 
 /* What somebody looks at: read first. */
-void physical_look(struct physical *p, const struct frame_look *look);
+void physmem_sampler_look(struct physmem_sampler *p, const struct frame_look *look);
 
 /* Sends a RECORD_PHYSMEM, and blocks for about cpu_ns of CPU time. 0 or what the sink answered. */
-int physical_tick(struct physical *p, uint64_t cpu_ns, sampler_sink *sink, void *ctx);
+int physmem_sampler_tick(struct physmem_sampler *p, uint64_t cpu_ns, sampler_sink *sink, void *ctx);
 
 /* Everything, whatever it costs. 0, -ENOMEM, or what the sink answered. */
-int physical_full(struct physical *p, sampler_sink *sink, void *ctx);
+int physmem_sampler_full(struct physmem_sampler *p, sampler_sink *sink, void *ctx);
 
 /* Sends a RECORD_FRAME. 0, -ENOMEM, or what the sink answered. */
-int physical_frame(struct physical *p, uint64_t frame, sampler_sink *sink, void *ctx);
+int physmem_sampler_frame(struct physmem_sampler *p, uint64_t frame, sampler_sink *sink, void *ctx);
 
 #endif

@@ -1,5 +1,5 @@
 /* A line of text that is being typed. */
-#include "ui/line.h"
+#include "ui/line_edit.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "ui/view.h"
 
-void line_set(struct line *l, const char *text)
+void line_edit_set(struct line_edit *l, const char *text)
 {
     snprintf(l->text, sizeof l->text, "%s", text);
     l->len = l->at = strlen(l->text);
@@ -18,7 +18,7 @@ static bool is_continuation(char c)
     return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-static size_t before(const struct line *l, size_t at)
+static size_t before(const struct line_edit *l, size_t at)
 {
     if (at)
         at--;
@@ -27,7 +27,7 @@ static size_t before(const struct line *l, size_t at)
     return at;
 }
 
-static size_t behind(const struct line *l, size_t at)
+static size_t behind(const struct line_edit *l, size_t at)
 {
     if (at < l->len)
         at++;
@@ -37,14 +37,14 @@ static size_t behind(const struct line *l, size_t at)
 }
 
 /* Removes what is between `from` and the cursor. */
-static void cut(struct line *l, size_t from)
+static void cut(struct line_edit *l, size_t from)
 {
     memmove(l->text + from, l->text + l->at, l->len - l->at + 1);
     l->len -= l->at - from;
     l->at = from;
 }
 
-static size_t word_start(const struct line *l)
+static size_t word_start(const struct line_edit *l)
 {
     size_t at = l->at;
     while (at && l->text[at - 1] == ' ')
@@ -54,7 +54,7 @@ static size_t word_start(const struct line *l)
     return at;
 }
 
-static void insert(struct line *l, uint32_t c)
+static void insert(struct line_edit *l, uint32_t c)
 {
     char utf8[4];
     size_t n = text_utf8_encode(utf8, c);
@@ -66,7 +66,7 @@ static void insert(struct line *l, uint32_t c)
     l->at += n;
 }
 
-bool line_key(struct line *l, int key)
+bool line_edit_key(struct line_edit *l, int key)
 {
     switch (key) {
     case KEY_CODE_LEFT:
@@ -101,7 +101,7 @@ bool line_key(struct line *l, int key)
 }
 
 /* The first byte to draw so that the cursor, and what stands before it, fits into `cols`. */
-static size_t first_shown(const struct line *l, unsigned cols)
+static size_t first_shown(const struct line_edit *l, unsigned cols)
 {
     char part[LINE_MAX_BYTES];
     size_t from = 0;
@@ -115,7 +115,7 @@ static size_t first_shown(const struct line *l, unsigned cols)
     }
 }
 
-void line_draw(const struct line *l, struct area a, const char *label)
+void line_edit_draw(const struct line_edit *l, struct area a, const char *label)
 {
     unsigned col = area_text(a, 0, 0, a.cols, label, STYLE(COLOR_KEY));
     size_t from = first_shown(l, a.cols - col);
