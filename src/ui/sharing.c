@@ -342,6 +342,15 @@ static void draw_names(const struct sharing_view *v, const struct ui_state *ui, 
     }
 }
 
+/* Of pages that two processes have: whose frame numbers are missing. */
+static const char *why_unknown(const struct sharing_view *v, const struct ui_state *ui)
+{
+    for (unsigned k = 0; k < v->members; k++)
+        if (!moment_of(v, ui, k)->target.pfn.yes)
+            return moment_of(v, ui, k)->target.pfn.why;
+    return "they were on their way to another frame";
+}
+
 /* What the selected row holds in the last of the processes, and what the colours mean. */
 static void draw_foot(const struct sharing_view *v, const struct ui_state *ui, struct area a)
 {
@@ -356,6 +365,8 @@ static void draw_foot(const struct sharing_view *v, const struct ui_state *ui, s
         if (sum[i])
             col += area_printf(a, col, 0, STYLE(COLOR_DEFAULT), " %" PRIu64 " %s", sum[i],
                                shades[i].title);
+    if (sum[SHADE_UNKNOWN])
+        area_printf(a, col, 0, STYLE(COLOR_DIM), ": %s", why_unknown(v, ui));
     col = 1;
     for (unsigned i = 0; i < SHADE_N; i++) {
         area_put(a, col, 1, glyph_of(i, &ui->look), STYLE(shades[i].color));
