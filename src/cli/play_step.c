@@ -77,6 +77,7 @@ int play_add_outcome(struct play *p, struct player_step *out, const struct state
     out->ran = true;
     out->failed = done->verdict == VERDICT_FAIL;
     out->ok = !r->error && !r->signal && (!r->gone || ends) && !out->failed;
+    out->counted = !r->gone;
     out->minor = r->minor;
     out->major = r->major;
     out->followed = w->faults != NULL;
