@@ -363,8 +363,8 @@ static void take_asks(struct spaces *s, struct place *p, const struct event *e)
     s->smaps.vmflags = p->v.vmflags;
 }
 
-/* An anonymous page that is missing is asked for; of others, what the handler has filled or protected
- * meanwhile is not known. */
+/* An anonymous page that is missing is asked for; of others, what the handler has filled or
+ * protected meanwhile is not known. */
 static bool uffd_is_settled(const struct place *p, const struct fault_entry *f)
 {
     const struct event *e = &f->event;

@@ -1,10 +1,10 @@
 /* The insides of spaces, shared by its files: spaces.c (lives of processes), spaces_sample.c
  * (samples among events), spaces_pages.c (changes to the pages of a range), spaces_fork.c,
- * spaces_past.c (programs that have ended), spaces_told.c and spaces_hint.c (what files were mapped),
- * spaces_call.c and spaces_advice.c (system calls), spaces_fault.c (faults).
+ * spaces_past.c (programs that have ended), spaces_told.c and spaces_hint.c (what files were
+ * mapped), spaces_call.c and spaces_advice.c (system calls), spaces_fault.c (faults).
  *
- * What events tell of a page is written into the page tree without evidence bits. Where mapcount
- * is not valid (no PAGE_A_COUNT) it holds a note of ours:
+ * What events tell of a page is written into the page tree without evidence bits. Where mapcount is
+ * not valid (no PAGE_A_COUNT) it holds a note of ours:
  *   PAGE_COW      number of the fork since which it is shared, 0 if it was shared before
  *   PAGE_UNKNOWN  NOTE_ABSENT: it was absent, but something else than a fault of its own may have
  *                 mapped a page of the file, or a huge page, since
