@@ -361,7 +361,9 @@ def followed(b, engine, work):
     """(elapsed times, summary or None) of the work, followed in one of the ways."""
     if engine == "beside":
         return beside_another(b, work), None
-    options = ["--engine", "bpf", "--heat"] if engine == "heat" else ["--engine", engine]
+    options = {"heat": ["--engine", "bpf", "--heat"],
+               "callers": ["--engine", "bpf", "--callers"],
+               "perf callers": ["--engine", "perf", "--callers"]}.get(engine, ["--engine", engine])
     return summary_of([b.vmscope, "faults", "-f", "jsonl", *options, "--", *work])
 
 
@@ -378,13 +380,16 @@ def follow(b, what, shape, bounds):
     print("%s (bare %.1f ms)" % (what, median(bare) / MS))
     for engine, bound in bounds.items():
         name = {"beside": "bpf attached, following another process",
-                "heat": "followed by bpf, counting only"}.get(engine, "followed by " + engine)
+                "heat": "followed by bpf, counting only",
+                "callers": "followed by bpf, with callers",
+                "perf callers": "followed by perf, with callers"}.get(engine, "followed by " + engine)
         b.row("%s, of bare (best %.3f)" % (name, min(seen[engine])), median(seen[engine]), bound,
               unit="x", digits=3)
         s = said[engine]
         if s:
-            note("%s: %d faults told, %d lost, %d only counted" % (
-                engine, s["faults"], s["lost"], s.get("heat_faults", 0)))
+            note("%s: %d faults told, %d lost, %d only counted%s" % (
+                engine, s["faults"], s["lost"], s.get("heat_faults", 0),
+                ", %(chains)d chains, %(lost)d of them lost" % s["callers"] if s.get("callers") else ""))
     return median(bare)
 
 
@@ -396,6 +401,8 @@ def peers_of_faults(b, shape):
     work = [tool("faults"), "-r", "2", *shape]
     for name, options in (("perf record -e page-faults -c 1 -d",
                            ["record", "-q", "-e", "page-faults", "-c", "1", "-d", "-o", "/dev/null"]),
+                          ("perf record -e page-faults -c 1 -g",
+                           ["record", "-q", "-e", "page-faults", "-c", "1", "-g", "-o", "/dev/null"]),
                           ("perf trace -F all",
                            ["trace", "-F", "all", "--no-syscalls", "-o", "/dev/null"])):
         try:
@@ -409,7 +416,8 @@ def bench_faults(b):
     n = 200000 if b.quick else 1000000
     print("faults: 1,000,000 first touches of 4K pages, in one burst")
     follow(b, "a burst of touches", ["touch", n],
-           {"bpf": 1.10, "heat": 1.03, "beside": None, "perf": 1.5})
+           {"bpf": 1.10, "heat": 1.03, "beside": None, "perf": 1.5, "callers": None,
+            "perf callers": None})
     peers_of_faults(b, ["touch", n // 10])
     follow(b, "mmap, 16 touches, munmap", ["mmap", n // 16], {"bpf": 1.10})
     follow(b, "mmap and munmap of one untouched page", ["calls", n // 4], {"bpf": None})

@@ -28,11 +28,11 @@ _vmscope_options()
     local options='--output --help --version'
     case $1 in
     ''|run|attach)
-        options+=' --engine --no-follow --counters --heat --evidence --delay --count --family
+        options+=' --engine --no-follow --counters --heat --evidence --callers --delay --count --family
             --cpu-limit --color --ascii --no-mouse --screen --keys'
         ;;&
     faults)
-        options+=' --engine --no-follow --counters --heat --evidence --disagreements --count'
+        options+=' --engine --no-follow --counters --heat --evidence --callers --disagreements --count'
         ;;&
     step)
         options+=' --no-follow --count --cpu-limit --color --ascii --no-mouse --screen --keys'

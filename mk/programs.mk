@@ -12,11 +12,15 @@ endef
 $(B)/demo: demo/demo.c $(B)/flags
 	$(build-program)
 
+# Its callers are asked for.
+$(B)/bench/faults: private CFLAGS += -fno-omit-frame-pointer
 $(B)/bench/%: bench/%.c $(B)/flags
 	$(build-program)
 
 $(B)/tests/helpers/target_states: $(wildcard tests/helpers/states/*)
 $(B)/tests/helpers/faults_known: $(wildcard tests/helpers/faults/*)
+# Its chains are what is tested; the rest of the flags is as for all.
+$(B)/tests/helpers/callers_known: private CFLAGS += -O0 -g -fno-omit-frame-pointer
 $(B)/tests/helpers/%: tests/helpers/%.c $(B)/flags
 	$(build-program)
 

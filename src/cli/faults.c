@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "cli/callers.h"
 #include "cli/commands.h"
 #include "cli/mappings.h"
 #include "cli/sites.h"
@@ -31,6 +32,7 @@ struct faults {
     struct step *step;     /* vmscope step: in place of follow */
     bool step_ended;
     struct sites *sites;
+    struct callers *callers; /* NULL: not asked for */
     struct mappings *mappings;
     struct procdir dir;    /* of the process that was named or started */
     struct spawn child;    /* when started */
@@ -63,10 +65,15 @@ static void flush(struct faults *f)
 static void find_site(void *ctx, const struct fault_entry *e)
 {
     struct faults *f = ctx;
-    if (e->event.type == EVENT_FAULT)
-        f->found[(model_faults(f->model)->entries - 1) % FAULT_LOG_KEEP] =
-            sites_find(f->sites, f->options->proc_root, e,
-                       spaces_regions(model_spaces(f->model), e->event.pid));
+    if (e->event.type != EVENT_FAULT)
+        return;
+    const struct fault_log *log = model_faults(f->model);
+    const struct region_table *regions = spaces_regions(model_spaces(f->model), e->event.pid);
+    f->found[(log->entries - 1) % FAULT_LOG_KEEP] =
+        sites_find(f->sites, f->options->proc_root, e, regions);
+    if (f->callers)
+        callers_find(f->callers, f->options->proc_root, log, e, regions,
+                     f->options->format == FORMAT_FOLDED);
 }
 
 /* Why the call failed; brk has no error, but what it returns. */
@@ -86,6 +93,7 @@ static void print_entry(void *ctx, const struct fault_entry *e)
     struct faults *f = ctx;
     const struct fault_log *log = model_faults(f->model);
     struct fault_site site = {.symbol = "", .source = "", .why = ""};
+    struct fault_caller callers[CALLERS_MAX];
     char why[1024];
     if (f->options->disagreements && e->observed.agreement != DISAGREES &&
         e->observed.agreement != AGREEMENT_CORRECTED)
@@ -93,6 +101,9 @@ static void print_entry(void *ctx, const struct fault_entry *e)
     if (e->event.type == EVENT_FAULT) {
         sites_text(f->found[(log->settled - 1) % FAULT_LOG_KEEP], e, &site);
         site.stack = fault_log_stack(log, e->observed.stack);
+        site.callers = callers;
+        if (f->callers && f->options->format != FORMAT_FOLDED)
+            site.callers_n = callers_text(f->callers, log, e, callers);
     } else {
         find_why(f, &e->event, &site, why, sizeof why);
     }
@@ -274,7 +285,7 @@ static bool command_ended(const struct faults *f)
 /* What the kernel counted meanwhile, if that can still be asked. */
 static struct fault_counts counts_since(struct faults *f)
 {
-    struct fault_counts c = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, NULL};
+    struct fault_counts c = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, NULL, 0};
     int status;
     if (!f->started)
         c = accounting_of(&f->dir);
@@ -295,7 +306,8 @@ static int begin(struct faults *f, pid_t pid, struct err *e)
     const struct engine_options engine = {.pid = pid, .follow = !f->options->no_follow,
                                           .kernel = true, .heat = f->options->heat,
                                           .held = f->started,
-                                          .evidence = f->options->evidence};
+                                          .evidence = f->options->evidence,
+                                          .callers = f->options->callers};
     struct sampler *s = NULL;
     const struct step_options stepping = {.pid = pid, .follow = engine.follow, .run = true};
     int rc = f->options->command == COMMAND_STEP
@@ -355,12 +367,15 @@ static void summarize(struct faults *f)
         counters_read(f->counters, &perf);
         counts.perf = &perf;
     }
+    counts.broken = f->callers ? callers_broken(f->callers) : 0;
     const struct fault_log *log = model_faults(f->model);
     const struct engine_state *engine = model_engine(f->model);
     if (f->options->format == FORMAT_JSONL)
         faults_jsonl_summary(log, engine, &counts, &f->out);
     else if (f->options->format == FORMAT_TABLE)
         faults_table_summary(log, engine, &counts, &f->out);
+    else if (f->options->format == FORMAT_FOLDED && f->callers)
+        callers_folded(f->callers, &f->out);
     else if (f->options->format == FORMAT_FOLDED)
         sites_folded(f->sites, &f->out);
     if (f->options->format == FORMAT_CSV || f->options->format == FORMAT_FOLDED)
@@ -455,10 +470,12 @@ int command_faults(const struct options *o)
     int status = EXIT_FAILED;
     struct faults f = {.options = o, .model = model_create(), .queue = queue_create(),
                        .sites = sites_create(),
+                       .callers = o->callers ? callers_create() : NULL,
                        .mappings = mappings_create(o->proc_root),
                        .found = calloc(FAULT_LOG_KEEP, sizeof *f.found), .dir = {-1, -1, -1, 0, false}};
     int rc = command_open_output(o, &f.fd, &e);
-    if (!rc && (!f.model || !f.queue || !f.sites || !f.mappings || !f.found))
+    if (!rc && (!f.model || !f.queue || !f.sites || !f.mappings || !f.found ||
+                (o->callers && !f.callers)))
         rc = err_set(&e, -ENOMEM, "out of memory");
     if (!rc) {
         catch_interrupts();
@@ -474,6 +491,7 @@ int command_faults(const struct options *o)
         spawn_deinit(&f.child);
     procdir_close(&f.dir);
     sites_destroy(f.sites);
+    callers_destroy(f.callers);
     counters_close(f.counters);
     mappings_destroy(f.mappings);
     free(f.found);

@@ -119,6 +119,9 @@ static int parse_flag(int opt, struct options *o)
     case OPT_EVIDENCE:
         o->evidence = true;
         return 0;
+    case OPT_CALLERS:
+        o->callers = true;
+        return 0;
     case OPT_FORMAT_ONLY:
         o->format_only = true;
         return 0;

@@ -44,6 +44,7 @@ struct options {
     bool held;               /* run: the command waits to be let go */
     bool family;             /* the descendants too */
     bool evidence;           /* --evidence: kernel call chains beside predicted paths */
+    bool callers;            /* --callers: who called the functions that fault */
     bool disagreements;      /* --disagreements: only faults whose evidence disagrees */
     const char *proc_root;   /* NULL: /proc */
     bool pages, residency, stats, huge, heat;

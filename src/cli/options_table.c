@@ -66,6 +66,9 @@ static const struct row {
      "count faults by page instead of reporting each (bpf engine)"},
     {"evidence", no_argument, OPT_EVIDENCE, false, WATCH | OF(FAULTS), "--evidence",
      "the kernel's own call chains beside the predicted paths (as root)"},
+    {"callers", no_argument, OPT_CALLERS, false, WATCH | OF(FAULTS), "--callers",
+     "who called the function that faulted, by frame pointers: code\n"
+     "built without them cuts the chain short or leaves callers out"},
     {"disagreements", no_argument, OPT_DISAGREEMENTS, false, OF(FAULTS), "--disagreements",
      "faults: the same, but print only those that went another way"},
     {"delay", required_argument, 'd', true, WATCH | OF(SNAP), "-d, --delay SECONDS",
@@ -228,7 +231,8 @@ static void put_usage(struct buf *b, enum command about)
     for (unsigned i = 0; i < COMMANDS; i++) {
         if (about != COMMAND_PICK && about != commands[i].command)
             continue;
-        int n = (int)(strlen(commands[i].name) + !!*commands[i].name + strlen(commands[i].operands));
+        int n =
+            (int)(strlen(commands[i].name) + !!*commands[i].name + strlen(commands[i].operands));
         buf_printf(b, "%-6s vmscope %s%s%s%*s %s\n", lead, commands[i].name,
                    *commands[i].name ? " " : "", commands[i].operands, n < 34 ? 34 - n : 0, "",
                    commands[i].does);

@@ -97,13 +97,6 @@ void sites_text(const struct site *site, const struct fault_entry *e, struct fau
     }
 }
 
-/* A frame of a folded stack holds no separators. */
-static void put_frame(struct buf *out, const char *text)
-{
-    for (; *text; text++)
-        buf_putc(out, *text == ';' || *text == ' ' ? '_' : *text);
-}
-
 void sites_folded(const struct sites *s, struct buf *out)
 {
     for (unsigned i = 0; i < SLOTS; i++) {
@@ -113,11 +106,11 @@ void sites_folded(const struct sites *s, struct buf *out)
             continue;
         text_escape(region, sizeof region, t->region, strnlen(t->region, sizeof t->region));
         snprintf(address, sizeof address, "0x%" PRIx64, t->ip);
-        put_frame(out, region[0] ? region : "anonymous");
+        faults_folded_frame(region[0] ? region : "anonymous", out);
         buf_putc(out, ';');
-        put_frame(out, path_name(t->path));
+        faults_folded_frame(path_name(t->path), out);
         buf_putc(out, ';');
-        put_frame(out, t->symbol[0] ? t->symbol : address);
+        faults_folded_frame(t->symbol[0] ? t->symbol : address, out);
         buf_printf(out, " %" PRIu64 "\n", t->count);
     }
     if (s->others)

@@ -153,7 +153,7 @@ void live_source_deinit(struct live_source *s)
 /* Faults are followed only when asked for: it costs a target that faults much some percent. */
 static bool is_followed(const struct options *o)
 {
-    return o->engine || o->evidence || o->heat;
+    return o->engine || o->evidence || o->callers || o->heat;
 }
 
 /* The command has not begun. */
@@ -167,7 +167,8 @@ static int start_following(const struct options *o, bool held, pid_t pid, struct
 {
     const struct engine_options options = {.pid = pid, .follow = !o->no_follow,
                                            .family = o->family, .kernel = true, .heat = o->heat,
-                                           .held = held, .evidence = o->evidence};
+                                           .held = held, .evidence = o->evidence,
+                                           .callers = o->callers};
     return follow_start(o->engine, &options, queue, out, e);
 }
 
@@ -465,7 +466,8 @@ static bool step_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
 {
     struct step_source *s = ctx;
     struct err e;
-    if (!s->events || (!s->lookup && lookup_start(s->options->proc_root, s->events, &s->lookup, &e)))
+    if (!s->events ||
+        (!s->lookup && lookup_start(s->options->proc_root, s->events, &s->lookup, &e)))
         return false;
     bool asked = lookup_ask(s->lookup, pid, program, ip, r);
     if (asked)

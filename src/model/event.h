@@ -17,6 +17,7 @@ enum event_type {
     EVENT_NAME,  /* a part of the name of the mapping that is told next */
     EVENT_MAPPING, /* a mapping: of a program that has just begun, or of the call told next */
     EVENT_HEAT,  /* faults that were counted only, at pages that had equally many */
+    EVENT_CALLERS, /* a part of the chain of callers of the fault that is told next */
     EVENT_GAP,   /* samples of any thread may be missing from here on, or were up to here */
     EVENT_SIGNAL, /* not delivered: engines tell it with its fault */
     EVENT_TYPE_N
@@ -32,10 +33,18 @@ enum sample_kind {
 
 enum fault_access { ACCESS_UNKNOWN, ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
 enum fault_mode { MODE_UNKNOWN, MODE_USER, MODE_KERNEL };
-/* For what the mapping was registered with a userfaultfd at that moment, where that was looked at. */
+/* For what the mapping was registered with a userfaultfd at that moment, where that was looked
+ * at. */
 enum fault_asks { ASKS_TOLD = 1, ASKS_MISSING = 2, ASKS_WRITES = 4, ASKS_MORE = 8 };
 /* How a fault ended, as far as that was seen: no signal, or one of those that faults are given. */
 enum fault_signal { SIGNAL_NOT_KNOWN, SIGNAL_NONE, SIGNAL_BUS, SIGNAL_MAPERR, SIGNAL_ACCERR };
+/* What is known of who called the function that faulted. */
+enum fault_callers {
+    CALLERS_UNASKED,
+    CALLERS_TOLD, /* by the EVENT_CALLERS before; there may be none */
+    CALLERS_NONE, /* they cannot be: the kernel is in execve, or the thread has no program */
+    CALLERS_LOST  /* no room for them */
+};
 enum known_bool { KNOWN_NO, KNOWN_YES, NOT_KNOWN };
 
 /* The system calls that change or ask for mappings. */
@@ -53,6 +62,7 @@ const char *mm_call_name(enum mm_call call);
 unsigned mm_call_args(enum mm_call call);
 
 enum { CALL_ARGS = 6, EVENT_NAME_MAX = 64 };
+enum { CALLERS_MAX = 124, CALLERS_PART = 8 }; /* of a chain: a longer one is cut; of an event */
 
 /* What is known of the descriptor of an mmap that failed, and true, as bits. */
 enum call_file {
@@ -90,6 +100,9 @@ struct event {
             uint8_t in_exec;    /* enum known_bool: by execve, which may write to the new program */
             uint8_t signal;     /* enum fault_signal */
             uint8_t asks;       /* enum fault_asks */
+            uint16_t cpu;       /* on which processor, from 1; 0: not known */
+            uint8_t callers;    /* enum fault_callers */
+            uint8_t callers_n;  /* how many were told */
         } fault;
         struct {
             uint64_t args[CALL_ARGS];
@@ -111,6 +124,10 @@ struct event {
             uint32_t stack; /* number of the call chain (RECORD_STACK), from 1 */
             uint8_t kind;   /* enum sample_kind */
         } sample;
+        struct {
+            uint64_t ip[CALLERS_PART]; /* where they go on afterwards, innermost first */
+            uint8_t count;
+        } callers;
         struct {
             char text[EVENT_NAME_MAX]; /* ends with a NUL where it is shorter */
         } name;

@@ -21,6 +21,7 @@ int fault_log_init(struct fault_log *l)
 void fault_log_deinit(struct fault_log *l)
 {
     free(l->ring);
+    free(l->callers);
     free(l->marks);
     free(l->site);
     free(l->region);
@@ -86,6 +87,33 @@ void fault_log_count(struct fault_log *l, const struct fault_entry *entry, unsig
         l->on_counted(l->ctx, entry);
 }
 
+void fault_log_callers_add(struct fault_log *l, const struct event *e)
+{
+    for (unsigned i = 0; i < e->callers.count && l->coming_n < CALLERS_MAX; i++)
+        l->coming.ip[l->coming_n++] = e->callers.ip[i];
+}
+
+/* Where memory has run out they are lost. */
+static void take_callers(struct fault_log *l, struct fault_entry *new)
+{
+    unsigned n = l->coming_n;
+    l->coming_n = 0;
+    new->event.fault.callers_n = 0;
+    if (n && !l->callers && !(l->callers = malloc(FAULT_LOG_KEEP * sizeof *l->callers))) {
+        new->event.fault.callers = CALLERS_LOST;
+        return;
+    }
+    if (n)
+        memcpy(l->callers[new - l->ring].ip, l->coming.ip, n * sizeof *l->coming.ip);
+    new->event.fault.callers_n = (uint8_t)n;
+}
+
+const uint64_t *fault_log_callers(const struct fault_log *l, const struct fault_entry *entry)
+{
+    bool some = l->callers && entry->event.type == EVENT_FAULT && entry->event.fault.callers_n;
+    return some ? l->callers[entry - l->ring].ip : NULL;
+}
+
 void fault_log_add(struct fault_log *l, const struct fault_entry *entry)
 {
     if (l->entries - l->settled == FAULT_LOG_KEEP)
@@ -93,6 +121,7 @@ void fault_log_add(struct fault_log *l, const struct fault_entry *entry)
     struct fault_entry *new = &l->ring[l->entries++ % FAULT_LOG_KEEP];
     *new = *entry;
     if (entry->event.type == EVENT_FAULT) {
+        take_callers(l, new);
         count_fault(l, entry);
         if (l->evidence)
             new->observed.agreement = l->gap ? AGREEMENT_LOST : AGREEMENT_PENDING;

@@ -27,11 +27,17 @@ struct fault_top {
     char region[64]; /* raw foreign bytes */
 };
 
+/* Where the functions that called each other go on, innermost first. */
+struct fault_chain {
+    uint64_t ip[CALLERS_MAX];
+};
+
 struct fault_log;
 typedef void fault_log_fn(void *ctx, const struct fault_entry *entry);
 
 struct fault_log {
     struct fault_entry *ring;    /* FAULT_LOG_KEEP entries, owned; calls are entries too */
+    struct fault_chain *callers; /* of the same entries, owned; NULL: none have come */
     uint64_t entries;            /* ever added; entry n is at ring[n % FAULT_LOG_KEEP] */
     struct fault_mark *marks;    /* FAULT_MARKS_KEEP, owned; mark n is at marks[n % KEEP] */
     uint64_t settled;            /* entries before this one have their final observation */
@@ -45,6 +51,8 @@ struct fault_log {
     uint64_t loose;              /* samples whose fault was not there, or settled already */
     bool evidence;               /* samples are taken */
     bool gap;                    /* samples may be missing now */
+    struct fault_chain coming;   /* callers of the next fault: so many */
+    unsigned coming_n;
     struct kernel_chain *chains; /* chain n is at chains[n - 1]; owned */
     size_t chain_count, chain_cap;
     fault_log_fn *on_added, *on_settled; /* called for each entry, in order; or NULL */
@@ -59,6 +67,11 @@ void fault_log_deinit(struct fault_log *l);
 
 /* Adds a fault or a call. Without evidence it is settled at once. */
 void fault_log_add(struct fault_log *l, const struct fault_entry *entry);
+
+/* Takes an EVENT_CALLERS in, for the fault that is added next. */
+void fault_log_callers_add(struct fault_log *l, const struct event *e);
+/* The callers of a fault of the log, callers_n of them; NULL if there are none. Borrowed. */
+const uint64_t *fault_log_callers(const struct fault_log *l, const struct fault_entry *entry);
 
 /* Adds an EVENT_HEAT: to the counts by region and to the marks, the pages being of this size. */
 void fault_log_count(struct fault_log *l, const struct fault_entry *entry, unsigned page_shift);

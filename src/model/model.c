@@ -167,6 +167,10 @@ static void fold_event(struct model *m, const struct event *e)
         fold_heat(m, e);
         return;
     }
+    if (e->type == EVENT_CALLERS) {
+        fault_log_callers_add(&m->log, e);
+        return;
+    }
     if (e->type == EVENT_SAMPLE || e->type == EVENT_GAP) {
         fault_log_evidence(&m->log, e);
         return;

@@ -81,6 +81,9 @@ struct engine_state {
     bool evidence;    /* kernel call chains are taken */
     char evidence_why[CAN_REASON_MAX]; /* why not, if they were asked for; safe to show */
     uint64_t samples, samples_lost;
+    bool callers;     /* chains of callers are taken */
+    char callers_why[CAN_REASON_MAX]; /* why not, if they were asked for; safe to show */
+    uint64_t chains, callers_lost;    /* told; without room, of faults that were told */
 };
 
 enum { PAGE_DETAIL_TEXT_MAX = 256 };
@@ -129,6 +132,8 @@ struct site_answer {
     char symbol[PAGE_DETAIL_TEXT_MAX]; /* "main+0x1c"; escaped; "" if not known */
     char source[PAGE_DETAIL_TEXT_MAX]; /* "t.c:12"; escaped; "" if not known */
     char why[CAN_REASON_MAX];          /* why one of them is empty; "" when both are known */
+    uint8_t ends_call; /* enum known_bool: a call ends with the byte at ip: what is behind it may be
+                          where somebody called from */
 };
 
 enum record_type {

@@ -21,6 +21,7 @@ struct engine_options {
     bool heat;         /* count faults by page instead of reporting each (bpf only) */
     bool kernel;       /* faults in kernel mode too, where permitted */
     bool evidence;     /* kernel call chains of what it did for a fault, where they can be had */
+    bool callers;      /* of the functions that fault: chains by frame pointers */
     bool rests;        /* the processes rest whenever events are drained: none is kept back */
     size_t ring_bytes; /* 0: the engine's default */
     struct engine *loaded; /* of engine_bpf_load, used up by the opening; or NULL */
@@ -37,6 +38,8 @@ struct engine_stats {
     bool evidence;   /* samples are taken */
     const char *evidence_why; /* why not, if they were asked for; or NULL; valid while open */
     uint64_t samples, samples_lost;
+    bool callers;    /* chains of callers are told */
+    uint64_t chains, callers_lost; /* chains told; chains without room, of faults that were told */
 };
 
 /* Takes `count` events in kernel order; they are the engine's. 0, or a negative errno that ends the

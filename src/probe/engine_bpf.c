@@ -19,7 +19,7 @@
 #include "probe/procdir.h"
 #include "probe/uffd.h"
 
-enum { RING_BYTES = 8 << 20, RING_BYTES_EVIDENCE = 64 << 20 };
+enum { RING_BYTES = 8 << 20, RING_BYTES_CHAINS = 64 << 20 };
 
 /* BPF sees process numbers of the initial pid namespace, whose own number is fixed
  * (PROC_PID_INIT_INO of include/linux/proc_ns.h). */
@@ -84,6 +84,8 @@ static struct bpf_map *map_named(const struct engine *engine, const char *name)
     return engine->lib->bpf_object__find_map_by_name(engine->object, name);
 }
 
+static const char walks_for_kernel[] = "on_callers_kernel";
+
 /* What is not asked for is not loaded. */
 static void choose_programs(struct engine *engine, const struct engine_options *o)
 {
@@ -93,6 +95,8 @@ static void choose_programs(struct engine *engine, const struct engine_options *
         const char *name = lib->bpf_program__name(p);
         if (!strcmp(name, "on_fault_kernel"))
             lib->bpf_program__set_autoload(p, o->kernel);
+        else if (!strcmp(name, walks_for_kernel))
+            lib->bpf_program__set_autoload(p, o->kernel && o->callers);
         else if (engine_bpf_takes_samples(name))
             lib->bpf_program__set_autoload(p, o->evidence);
     }
@@ -102,7 +106,7 @@ static int configure(struct engine *engine, const struct engine_options *o)
 {
     const struct libbpf *lib = engine->lib;
     size_t cpus = (size_t)sysconf(_SC_NPROCESSORS_CONF);
-    size_t bytes = o->evidence ? RING_BYTES_EVIDENCE : RING_BYTES;
+    size_t bytes = o->evidence || o->callers ? RING_BYTES_CHAINS : RING_BYTES;
     engine->slots_shift = shift_of_slots(o->ring_bytes ? o->ring_bytes : bytes, cpus);
     uint32_t slots = 1u << engine->slots_shift;
     struct wire_config c = {
@@ -113,6 +117,7 @@ static int configure(struct engine *engine, const struct engine_options *o)
         .follow = o->follow,
         .shared_cpus = cpus > WIRE_CPUS,
         .sample_room = slots / 2,
+        .callers = o->callers,
         .fault_entry = {engine->fault_entry[0], engine->fault_entry[1]},
     };
     set_calls(c.calls[0], arch_calls, sizeof arch_calls / sizeof *arch_calls);
@@ -184,7 +189,9 @@ static int attach(struct engine *engine, struct err *e)
         struct bpf_link *link = lib->bpf_program__attach(p);
         if (!link)
             return explain(-errno, "attaching the BPF program", e);
-        engine->program_fds[engine->links_n] = fd;
+        /* What one misses while it runs are the faults that it makes itself. */
+        bool walks = !strcmp(lib->bpf_program__name(p), walks_for_kernel);
+        engine->program_fds[engine->links_n] = walks ? -1 : fd;
         engine->takes_samples[engine->links_n] =
             engine_bpf_takes_samples(lib->bpf_program__name(p));
         engine->links[engine->links_n++] = link;
@@ -310,6 +317,7 @@ static int create(const struct libbpf *lib, const struct engine_options *options
     if (!engine)
         return err_set(e, -ENOMEM, "no memory for following faults");
     engine->lib = lib;
+    engine->callers = options->callers;
     int rc = options->evidence ? engine_bpf_evidence_open(engine, e) : 0;
     if (!rc)
         rc = load(engine, options, e);
@@ -387,8 +395,16 @@ uint64_t engine_bpf_events_lost(const struct engine *engine)
     uint64_t sum = engine_bpf_missed(engine, false);
     for (size_t i = 0; i < WIRE_CPUS; i++)
         for (unsigned type = 0; type < EVENT_TYPE_N; type++)
-            if (type != EVENT_SAMPLE)
+            if (type != EVENT_SAMPLE && type != EVENT_CALLERS)
                 sum += __atomic_load_n(&engine->state->cpu[i].lost[type], __ATOMIC_RELAXED);
+    return sum;
+}
+
+static uint64_t callers_lost(const struct engine *engine)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < WIRE_CPUS; i++)
+        sum += __atomic_load_n(&engine->state->cpu[i].lost[EVENT_CALLERS], __ATOMIC_RELAXED);
     return sum;
 }
 
@@ -400,6 +416,8 @@ static void bpf_stats(const struct engine *engine, struct engine_stats *out)
     out->heat = engine->state->heat;
     out->evidence = engine->chains != NULL;
     out->evidence_why = engine->evidence_why;
+    out->callers = engine->callers;
+    out->callers_lost = callers_lost(engine);
     if (out->evidence)
         out->samples_lost = engine_bpf_samples_lost(engine);
 }

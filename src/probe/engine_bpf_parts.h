@@ -70,6 +70,7 @@ struct engine {
     struct bpf_link *links[PROGRAMS_MAX];
     int program_fds[PROGRAMS_MAX];
     bool takes_samples[PROGRAMS_MAX];
+    bool callers;            /* are told */
     size_t links_n;
 
     struct wire_state *state; /* mapped */

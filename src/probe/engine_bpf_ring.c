@@ -9,6 +9,11 @@
 #include "probe/engine_bpf_parts.h"
 
 enum { DRAIN_MAX = 1 << 18 };
+/* Room that a record needs in a batch. */
+enum {
+    FAULT_EVENTS = CALLERS_MAX / CALLERS_PART + 2,
+    RECORD_EVENTS = (int)MAPPING_EVENTS > (int)FAULT_EVENTS ? (int)MAPPING_EVENTS : (int)FAULT_EVENTS,
+};
 
 const struct wire *engine_bpf_slot(const struct engine *engine, uint64_t position)
 {
@@ -42,16 +47,45 @@ static void read_call(const struct engine *engine, struct event *e, const struct
         e->call.args[CALL_ARGS - 1] <<= ARCH_MMAP2_SHIFT;
 }
 
+/* The callers from number i on, as one event. */
+static void read_callers(const struct engine *engine, struct event *e, uint32_t i, uint32_t count)
+{
+    e->type = EVENT_CALLERS;
+    e->callers.count = 0;
+    for (; i < count && e->callers.count < CALLERS_PART; i++) {
+        const struct wire_frames *f =
+            (const void *)engine_bpf_slot(engine, engine->tail + 1 + i / 4);
+        e->callers.ip[e->callers.count++] = f->ip[i % 4];
+    }
+}
+
+static enum fault_callers callers_told(uint16_t flags)
+{
+    switch (flags >> WIRE_CALLERS_SHIFT) {
+    case 0:
+        return CALLERS_UNASKED;
+    case WIRE_CALLERS_NONE:
+        return CALLERS_NONE;
+    case WIRE_CALLERS_LOST:
+        return CALLERS_LOST;
+    default:
+        return CALLERS_TOLD;
+    }
+}
+
 static void read_fault(const struct engine *engine, struct event *e, const struct wire *w)
 {
+    e->fault.callers = (uint8_t)callers_told(w->flags);
+    e->fault.callers_n = (uint8_t)wire_callers(w->flags);
     e->fault.address = w->a;
-    e->fault.ip = w->b;
+    e->fault.ip = wire_ip(w->b);
     e->fault.access = (uint8_t)arch_fault_access(w->flags);
     e->fault.protection = (uint8_t)arch_fault_protection(w->flags);
     e->fault.mode = w->detail & WIRE_MODE;
     e->fault.asks = w->detail >> WIRE_ASKS_SHIFT & WIRE_ASKS_MASK;
     e->fault.in_exec = w->detail & WIRE_IN_EXEC ? KNOWN_YES : KNOWN_NO;
     e->fault.signal = (uint8_t)engine_bpf_signal_of(engine, w);
+    e->fault.cpu = (uint16_t)(w->b >> WIRE_IP_BITS);
 }
 
 /* Two processors may read the clock and then take their slots in opposite order, and in a burst a
@@ -66,15 +100,27 @@ static void read_common(struct engine *engine, struct event *e, const struct wir
     e->type = w->type;
 }
 
+/* As events[*n] and on: parts of the chain of its callers, then the fault. The slots that it filled. */
+static uint32_t read_fault_record(struct engine *engine, const struct wire *w,
+                                  struct event *events, size_t *n)
+{
+    uint32_t count = wire_callers(w->flags);
+    for (uint32_t i = 0; i < count; i += CALLERS_PART) {
+        read_common(engine, &events[*n], w);
+        read_callers(engine, &events[(*n)++], i, count);
+    }
+    read_common(engine, &events[*n], w);
+    read_fault(engine, &events[(*n)++], w);
+    engine->stats.faults++;
+    engine->stats.chains += callers_told(w->flags) == CALLERS_TOLD;
+    return 1 + (count + 3) / 4;
+}
+
 /* The slots that the record filled. */
 static uint32_t read_record(struct engine *engine, struct event *e, const struct wire *w)
 {
     read_common(engine, e, w);
     switch (w->type) {
-    case EVENT_FAULT:
-        engine->stats.faults++;
-        read_fault(engine, e, w);
-        break;
     case EVENT_CALL:
         read_call(engine, e, w);
         return WIRE_CALL_SLOTS;
@@ -101,7 +147,7 @@ static size_t read_batch(struct engine *engine)
 {
     size_t n = 0;
     engine_bpf_look_for_signals(engine);
-    while (n + MAPPING_EVENTS <= BATCH) {
+    while (n + RECORD_EVENTS <= BATCH) {
         const struct wire *w = engine_bpf_slot(engine, engine->tail);
         uint32_t lap = (uint32_t)(engine->tail >> engine->slots_shift) + 1;
         if (__atomic_load_n(&w->lap, __ATOMIC_ACQUIRE) != lap)
@@ -114,6 +160,8 @@ static size_t read_batch(struct engine *engine)
         } else if (w->type == EVENT_MAPPING) {
             read_common(engine, &engine->batch[n], w);
             engine->tail += engine_bpf_read_mapping(engine, w, engine->batch, &n);
+        } else if (w->type == EVENT_FAULT) {
+            engine->tail += read_fault_record(engine, w, engine->batch, &n);
         } else {
             engine->tail += read_record(engine, &engine->batch[n++], w);
         }

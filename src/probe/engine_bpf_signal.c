@@ -10,6 +10,8 @@ static uint32_t slots_of(const struct engine *engine, uint64_t position)
     const struct wire *w = engine_bpf_slot(engine, position);
     const struct wire_args *of = (const void *)engine_bpf_slot(engine, position + 2);
     switch (w->type) {
+    case EVENT_FAULT:
+        return 1 + (wire_callers(w->flags) + 3) / 4;
     case EVENT_CALL:
         return WIRE_CALL_SLOTS;
     case EVENT_SAMPLE:

@@ -23,7 +23,7 @@
 
 enum { BATCH = 256 };
 
-static const uint64_t ring_bytes_default = 2 << 20, rings_bytes_max = 256 << 20;
+static const uint64_t ring_bytes_default = 2 << 20, ring_bytes_callers = 8 << 20, rings_bytes_max = 256 << 20;
 static const uint64_t ms = 1000000;
 /* A record is committed within microseconds of its time, unless the host takes the CPU away. */
 enum { SETTLE_MS = 5 };
@@ -67,12 +67,12 @@ static void perf_close(struct engine *e)
     free(e);
 }
 
-static uint64_t ring_size(uint64_t wanted)
+static uint64_t ring_size(uint64_t wanted, bool callers)
 {
     long cpus = sysconf(_SC_NPROCESSORS_CONF);
     uint64_t size = (uint64_t)sysconf(_SC_PAGESIZE);
     if (!wanted)
-        wanted = ring_bytes_default;
+        wanted = callers ? ring_bytes_callers : ring_bytes_default;
     if (cpus > 0 && wanted > rings_bytes_max / (uint64_t)cpus)
         wanted = rings_bytes_max / (uint64_t)cpus;
     while (size * 2 <= wanted)
@@ -138,10 +138,11 @@ static int perf_open(const struct engine_options *options, struct engine **out, 
     e->epoll = e->timer = -1;
     e->pid = options->pid;
     e->follow = options->follow;
-    e->events.wish = (struct perf_wish){.follow = options->follow, .kernel = options->kernel};
+    e->events.wish = (struct perf_wish){.follow = options->follow, .kernel = options->kernel,
+                                           .callers = options->callers};
     perf_calls_find(&e->events.wish);
     read_own_mounts(&e->kinds);
-    int rc = perf_events_open(&e->events, e->pid, ring_size(options->ring_bytes), err);
+    int rc = perf_events_open(&e->events, e->pid, ring_size(options->ring_bytes, options->callers), err);
     if (!rc && e->events.wish.calls && !(e->calls = perf_calls_create()))
         rc = err_set(err, -ENOMEM, "out of memory");
     if (!rc && (rc = prepare_waiting(e)))
@@ -196,8 +197,11 @@ static int deliver(struct engine *e, engine_sink *sink, void *ctx)
     if (!n)
         return 0;
     e->stats.events += n;
-    for (size_t i = 0; i < n; i++)
-        e->stats.faults += e->batch[i].type == EVENT_FAULT;
+    for (size_t i = 0; i < n; i++) {
+        bool fault = e->batch[i].type == EVENT_FAULT;
+        e->stats.faults += fault;
+        e->stats.chains += fault && e->batch[i].fault.callers == CALLERS_TOLD;
+    }
     return sink(ctx, e->batch, n);
 }
 
@@ -218,6 +222,22 @@ static void add(struct engine *e, const struct event *event)
     e->batched++;
 }
 
+/* Its callers, as far as they are known, and the fault. */
+static void add_fault(struct engine *e, const struct perf_seen *seen)
+{
+    const struct event *fault = &seen->event;
+    for (unsigned i = 0; is_wanted(e, fault) && i < fault->fault.callers_n; i += CALLERS_PART) {
+        struct event *part = &e->batch[e->batched++];
+        unsigned n = fault->fault.callers_n - i;
+        *part = (struct event){.t_ns = fault->t_ns, .pid = fault->pid, .tid = fault->tid,
+                               .type = EVENT_CALLERS};
+        part->callers.count = (uint8_t)(n < CALLERS_PART ? n : CALLERS_PART);
+        memcpy(part->callers.ip, seen->callers + i * sizeof *part->callers.ip,
+               part->callers.count * sizeof *part->callers.ip);
+    }
+    add(e, fault);
+}
+
 static void add_mapping(struct engine *e, const struct perf_seen *seen)
 {
     enum mapping_told told = perf_execs_mapping(&e->execs, seen->mapping.pid, e->calls != NULL);
@@ -232,7 +252,10 @@ static void take(struct engine *e, const struct perf_seen *seen)
     switch (seen->what) {
     case PERF_IS_EVENT:
         e->faults_read += seen->event.type == EVENT_FAULT;
-        add(e, &seen->event);
+        if (seen->event.type == EVENT_FAULT)
+            add_fault(e, seen);
+        else
+            add(e, &seen->event);
         break;
     case PERF_IS_MAPPING:
         add_mapping(e, seen);
@@ -348,6 +371,7 @@ static void perf_stats(const struct engine *e, struct engine_stats *out)
     *out = e->stats;
     out->blind = blind_here(&e->events.wish);
     out->no_calls = !e->calls;
+    out->callers = e->events.wish.callers;
 }
 
 static bool perf_permitted(pid_t pid)

@@ -33,6 +33,7 @@ struct perf_id {
 
 /* How the records are laid out. */
 struct perf_layout {
+    bool callers;              /* faults have their call chain */
     bool user_ip;              /* faults in kernel mode end with the user's instruction pointer */
     const struct perf_id *ids; /* of all events; NULL: only faults, and records carry no id */
     size_t id_count;
@@ -47,7 +48,10 @@ struct perf_seen {
     uint64_t t_ns;
     uint8_t what; /* enum perf_what */
     union {
-        struct event event; /* PERF_IS_EVENT: but for PERF_RECORD_EXIT etc. all of it */
+        struct {
+            struct event event; /* PERF_IS_EVENT: but for PERF_RECORD_EXIT etc. all of it */
+            const char *callers; /* event.fault.callers_n addresses, good as long as the record */
+        };
         uint64_t lost;      /* PERF_IS_LOST: records */
         struct {            /* PERF_IS_ENTER, PERF_IS_LEAVE: a system call, any */
             int32_t pid, tid;
@@ -77,6 +81,7 @@ struct perf_wish {
     bool kernel;         /* faults in kernel mode too */
     bool calls;          /* mm system calls */
     bool threads_only;   /* the kernel can follow into threads alone */
+    bool callers;        /* of faults: the call chain in user mode */
     uint64_t tracepoint[PERF_ALL_N]; /* ids, where calls */
 };
 void perf_attr_fill(const struct perf_wish *wish, enum perf_kind kind, struct perf_event_attr *out);
@@ -134,6 +139,7 @@ struct perf_execs {
 
 /* Room that one record needs in a batch. */
 enum { PERF_NAME_MAX = 1023, PERF_RECORD_EVENTS = PERF_NAME_MAX / EVENT_NAME_MAX + 3 };
+_Static_assert(CALLERS_MAX / CALLERS_PART + 3 <= PERF_RECORD_EVENTS, "a fault and its callers");
 
 /* Turns PERF_IS_MAPPING into events. Their number. */
 struct mount_kinds;

@@ -291,6 +291,8 @@ static int try_event(const struct perf_events *ev, enum perf_kind kind, const st
 static int find_settings(struct perf_events *ev, pid_t pid)
 {
     struct threads t = {0};
+    bool callers = ev->wish.callers;
+    ev->wish.callers = false;
     ev->wish.threads_only = true;
     int rc = list_threads(pid, &t);
     if (!rc && (rc = try_event(ev, PERF_FAULT, &t)) == -EINVAL) {
@@ -301,6 +303,8 @@ static int find_settings(struct perf_events *ev, pid_t pid)
         ev->wish.kernel = !try_event(ev, PERF_KERNEL_FAULT, &t);
     if (!rc && ev->wish.calls)
         ev->wish.calls = !try_event(ev, PERF_ENTER, &t);
+    ev->wish.callers = callers;
+    ev->layout.callers = ev->wish.callers = !rc && callers && !try_event(ev, PERF_FAULT, &t);
     free(t.tid);
     ev->layout.user_ip = PERF_ARCH_IP_MASK != 0;
     perf_calls_filter(ev->filter, sizeof ev->filter);

@@ -1,8 +1,8 @@
 /* Records of perf events, as perf_event_open(2) lays them out. A sample of a fault is
  *
- *   header 8 | [id 8] | ip 8 | pid 4 tid 4 | time 8 | addr 8 | [abi 8 | user ip 8]
+ *   header 8 | [id 8] | ip 8 | pid 4 tid 4 | time 8 | addr 8 | [n 8 | n times 8] | [abi 8 | user ip 8]
  *
- * where abi and user ip belong to faults in kernel mode,
+ * where n counts the call chain, if it is asked for, and abi and user ip belong to faults in kernel mode,
  * and every other record ends with the same facts about its writer (sample_id_all):
  *
  *   header 8 | ... | pid 4 tid 4 | time 8 | [id 8]
@@ -79,6 +79,33 @@ static enum fault_mode mode_of(uint16_t misc)
     }
 }
 
+/* The chain begins with a mark that what follows is of user mode (or several such marks), and with
+ * the instruction itself. The kernel takes what is in the register of frame pointers for one, whatever
+ * it holds: at what cannot be an address of code the chain ends. */
+static void read_callers(struct fields *f, struct perf_seen *out)
+{
+    const uint64_t marks = (uint64_t)PERF_CONTEXT_MAX, least = 4096, most = UINT64_C(1) << 47;
+    struct event *e = &out->event;
+    uint64_t n = take64(f), left = (uint64_t)(f->end - f->at) / 8, ip;
+    bool begun = false;
+    if (n > left) {
+        f->cut = true;
+        return;
+    }
+    struct fields chain = {f->at, f->at + n * 8, false};
+    f->at += n * 8;
+    while (chain.at < chain.end && !begun)
+        begun = take64(&chain) < marks;
+    e->fault.callers = begun ? CALLERS_TOLD : CALLERS_NONE;
+    out->callers = chain.at;
+    while (chain.at < chain.end && e->fault.callers_n < CALLERS_MAX) {
+        ip = take64(&chain);
+        if (ip < least || ip >= most)
+            break;
+        e->fault.callers_n++;
+    }
+}
+
 static void read_fault(const struct perf_layout *layout, uint16_t misc, struct fields *f,
                        struct perf_seen *out)
 {
@@ -92,6 +119,8 @@ static void read_fault(const struct perf_layout *layout, uint16_t misc, struct f
     e->fault.protection = NOT_KNOWN;
     e->fault.mode = (uint8_t)mode_of(misc);
     e->fault.in_exec = e->fault.mode == MODE_USER ? KNOWN_NO : NOT_KNOWN;
+    if (layout->callers)
+        read_callers(f, out);
     if (e->fault.mode == MODE_KERNEL) {
         bool told = layout->user_ip && take64(f) != PERF_SAMPLE_REGS_ABI_NONE;
         e->fault.ip = told ? take64(f) : 0;
@@ -300,6 +329,10 @@ void perf_attr_fill(const struct perf_wish *wish, enum perf_kind kind, struct pe
     };
     out->sample_type |= fault ? PERF_SAMPLE_IP | PERF_SAMPLE_ADDR
                               : PERF_SAMPLE_RAW;
+    if (fault && wish->callers) {
+        out->sample_type |= PERF_SAMPLE_CALLCHAIN;
+        out->exclude_callchain_kernel = 1;
+    }
     if (wish->calls)
         out->sample_type |= PERF_SAMPLE_IDENTIFIER;
     if (kind != PERF_FAULT && PERF_ARCH_IP_MASK != 0) {

@@ -66,6 +66,19 @@ static void evidence_text(const struct fault_entry *e, char *out, size_t cap)
     }
 }
 
+/* Why there is no chain of callers though one was asked for; "" if there is one. */
+static const char *callers_why(const struct event *ev)
+{
+    switch (ev->fault.callers) {
+    case CALLERS_NONE:
+        return "no program called: the kernel was in execve, or its own thread";
+    case CALLERS_LOST:
+        return "lost: there was no room";
+    default:
+        return "";
+    }
+}
+
 void faults_table_head(bool evidence, struct buf *out)
 {
     buf_printf(out, "%-15s %7s %16s %-5s %-6s %-20s %-28s ", "time", "tid", "address", "what",
@@ -96,6 +109,25 @@ static void table_call(const struct event *e, const struct fault_site *site, str
     buf_putc(out, '\n');
 }
 
+/* Below the fault: who called, innermost first. */
+static void table_callers(const struct event *ev, const struct fault_site *site, struct buf *out)
+{
+    const char *why = callers_why(ev);
+    if (ev->fault.callers == CALLERS_UNASKED)
+        return;
+    buf_printf(out, "%25s", "");
+    for (unsigned i = 0; i < site->callers_n; i++) {
+        const struct fault_caller *c = &site->callers[i];
+        if (c->symbol[0])
+            buf_printf(out, " <- %s%s%s", c->symbol, *c->source ? " " : "", c->source);
+        else
+            buf_printf(out, " <- %#" PRIx64, c->ip);
+    }
+    if (!site->callers_n)
+        buf_printf(out, " <- ? %s", *why ? why : "no frame pointer leads to a caller");
+    buf_putc(out, '\n');
+}
+
 void faults_table_line(const struct fault_entry *e, const struct fault_site *site, bool evidence,
                        struct buf *out)
 {
@@ -118,12 +150,13 @@ void faults_table_line(const struct fault_entry *e, const struct fault_site *sit
         buf_printf(out, "%s %s\n", site->symbol, site->source);
     else
         buf_printf(out, "%#" PRIx64 "\n", ev->fault.ip);
+    table_callers(ev, site, out);
 }
 
 void faults_csv_head(struct buf *out)
 {
     buf_puts(out, "type,t_ns,pid,tid,addr,ip,access,protection,mode,region,path,how,symbol,source,"
-                  "name,result,observed,agreement,pages,count\n");
+                  "name,result,observed,agreement,pages,count,callers\n");
 }
 
 static void quoted(const char *text, struct buf *out)
@@ -142,6 +175,21 @@ static const char *known_or_empty(const char *name)
     return strcmp(name, "?") ? name : "";
 }
 
+static void csv_callers(const struct fault_site *site, struct buf *out)
+{
+    for (unsigned i = 0; i < site->callers_n; i++) {
+        const struct fault_caller *c = &site->callers[i];
+        if (!i)
+            buf_putc(out, '"');
+        for (const char *s = c->symbol; *s; s++)
+            buf_printf(out, *s == '"' ? "\"\"" : "%c", *s);
+        if (!c->symbol[0])
+            buf_printf(out, "0x%" PRIx64, c->ip);
+        buf_putc(out, i + 1 < site->callers_n ? ';' : '"');
+    }
+    buf_putc(out, '\n');
+}
+
 void faults_csv_line(const struct fault_entry *e, const struct fault_site *site, struct buf *out)
 {
     static const char *const known[] = {"no", "yes", ""};
@@ -151,7 +199,7 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
     buf_printf(out, "%s,%" PRIu64 ",%" PRId32 ",%" PRId32 ",", call ? "call" : "fault", ev->t_ns,
                ev->pid, ev->tid);
     if (call) {
-        buf_printf(out, ",,,,,,,,,,%s,%" PRId64 ",,,,\n", mm_call_name(ev->call.call),
+        buf_printf(out, ",,,,,,,,,,%s,%" PRId64 ",,,,,\n", mm_call_name(ev->call.call),
                    ev->call.result);
         return;
     }
@@ -170,7 +218,8 @@ void faults_csv_line(const struct fault_entry *e, const struct fault_site *site,
     if (!observation_tells(&e->observed))
         seen[0] = '\0';
     quoted(seen, out);
-    buf_printf(out, ",%s,,\n", agreement_name(e->observed.agreement));
+    buf_printf(out, ",%s,,,", agreement_name(e->observed.agreement));
+    csv_callers(site, out);
 }
 
 void faults_csv_counted(const struct fault_entry *e, struct buf *out)
@@ -181,7 +230,7 @@ void faults_csv_counted(const struct fault_entry *e, struct buf *out)
     buf_printf(out, "heat,%" PRIu64 ",%" PRId32 ",,0x%" PRIx64 ",,,,,", ev->t_ns, ev->pid,
                ev->heat.address);
     quoted(region, out);
-    buf_printf(out, ",,,,,,,,,%" PRIu64 ",%" PRIu64 "\n", ev->heat.pages, ev->heat.count);
+    buf_printf(out, ",,,,,,,,,%" PRIu64 ",%" PRIu64 ",\n", ev->heat.pages, ev->heat.count);
 }
 
 void faults_table_counted(const struct fault_entry *e, struct buf *out)
@@ -239,6 +288,26 @@ static void jsonl_observed(struct json *j, const struct fault_entry *e,
     put_or_null(j, "stack", observation_tells(&e->observed) && site->stack ? site->stack : "");
 }
 
+static void jsonl_callers(struct json *j, const struct event *ev, const struct fault_site *site)
+{
+    json_key(j, "callers");
+    if (ev->fault.callers != CALLERS_TOLD) {
+        json_put_null(j);
+        if (ev->fault.callers)
+            json_put_string(json_key(j, "callers_why"), callers_why(ev));
+        return;
+    }
+    json_open_array(j);
+    for (unsigned i = 0; i < site->callers_n; i++) {
+        json_open_object(j);
+        json_put_hex(json_key(j, "addr"), site->callers[i].ip);
+        put_or_null(j, "symbol", site->callers[i].symbol);
+        put_or_null(j, "source", site->callers[i].source);
+        json_close_object(j);
+    }
+    json_close_array(j);
+}
+
 static void jsonl_fault(struct json *j, const struct fault_entry *e, const struct fault_site *site)
 {
     const struct event *ev = &e->event;
@@ -258,6 +327,7 @@ static void jsonl_fault(struct json *j, const struct fault_entry *e, const struc
     jsonl_observed(j, e, site);
     put_or_null(j, "symbol", site->symbol);
     put_or_null(j, "source", site->source);
+    jsonl_callers(j, ev, site);
 }
 
 static void jsonl_call(struct json *j, const struct event *ev, const struct fault_site *site)
@@ -304,6 +374,12 @@ void faults_jsonl_line(const struct fault_entry *e, const struct fault_site *sit
     buf_putc(out, '\n');
 }
 
+void faults_folded_frame(const char *text, struct buf *out)
+{
+    for (; *text; text++)
+        buf_putc(out, *text == ';' || *text == ' ' ? '_' : *text);
+}
+
 static void put_count(struct json *j, const char *key, uint64_t n)
 {
     json_key(j, key);
@@ -333,6 +409,24 @@ static void jsonl_evidence(struct json *j, const struct fault_log *l,
         json_put_null(j);
     }
     put_or_null(j, "evidence_why", engine->evidence_why);
+}
+
+static void jsonl_chains(struct json *j, const struct engine_state *engine,
+                         const struct fault_counts *counts)
+{
+    json_key(j, "callers");
+    if (engine->callers) {
+        json_open_object(j);
+        json_put_u64(json_key(j, "chains"), engine->chains);
+        json_put_u64(json_key(j, "lost"), engine->callers_lost);
+        json_put_u64(json_key(j, "broken"), counts->broken);
+        json_close_object(j);
+    } else {
+        json_put_null(j);
+    }
+    put_or_null(j, "callers_why", *engine->callers_why ? engine->callers_why
+                                  : engine->callers    ? ""
+                                                       : "not asked for: --callers");
 }
 
 static void jsonl_counts(struct json *j, const struct perf_counts *c)
@@ -368,6 +462,7 @@ void faults_jsonl_summary(const struct fault_log *l, const struct engine_state *
         json_put_u64(json_key(&j, "heat_told"), l ? l->counted : 0);
     }
     jsonl_evidence(&j, l, engine);
+    jsonl_chains(&j, engine, counts);
     put_count(&j, "minor", counts->minor);
     put_count(&j, "major", counts->major);
     put_count(&j, "cpu_ns", counts->cpu_ns);
@@ -402,6 +497,17 @@ static void table_evidence(const struct fault_log *l, const struct engine_state 
         buf_printf(out, "%10" PRIu64 "  corrected: another path than predicted without certainty\n",
                    l->agreed[AGREEMENT_CORRECTED]);
     buf_printf(out, "%10" PRIu64 "  disagreements\n", l->agreed[DISAGREES]);
+}
+
+static void table_chains(const struct engine_state *engine, const struct fault_counts *counts,
+                         struct buf *out)
+{
+    if (engine->callers_why[0])
+        buf_printf(out, "no callers: %s\n", engine->callers_why);
+    if (engine->callers)
+        buf_printf(out, "chains of callers: %" PRIu64 " told, %" PRIu64 " of them cut where something is no "
+                        "caller, %" PRIu64 " lost\n",
+                   engine->chains, counts->broken, engine->callers_lost);
 }
 
 static void table_counts(const struct perf_counts *c, struct buf *out)
@@ -455,6 +561,7 @@ void faults_table_summary(const struct fault_log *l, const struct engine_state *
     if (l && l->unsure)
         buf_printf(out, "%10" PRIu64 "  of them not sure: something was not known\n", l->unsure);
     table_evidence(l, engine, out);
+    table_chains(engine, counts, out);
     if (counts->perf)
         table_counts(counts->perf, out);
 }

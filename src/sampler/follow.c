@@ -15,6 +15,8 @@
 /* A program that has just been started is looked at more often: it may end soon. */
 static const char no_samples[] = "kernel call chains are taken by the bpf engine alone, as root";
 
+static const char no_callers[] = "call chains are told by the engines bpf and perf, not by poll";
+
 enum { DRAIN_MS = 20, DRAIN_FIRST_MS = 1, FIRST_MS = 1000, STATE_MS = 200 };
 
 struct follow {
@@ -93,6 +95,11 @@ static int put_state(struct follow *f)
         s->evidence = stats.evidence;
         s->samples = stats.samples;
         s->samples_lost = stats.samples_lost;
+        s->callers = stats.callers;
+        s->chains = stats.chains;
+        s->callers_lost = stats.callers_lost;
+        if (f->options.callers && !stats.callers)
+            snprintf(s->callers_why, sizeof s->callers_why, "%s", no_callers);
         if (f->options.evidence && !stats.evidence)
             snprintf(s->evidence_why, sizeof s->evidence_why, "%.*s", CAN_REASON_MAX - 1,
                      stats.evidence_why && *stats.evidence_why ? stats.evidence_why : no_samples);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "probe/callsite.h"
 #include "probe/lines.h"
 #include "sampler/thread.h"
 
@@ -118,6 +119,7 @@ static int answer(struct lookup *l, struct lines *lines, const struct question *
     lines_find_of(lines, l->proc_root, q->pid, &q->region, q->ip, &found);
     r->site->program = q->program;
     r->site->ip = q->ip;
+    r->site->ends_call = (uint8_t)callsite_look(l->proc_root, q->pid, &q->region, q->ip + 1);
     memcpy(r->site->symbol, found.symbol, sizeof r->site->symbol);
     memcpy(r->site->source, found.source, sizeof r->site->source);
     memcpy(r->site->why, found.why, sizeof r->site->why);

@@ -10,7 +10,7 @@
 #include "ui/list.h"
 #include "ui/pen.h"
 
-enum { BESIDE_COLS = 150 };
+enum { BESIDE_COLS = 150, CALLERS_FEW = 6 };
 
 enum action { NEWER = LIST_ACTION_N, OLDER, OPEN_MAP, ALL, LEAVE };
 
@@ -23,14 +23,14 @@ static const struct binding bindings[] = {
     {{KEY_CODE_LEFT, 'h'}, "Left", "newer fault", true, NEWER},
     {{KEY_CODE_RIGHT, 'l'}, "Right", "older fault", true, OLDER},
     {{'m'}, "m", "show on the map", true, OPEN_MAP},
-    {{'o'}, "o", "all questions, or the last ones where there is no room for all", false, ALL},
+    {{'o'}, "o", "all questions and callers, or what there is room for", false, ALL},
     {{KEY_CODE_ESC, KEY_CODE_ENTER}, "Esc", "back", true, LEAVE},
     LIST_BINDINGS(false, "up", "down", "beginning", "end"),
     {.label = NULL},
 };
 
-/* The next fault below number n (older), or from n on (newer); of a program that is stepped the next
- * event. */
+/* The next fault below number n (older), or from n on (newer); of a program that is stepped the
+ * next event. */
 static bool find_fault(const struct ui_state *ui, uint64_t n, bool newer, uint64_t *found)
 {
     uint64_t oldest = fault_oldest(ui);
@@ -108,6 +108,41 @@ static void put_fault(struct pen *p, const struct ui_state *ui, const struct fau
     pen_label(p, "who", "process %d, thread %d, at %s s", (int)f->event.pid, (int)f->event.tid,
          fault_time(time, ui, f->event.t_ns, sizeof time - 1));
     put_where(p, ui, f);
+}
+
+/* How many callers there are until the first that cannot be one, as far as that is known by now. */
+static unsigned callers_of(const struct ui_state *ui, const struct fault_entry *f,
+                           const uint64_t *ip)
+{
+    unsigned n = 0;
+    for (; ip && n < f->event.fault.callers_n; n++) {
+        const struct site_answer *a = fault_site(ui, f->event.pid, f->program, ip[n] - 1);
+        if (a && a->ends_call == KNOWN_NO)
+            break;
+    }
+    return n;
+}
+
+/* Innermost first; of many these first ones. */
+static void put_callers(struct pen *p, const struct ui_state *ui, const struct fault_entry *f,
+                        unsigned most)
+{
+    const char *label = "called by";
+    const uint64_t *ip = fault_log_callers(ui->faults, f);
+    unsigned n = callers_of(ui, f, ip), few = n <= most + 1 ? n : most;
+    if (f->event.fault.callers == CALLERS_UNASKED)
+        return;
+    if (f->event.fault.callers == CALLERS_LOST)
+        pen_label(p, label, "? there was no room for the chain");
+    else if (!n)
+        pen_label(p, label, "? no frame pointer leads to a caller");
+    for (unsigned i = 0; i < few; i++, label = "") {
+        char text[FAULT_NAME_MAX];
+        pen_label(p, label, "%s",
+                  fault_where(text, ui, f->event.pid, f->program, ip[i] - 1, UINT32_MAX));
+    }
+    if (few < n)
+        pen_label(p, "", "and %u more: o shows them", n - few);
 }
 
 static void put_tree(struct pen *p, const struct path_verdict *v)
@@ -274,13 +309,15 @@ static void put_call(struct pen *p, const struct ui_state *ui, const struct faul
     put_verdict(p, ui, e);
 }
 
-static void put_all(struct pen *p, const struct ui_state *ui, const struct fault_entry *f)
+static void put_all(struct pen *p, const struct ui_state *ui, const struct fault_entry *f,
+                    unsigned callers)
 {
     if (f->event.type != EVENT_FAULT) {
         put_call(p, ui, f);
         return;
     }
     put_fault(p, ui, f);
+    put_callers(p, ui, f, callers);
     put_region(p, ui, f);
     put_before(p, f);
     put_both(p, ui, f);
@@ -303,28 +340,29 @@ static void draw_nothing(const struct ui_state *ui, struct area a)
 
 /* Lines of all of it, with so many branches left out. */
 static unsigned measure(const struct ui_state *ui, const struct fault_entry *f, struct area a,
-                        unsigned fold)
+                        unsigned callers, unsigned fold)
 {
     struct pen p = {.a = area_part(a, 0, 0, a.cols, 0), .fold = fold};
-    put_all(&p, ui, f);
+    put_all(&p, ui, f, callers);
     return p.line;
 }
 
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
     struct explain *x = view;
-    unsigned fold = 0;
+    unsigned fold = 0, room = a.rows / 4 > CALLERS_FEW ? a.rows / 4 : CALLERS_FEW;
+    unsigned callers = x->all ? CALLERS_MAX : room;
     uint64_t n;
     const struct fault_entry *f = shown(ui, &n);
     if (!f) {
         draw_nothing(ui, a);
         return;
     }
-    while (!x->all && fold < CALL_STEPS_MAX && measure(ui, f, a, fold) > a.rows)
+    while (!x->all && fold < CALL_STEPS_MAX && measure(ui, f, a, callers, fold) > a.rows)
         fold++;
-    list_text_fit(&x->lines, measure(ui, f, a, fold), a.rows);
+    list_text_fit(&x->lines, measure(ui, f, a, callers, fold), a.rows);
     struct pen p = {.a = a, .top = (unsigned)x->lines.top, .fold = fold};
-    put_all(&p, ui, f);
+    put_all(&p, ui, f, callers);
 }
 
 /* From an entry that is gone, the oldest one that is left is next. */

@@ -98,6 +98,13 @@ unsigned faults_draw_head(const struct ui_state *ui, struct area a)
     } else if (engine->evidence && l) {
         row += draw_evidence(l, engine, area_part(a, 0, row, a.cols, 1));
     }
+    if (engine->callers_why[0]) {
+        snprintf(text, sizeof text, "no callers: %s", engine->callers_why);
+        row += draw_wrapped(a, row, 2, text, STYLE(COLOR_ALERT));
+    } else if (engine->callers_lost) {
+        area_printf(a, 1, row++, STYLE(COLOR_ALERT), "%llu chains of callers were lost",
+                    (unsigned long long)engine->callers_lost);
+    }
     if (engine->name[0] && engine->blind[0]) {
         snprintf(text, sizeof text, "%s does not see: %s", engine->name, engine->blind);
         row += draw_wrapped(a, row, a.rows >= 16 ? 2 : 1, text, STYLE(COLOR_DIM));

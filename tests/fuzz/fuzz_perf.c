@@ -8,6 +8,14 @@
 
 enum { RING = 4096 };
 
+/* Read, so that it lies in the record. */
+static uint64_t caller(const struct perf_seen *seen, unsigned i)
+{
+    uint64_t ip;
+    memcpy(&ip, seen->callers + i * sizeof ip, sizeof ip);
+    return ip;
+}
+
 static void check(const struct perf_seen *seen, struct perf_calls *calls)
 {
     struct event call;
@@ -25,6 +33,8 @@ static void check(const struct perf_seen *seen, struct perf_calls *calls)
                e->type == EVENT_EXIT);
         DEMAND(e->t_ns == seen->t_ns);
         DEMAND(e->type != EVENT_FAULT || e->fault.mode <= MODE_KERNEL);
+        for (unsigned i = 0; e->type == EVENT_FAULT && i < e->fault.callers_n; i++)
+            DEMAND(caller(seen, i) >= 4096 && caller(seen, i) >> 47 == 0);
         DEMAND(e->type != EVENT_EXEC || memchr(e->exec.comm, '\0', sizeof e->exec.comm));
     } else if (seen->what == PERF_IS_ENTER || seen->what == PERF_IS_LEAVE) {
         if (perf_calls_fold(calls, seen, &call))
@@ -76,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         {1, PERF_FAULT}, {2, PERF_ENTER}, {3, PERF_LEAVE}, {4, PERF_KERNEL_FAULT}};
     if (size < 2)
         return 0;
-    struct perf_layout layout = {.user_ip = data[0] & 1};
+    struct perf_layout layout = {.user_ip = data[0] & 1, .callers = data[0] & 4};
     if (data[0] & 2) {
         layout.ids = ids;
         layout.id_count = sizeof ids / sizeof *ids;

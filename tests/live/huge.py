@@ -7,6 +7,7 @@ unprivileged: yes
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../helpers"))
@@ -120,6 +121,32 @@ def each_size():
     return bad
 
 
+STATS = ("nr_anon", "nr_anon_partially_mapped", "split_deferred")
+
+
+def stats_of_all():
+    return {size: tuple(int(kernel.read_bytes(f"{THP}/hugepages-{size // 1024}kB/stats/{name}"))
+                        for name in STATS) for size in SIZES}
+
+
+def deferred():
+    """The machine's numbers are the kernel's, with two folios at least that wait to be split."""
+    with Huge("holed:2") as target:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:  # others may change them at any time
+            before = stats_of_all()
+            shot = snap(target.pid, "--huge")
+            if before == stats_of_all():
+                break
+        else:
+            return ["the machine's numbers never stood still"]
+        told = {s["bytes"]: tuple(s[name] for name in STATS) for s in shot["thp"]["sizes"]
+                if s["bytes"] in before}
+        waiting = sum(s["nr_anon_partially_mapped"] or 0 for s in shot["thp"]["sizes"])
+        ever = sum(s["split_deferred"] or 0 for s in shot["thp"]["sizes"])
+    return [] if told == before and waiting >= 2 and ever >= 2 else [f"{told}, wanted {before}"]
+
+
 def whole_blocks():
     specs = ["thp:3", "holed:2", "plain:2", "refused:1", "empty:4", "collapsed:1"]
     with Huge(*specs) as target:
@@ -223,6 +250,7 @@ def main():
     with Machine(hugetlb=4, thp=True):
         tap.run("folios of each size are counted, as the kernel counts them", often(each_size))
         tap.run("blocks of 2 MiB, and why they are not huge", often(whole_blocks))
+        tap.run("what waits to be split, on the whole machine", deferred)
         tap.run("pages of the hugetlb pool", pool)
         tap.run("pages of the pool as an ordinary user sees them", pool_without_privilege)
         tap.run("another program, mapping by mapping", often(another_program))

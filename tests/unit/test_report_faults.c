@@ -1,5 +1,5 @@
-/* Lines and summaries of faults: JSON is read back, CSV has the columns of its title, and names that
- * try to break out do not. What is not known is null or empty, never 0. */
+/* Lines and summaries of faults: JSON is read back, CSV has the columns of its title, and names
+ * that try to break out do not. What is not known is null or empty, never 0. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

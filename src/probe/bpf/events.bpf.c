@@ -181,6 +181,7 @@ static __always_inline bool report(uint64_t task, enum event_type type, uint64_t
 #include "probe/bpf/mapping.h"
 #include "probe/bpf/ends.h"
 #include "probe/bpf/descriptor.h"
+#include "probe/bpf/callers.h"
 
 /* --- faults --- */
 
@@ -237,8 +238,10 @@ static __always_inline uint64_t fault_time(struct wire_cpu *cpu)
     return cpu->now_ns;
 }
 
+/* With `callers`, where they are wanted and known. */
 static __always_inline void report_fault(uint64_t task, uint64_t address, uint64_t ip,
-                                         uint64_t error, uint8_t mode)
+                                         uint64_t error, uint8_t mode,
+                                         const struct walked *callers)
 {
     struct wire_cpu *cpu = this_cpu();
     uint64_t position;
@@ -246,16 +249,20 @@ static __always_inline void report_fault(uint64_t task, uint64_t address, uint64
         count_fault(cpu, address, task);
         return;
     }
-    if (!take(cpu, EVENT_FAULT, 1, &position))
+    uint32_t told = config.callers ? callers_to_tell(cpu, callers) : 0;
+    uint32_t n = callers && told < WIRE_CALLERS_NONE ? callers->count : 0;
+    if (!take(cpu, EVENT_FAULT, 1 + (n + 3) / 4, &position))
         return;
     struct wire *w = slot_at(position);
     if (!w)
         return;
     fill(w, fault_time(cpu), task, EVENT_FAULT);
     w->detail = mode;
-    w->flags = (uint16_t)error;
+    w->flags = (uint16_t)((error & WIRE_ERROR_MASK) | told << WIRE_CALLERS_SHIFT);
     w->a = address;
-    w->b = ip;
+    w->b = wire_with_cpu(ip, bpf_get_smp_processor_id());
+    if (n)
+        put_callers(position, callers, n);
     finish(w, position);
 }
 
@@ -272,8 +279,21 @@ int on_fault_user(uint64_t *ctx)
     if (is_watched(task)) {
         const struct pt_regs *regs = (void *)ctx[1];
         uint8_t asks = may_ask() ? asks_at(ctx[0]) : 0;
-        report_fault(task, ctx[0], REGS_IP(regs), ctx[2], MODE_USER | asks);
+        report_fault(task, ctx[0], REGS_IP(regs), ctx[2], MODE_USER | asks,
+                     callers_in_user(task, regs));
     }
+    return 0;
+}
+
+/* Before on_fault_kernel, and not in it: the kernel runs a program once at a time, and would count a
+ * fault that reading the stack makes as one that it did not report. */
+SEC("tp_btf/page_fault_kernel")
+int on_callers_kernel(uint64_t *ctx)
+{
+    uint64_t task = bpf_get_current_pid_tgid();
+    if ((int64_t)ctx[0] >= 0 && is_watched(task) && !*(volatile uint32_t *)&state.heat &&
+        !is_walking(task))
+        walk_for_kernel(task, ctx[0]);
     return 0;
 }
 
@@ -282,7 +302,7 @@ SEC("tp_btf/page_fault_kernel")
 int on_fault_kernel(uint64_t *ctx)
 {
     uint64_t task = bpf_get_current_pid_tgid();
-    if ((int64_t)ctx[0] < 0 || !is_watched(task))
+    if ((int64_t)ctx[0] < 0 || !is_watched(task) || (config.callers && is_walking(task)))
         return 0;
     const struct pt_regs *regs = (void *)ctx[1];
     struct task_struct *current = (void *)bpf_get_current_task_btf();
@@ -292,7 +312,8 @@ int on_fault_kernel(uint64_t *ctx)
     uint8_t mode = MODE_KERNEL | (p && runs_program(p->what) ? WIRE_IN_EXEC : 0);
     if (may_ask())
         mode |= asks_at(ctx[0]);
-    report_fault(task, ctx[0], ip ? ip : REGS_IP(regs), ctx[2], mode);
+    report_fault(task, ctx[0], ip ? ip : REGS_IP(regs), ctx[2], mode,
+                 ip && !(mode & WIRE_IN_EXEC) ? callers_in_kernel(task, ctx[0]) : 0);
     return 0;
 }
 

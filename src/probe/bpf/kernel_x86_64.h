@@ -6,7 +6,7 @@
 
 /* arch/x86/include/asm/ptrace.h; where the members really are, libbpf finds out at load time. */
 struct pt_regs {
-    unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax, ip;
+    unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax, ip, sp;
 } __attribute__((preserve_access_index));
 
 struct thread_info {
@@ -16,6 +16,8 @@ struct thread_info {
 enum { TS_COMPAT = 2 }; /* in a system call by a 32-bit entry */
 
 #define REGS_IP(regs) ((regs)->ip)
+#define REGS_SP(regs) ((regs)->sp)
+#define REGS_FP(regs) ((regs)->bp)
 #define REGS_CALL(regs) ((regs)->orig_ax)
 
 /* The arguments of a system call lie in the registers from its entry to its return. */

@@ -16,13 +16,13 @@
 struct wire {
     uint64_t t_ns;
     int32_t pid, tid;
-    uint64_t a, b; /* fault: address, ip; call: result, time of entry (0: not seen); fork: child's
+    uint64_t a, b; /* fault: address, wire_with_cpu; call: result, time of entry (0: not seen); fork: child's
                       pid, tid; exec: the name */
     uint32_t lap;
     uint8_t type;   /* enum event_type */
     uint8_t detail; /* fault: enum fault_mode, WIRE_IN_EXEC; call: a byte of wire_config.calls; sample: enum
                        sample_kind */
-    uint16_t flags; /* fault: the architecture's error code; call: WIRE_COMPAT, ..; sample:
+    uint16_t flags; /* fault: the architecture's error code, and wire_callers; call: WIRE_COMPAT, ..; sample:
                        frames of its call chain; mapping: WIRE_AT_EXEC, WIRE_LAST */
 };
 
@@ -33,6 +33,36 @@ enum { WIRE_FILE = 4, WIRE_FILE_SHIFT = 3 };
 /* In `detail` of a fault, beside its mode: enum fault_asks, shifted. */
 enum { WIRE_MODE = 3, WIRE_ASKS_SHIFT = 2, WIRE_ASKS_MASK = 15 };
 
+/* In `flags` of a fault: of the error code these bits, and above them how many callers are in the
+ * slots behind it, plus one; or why there are none. */
+enum {
+    WIRE_ERROR_MASK = 0xff,
+    WIRE_CALLERS_SHIFT = 8,
+    WIRE_CALLERS_NONE = 0xfe,
+    WIRE_CALLERS_LOST = 0xff,
+};
+
+static inline uint32_t wire_callers(uint16_t flags)
+{
+    uint32_t n = flags >> WIRE_CALLERS_SHIFT;
+    return n && n <= CALLERS_MAX + 1 ? n - 1 : 0;
+}
+
+/* In `b` of a fault: the instruction, of an address as wide as any can be, and above it the processor,
+ * from 1; 0 if its number is too high. */
+enum { WIRE_IP_BITS = 57, WIRE_CPU_MAX = 126 };
+
+static inline uint64_t wire_with_cpu(uint64_t ip, uint32_t cpu)
+{
+    uint64_t number = cpu < WIRE_CPU_MAX ? cpu + 1 : 0;
+    return (ip & ((UINT64_C(1) << WIRE_IP_BITS) - 1)) | number << WIRE_IP_BITS;
+}
+
+static inline uint64_t wire_ip(uint64_t b)
+{
+    return (uint64_t)((int64_t)(b << (64 - WIRE_IP_BITS)) >> (64 - WIRE_IP_BITS));
+}
+
 /* The arguments of a call are in the two slots behind it. */
 struct wire_args {
     uint64_t v[4]; /* three are used */
@@ -42,7 +72,7 @@ struct wire_args {
 
 enum { WIRE_CALL_SLOTS = 3 };
 
-/* The return addresses of a call chain, innermost first, in the slots behind a sample. */
+/* The return addresses of a call chain, innermost first, in the slots behind a sample or a fault. */
 struct wire_frames {
     uint64_t ip[4];
     uint32_t lap; /* always 0 */
@@ -88,13 +118,14 @@ struct wire_config {
     uint32_t heat;                /* so many wait: only count faults from now on */
     uint32_t follow;              /* children too */
     uint32_t shared_cpus;         /* processors share a struct wire_cpu */
-    uint32_t sample_room;         /* so many wait: no more samples; events go first */
+    uint32_t sample_room;         /* so many wait: no more samples, no callers; events go first */
+    uint32_t callers;             /* of faults are wanted */
     uint64_t fault_entry[2];      /* where the function is that every fault goes through */
 };
 
 enum {
     WIRE_CPUS = 64,
-    WIRE_CPU_SLOTS = 96, /* at most on their way on one processor: each program runs once */
+    WIRE_CPU_SLOTS = 160, /* at most on their way on one processor: each program runs once */
     WIRE_PID_BITS = 22,  /* pid_max is at most this on 64-bit kernels */
     WIRE_PAGE_SHIFT = 12,
     WIRE_PAGES_SHIFT = 20,
