@@ -55,6 +55,29 @@ void huge_sentences(const struct huge_sum *s, unsigned page_shift, const char *i
     put_reasons(s, indent, out);
 }
 
+/* Deferred split: what is only in part mapped is split when memory is wanted. A process's own pages do
+ * not tell whether a folio waits, the machine's numbers do. */
+static void put_deferred(const struct thp_settings *thp, unsigned page_shift, struct buf *out)
+{
+    char text[TEXT_SIZE_MAX];
+    uint64_t waiting = 0, ever = 0;
+    bool known = false;
+    for (unsigned order = 1; order < HUGE_ORDERS; order++) {
+        known |= thp->partial[order] != UINT64_MAX && thp->size[order] != THP_UNKNOWN;
+        waiting += thp->partial[order] == UINT64_MAX ? 0 : thp->partial[order];
+        ever += thp->deferred[order] == UINT64_MAX ? 0 : thp->deferred[order];
+    }
+    if (!known)
+        return;
+    buf_printf(out, "deferred split, whole machine: %" PRIu64 " folio%s in part unmapped wait for it",
+               waiting, waiting == 1 ? "" : "s");
+    for (unsigned order = 1; order < HUGE_ORDERS; order++)
+        if (thp->partial[order] && thp->partial[order] != UINT64_MAX)
+            buf_printf(out, ", %" PRIu64 " of %s", thp->partial[order],
+                       text_size(text, (uint64_t)1 << (order + page_shift)));
+    buf_printf(out, "; %" PRIu64 " since boot\n", ever);
+}
+
 void thp_sentences(const struct thp_settings *thp, unsigned page_shift, struct buf *out)
 {
     char text[TEXT_SIZE_MAX];
@@ -69,4 +92,5 @@ void thp_sentences(const struct thp_settings *thp, unsigned page_shift, struct b
         buf_printf(out, "khugepaged looks at %" PRIu64 " pages of the whole machine, then rests for "
                         "%" PRIu64 ".%" PRIu64 " s\n",
                    thp->scan_pages, thp->scan_ms / 1000, thp->scan_ms % 1000 / 100);
+    put_deferred(thp, page_shift, out);
 }

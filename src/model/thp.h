@@ -15,7 +15,9 @@ struct thp_settings {
     uint8_t size[HUGE_ORDERS];    /* enum thp_mode by order: hugepages-*kB/enabled, `inherit`
                                      resolved; THP_UNKNOWN: the kernel offers no such size */
     uint64_t folios[HUGE_ORDERS]; /* anonymous folios of the whole machine now: stats/nr_anon */
-    uint64_t partial[HUGE_ORDERS]; /* of them not wholly mapped: nr_anon_partially_mapped */
+    uint64_t partial[HUGE_ORDERS]; /* of them not wholly mapped, and so waiting to be split when
+                                      memory is wanted: nr_anon_partially_mapped */
+    uint64_t deferred[HUGE_ORDERS]; /* how many ever began to wait: stats/split_deferred */
     uint64_t max_none, max_swap, max_shared; /* khugepaged/max_ptes_* */
     uint64_t scan_pages, scan_ms; /* khugepaged: so many pages, then so long a rest */
 };

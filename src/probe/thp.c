@@ -63,6 +63,8 @@ static void read_size(int dir, unsigned order, unsigned page_shift, struct thp_s
     out->folios[order] = number_in(dir, name, text);
     snprintf(name, sizeof name, "hugepages-%ukB/stats/nr_anon_partially_mapped", kb);
     out->partial[order] = number_in(dir, name, text);
+    snprintf(name, sizeof name, "hugepages-%ukB/stats/split_deferred", kb);
+    out->deferred[order] = number_in(dir, name, text);
 }
 
 /* The size that a PMD maps may have a setting of its own, since 6.8, which then counts. */

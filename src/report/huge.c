@@ -82,6 +82,7 @@ void huge_json_settings(struct json *j, const struct thp_settings *thp, unsigned
         put_mode(j, "mode", thp->size[order]);
         put_known(j, "nr_anon", thp->folios[order]);
         put_known(j, "nr_anon_partially_mapped", thp->partial[order]);
+        put_known(j, "split_deferred", thp->deferred[order]);
         json_close_object(j);
     }
     json_close_array(j);

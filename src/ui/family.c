@@ -289,10 +289,29 @@ static void draw_panel(struct family_view *v, struct ui_state *ui, struct area a
         family_draw_breaks(ui, rest, NULL, 0);
 }
 
+/* The reason of the "?" in the rows; NULL: there is none, or it stands in its own row. */
+static const char *why_unknown(const struct ui_state *ui, char *out, size_t cap)
+{
+    const struct family *f = ui->family;
+    for (size_t i = 0; i < f->count; i++) {
+        const struct family_member *m = &f->v[i];
+        const struct target_info *t = &m->moment.target;
+        const char *why = !t->pagemap.yes ? t->pagemap.why
+                          : !t->pfn.yes   ? t->pfn.why
+                                          : t->kpagecount.why;
+        if (!m->moment.regions || (m->pss.known && m->uss.known && t->pfn.yes))
+            continue;
+        snprintf(out, cap, "?: %s", why);
+        return out;
+    }
+    return ui->family_before || f->count == 1 ? NULL : "? NEW is known from the second reading on";
+}
+
 static void draw(void *view, struct ui_state *ui, struct area a)
 {
     struct family_view *v = view;
     bool shown[COL_N];
+    char text[CAN_REASON_MAX + 64];
     family_ask(ui, &v->asked);
     if (!ui->family || !make_rows(v, ui->family)) {
         family_draw_none(ui, a);
@@ -304,6 +323,8 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         panel += rows - (unsigned)v->list.count - 1;
         rows = (unsigned)v->list.count + 1;
     }
+    const char *why = rows > 1 ? why_unknown(ui, text, sizeof text) : NULL;
+    rows -= why != NULL;
     list_fit(&v->list, v->list.count, rows);
     draw_head(ui, area_part(a, 0, 0, a.cols, 1));
     choose_columns(a.cols, shown);
@@ -312,6 +333,8 @@ static void draw(void *view, struct ui_state *ui, struct area a)
         draw_member(v, ui, area_part(a, 0, HEAD_ROWS + i, a.cols, 1),
                     &ui->family->v[v->rows[v->list.top + i]], shown,
                     v->list.top + i == v->list.row);
+    if (why)
+        area_text(a, 1, HEAD_ROWS + rows++, a.cols, why, STYLE(COLOR_DIM));
     if (panel)
         draw_panel(v, ui, area_part(a, 0, HEAD_ROWS + rows, a.cols, panel));
 }

@@ -125,7 +125,8 @@ static uint64_t skip_empty(const struct sharing_view *v, const struct ui_state *
     return page < end ? page : end;
 }
 
-/* The rows of [start, end), mappings that overlap in the processes. False when there are too many. */
+/* The rows of [start, end), mappings that overlap in the processes. False when there are too
+ * many. */
 static bool add_span(struct sharing_view *v, const struct ui_state *ui, uint64_t start,
                      uint64_t end)
 {
@@ -256,7 +257,8 @@ static bool is_news(const struct sharing_view *v, const struct ui_state *ui, uns
     return own > old[SHADE_OWN];
 }
 
-/* In letters where nothing else can be told apart; in full colour where there are enough colours. */
+/* In letters where nothing else can be told apart; in full colour where there are enough
+ * colours. */
 static uint32_t glyph_of(enum shade shade, const struct look *look)
 {
     enum { GLYPH_FULL = 0x2588 };
@@ -342,6 +344,15 @@ static void draw_names(const struct sharing_view *v, const struct ui_state *ui, 
     }
 }
 
+/* Of pages that two processes have: whose frame numbers are missing. */
+static const char *why_unknown(const struct sharing_view *v, const struct ui_state *ui)
+{
+    for (unsigned k = 0; k < v->members; k++)
+        if (!moment_of(v, ui, k)->target.pfn.yes)
+            return moment_of(v, ui, k)->target.pfn.why;
+    return "they were on their way to another frame";
+}
+
 /* What the selected row holds in the last of the processes, and what the colours mean. */
 static void draw_foot(const struct sharing_view *v, const struct ui_state *ui, struct area a)
 {
@@ -356,6 +367,8 @@ static void draw_foot(const struct sharing_view *v, const struct ui_state *ui, s
         if (sum[i])
             col += area_printf(a, col, 0, STYLE(COLOR_DEFAULT), " %" PRIu64 " %s", sum[i],
                                shades[i].title);
+    if (sum[SHADE_UNKNOWN])
+        area_printf(a, col, 0, STYLE(COLOR_DIM), ": %s", why_unknown(v, ui));
     col = 1;
     for (unsigned i = 0; i < SHADE_N; i++) {
         area_put(a, col, 1, glyph_of(i, &ui->look), STYLE(shades[i].color));

@@ -7,12 +7,13 @@ unprivileged: yes
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../helpers"))
 
 from lib import kernel
-from lib.compare import snap, vmscope
+from lib.compare import before_colon, in_every, snap, vmscope
 from lib.kernel import PAGE, kpf
 from lib.tap import Skip, Tap, end_by_exception, need_program
 from lib.target import HELPERS, Target, VMSCOPE
@@ -120,6 +121,32 @@ def each_size():
     return bad
 
 
+STATS = ("nr_anon", "nr_anon_partially_mapped", "split_deferred")
+
+
+def stats_of_all():
+    return {size: tuple(int(kernel.read_bytes(f"{THP}/hugepages-{size // 1024}kB/stats/{name}"))
+                        for name in STATS) for size in SIZES}
+
+
+def deferred():
+    """The machine's numbers are the kernel's, with two folios at least that wait to be split."""
+    with Huge("holed:2") as target:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:  # others may change them at any time
+            before = stats_of_all()
+            shot = snap(target.pid, "--huge")
+            if before == stats_of_all():
+                break
+        else:
+            return ["the machine's numbers never stood still"]
+        told = {s["bytes"]: tuple(s[name] for name in STATS) for s in shot["thp"]["sizes"]
+                if s["bytes"] in before}
+        waiting = sum(s["nr_anon_partially_mapped"] or 0 for s in shot["thp"]["sizes"])
+        ever = sum(s["split_deferred"] or 0 for s in shot["thp"]["sizes"])
+    return [] if told == before and waiting >= 2 and ever >= 2 else [f"{told}, wanted {before}"]
+
+
 def whole_blocks():
     specs = ["thp:3", "holed:2", "plain:2", "refused:1", "empty:4", "collapsed:1"]
     with Huge(*specs) as target:
@@ -216,12 +243,17 @@ def main():
     if os.geteuid():
         tap.run("unprivileged: orders are unread, not zero", unprivileged)
         return tap.finish()
+    def often(test):
+        """The kernel's counts are the machine's, and large folios can be had only where free memory
+        lies together."""
+        return lambda: in_every(test, before_colon, 6)
     with Machine(hugetlb=4, thp=True):
-        tap.run("folios of each size are counted, as the kernel counts them", each_size)
-        tap.run("blocks of 2 MiB, and why they are not huge", whole_blocks)
+        tap.run("folios of each size are counted, as the kernel counts them", often(each_size))
+        tap.run("blocks of 2 MiB, and why they are not huge", often(whole_blocks))
+        tap.run("what waits to be split, on the whole machine", deferred)
         tap.run("pages of the hugetlb pool", pool)
         tap.run("pages of the pool as an ordinary user sees them", pool_without_privilege)
-        tap.run("another program, mapping by mapping", another_program)
+        tap.run("another program, mapping by mapping", often(another_program))
     return tap.finish()
 
 

@@ -245,7 +245,7 @@ static __always_inline void put_fault(struct wire_cpu *cpu, struct wire *w, uint
     w->detail = mode;
     w->flags = (uint16_t)(error & WIRE_ERROR_MASK);
     w->a = address;
-    w->b = ip;
+    w->b = wire_with_cpu(ip, bpf_get_smp_processor_id());
 }
 
 static __always_inline void report_fault(uint64_t task, uint64_t address, uint64_t ip,
