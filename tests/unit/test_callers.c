@@ -199,7 +199,7 @@ static void each_fault_has_its_own(void **state)
     for (unsigned i = 0; i < 10; i++)
         assert_int_equal(fault_log_callers(&l, first)[i], 100 + i);
     assert_null(fault_log_callers(&l, none));
-    assert_int_equal(l.called, 2);
+    assert_int_equal(l.called, 3);
     assert_int_equal(second->event.fault.callers_n, 2);
     assert_int_equal(fault_log_callers(&l, second)[1], 109);
     for (unsigned i = 0; i < 40; i++)
