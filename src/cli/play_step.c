@@ -129,8 +129,8 @@ static int add_mappings(struct play *p, struct player_process *to)
     return 0;
 }
 
-/* A process that ends just now has no picture. The picture has VmFlags too: it becomes what the next
- * predictions know of the process. */
+/* A process that ends just now has no picture. The picture has VmFlags too: it becomes what the
+ * next predictions know of the process. */
 static int add_process(struct play *p, struct player_step *out, size_t i, struct err *e)
 {
     const struct observer *w = observe_observer(p->watch);

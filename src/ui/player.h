@@ -116,7 +116,8 @@ struct player_source {
     int (*fd)(void *ctx);
     bool (*take)(void *ctx, struct player_step *out, int *rc, struct err *e);
     /* Reads the file again and ends the run. On failure the script and its run stay as they are;
-     * *message is what is wrong, in lines. Not while something is being done; nor are those below. */
+     * *message is what is wrong, in lines. Not while something is being done; nor are those
+     * below. */
     int (*reload)(void *ctx, struct buf *message);
     /* The viewer's editor on the file, at a line. The terminal is free. */
     int (*edit)(void *ctx, unsigned line, struct err *e);

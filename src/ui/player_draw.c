@@ -127,7 +127,8 @@ static void draw_list(struct player *p, struct grid *g, struct area view)
 
 static void draw_all(struct player *p, struct grid *g)
 {
-    struct area view = app_view_area(g), footer = area_part(grid_area(g), 0, g->rows - 1, g->cols, 1);
+    struct area view = app_view_area(g),
+                footer = area_part(grid_area(g), 0, g->rows - 1, g->cols, 1);
     if (!p->script)
         draw_list(p, g, view);
     else

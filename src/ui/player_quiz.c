@@ -144,7 +144,8 @@ unsigned quiz_mark_step(struct quiz *q, const struct player_step *s,
 
 /* --- on the screen --- */
 
-static void draw_choices(struct area a, unsigned row, int choices, void (*name)(int i, char out[64]))
+static void draw_choices(struct area a, unsigned row, int choices,
+                         void (*name)(int i, char out[64]))
 {
     unsigned columns = a.cols >= 60 ? 2 : 1, lines = ((unsigned)choices + columns) / columns;
     for (int i = 0; i <= choices; i++) {
