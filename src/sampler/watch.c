@@ -154,7 +154,7 @@ static void say_lost(struct watch *w, const struct err *e)
 /* The family, once that was asked for. */
 struct relatives {
     struct family_sampler *sampler; /* NULL: not asked for yet */
-    uint64_t due_ns;
+    uint64_t due_ns, again_ns; /* when it is read as a whole next, and those that moved */
 };
 
 static bool wants_family(struct watch *w)
@@ -165,15 +165,31 @@ static bool wants_family(struct watch *w)
     return wants;
 }
 
-/* Half of the limit is for the family. That it cannot be read, the process's own sample tells. */
+/* A quarter of the limit is for looking who has moved meanwhile, and reading that again. */
+static void take_again(struct watch *w, struct relatives *r)
+{
+    const uint64_t soon = 2000000000, now = io_now_ns();
+    uint64_t cpu, wall;
+    if (now < r->again_ns || r->due_ns - now < soon)
+        return;
+    family_sampler_again(r->sampler, enqueue, w);
+    family_sampler_cost(r->sampler, &cpu, &wall);
+    r->again_ns = io_now_ns() + (w->options.cpu_permille ? cpu * 4000 / w->options.cpu_permille : 0);
+}
+
+/* Half of the limit is for the whole family. That it cannot be read, the process's own sample tells. */
 static void take_family(struct watch *w, struct relatives *r)
 {
     struct err e;
     uint64_t cpu, wall;
     if (!r->sampler && wants_family(w))
         r->sampler = family_sampler_create(&w->options);
-    if (!r->sampler || io_now_ns() < r->due_ns)
+    if (!r->sampler)
         return;
+    if (io_now_ns() < r->due_ns) {
+        take_again(w, r);
+        return;
+    }
     family_sampler_take(r->sampler, enqueue, w, &e);
     family_sampler_cost(r->sampler, &cpu, &wall);
     uint64_t pause = w->options.cpu_permille ? cpu * 2000 / w->options.cpu_permille : 0;
