@@ -225,7 +225,8 @@ static void read_frames(int fd, const struct frames *a)
     }
 }
 
-/* Of many processes: frames gathered so far become marks, which sorts them and drops repetitions. */
+/* Of many processes: frames gathered so far become marks, which sorts them and drops
+ * repetitions. */
 static void frames_mark(struct frames *a)
 {
     for (size_t i = 0; i < a->n; i++)

@@ -8,8 +8,8 @@
 #include "scenario/keeper.h"
 #include "scenario/stage.h"
 
-/* A standard descriptor that is closed would be given to the next file, which then got our messages.
- * These refuse every use, as closed ones do. */
+/* A standard descriptor that is closed would be given to the next file, which then got our
+ * messages. These refuse every use, as closed ones do. */
 static void hold_standard_descriptors(void)
 {
     int fd;

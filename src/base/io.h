@@ -24,8 +24,8 @@ int io_read_fd(int fd, struct buf *out);
  * errno. */
 int io_read_at(int dirfd, const char *name, struct buf *out);
 
-/* Waits at most so many milliseconds until something can be read, or all of them when fd is -1. True
- * when there is something. A signal ends the waiting. */
+/* Waits at most so many milliseconds until something can be read, or all of them when fd is -1.
+ * True when there is something. A signal ends the waiting. */
 bool io_wait(int fd, int milliseconds);
 
 /* Monotonic time, CPU time of this thread, and CPU time of this process, in nanoseconds. */

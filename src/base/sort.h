@@ -10,8 +10,8 @@ struct sort_item {
     uint32_t n, at; /* the caller's */
 };
 
-/* Sorts by key, alike keys staying in their order; `room` has place for as many. Answers which of the
- * two holds them then. */
+/* Sorts by key, alike keys staying in their order; `room` has place for as many. Answers which of
+ * the two holds them then. */
 struct sort_item *sort_items(struct sort_item *items, struct sort_item *room, size_t count);
 
 #endif

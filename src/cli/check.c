@@ -93,7 +93,8 @@ static size_t free_place(const struct check *c)
     return place;
 }
 
-/* The engine is loaded once for all who run at this place: that takes longer than most scenarios. */
+/* The engine is loaded once for all who run at this place: that takes longer than most
+ * scenarios. */
 static void give_engine(struct check *c, struct check_item *item)
 {
     item->place = free_place(c);

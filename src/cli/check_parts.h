@@ -1,7 +1,8 @@
-/* The parts of vmscope check: check.c starts a worker process for each scenario, check_run.c is what
- * it does, check_report.c prints what came of it. A worker sends lines:
+/* The parts of vmscope check: check.c starts a worker process for each scenario, check_run.c is
+ * what it does, check_report.c prints what came of it. A worker sends lines:
  *   LETTER TAB LINE TAB EXPECTED TAB FOUND NL
- * with LETTER one of enum check_letter, LINE of the script (0: none), texts without control bytes. */
+ * with LETTER one of enum check_letter, LINE of the script (0: none), texts without control
+ * bytes. */
 #ifndef VMSCOPE_CLI_CHECK_PARTS_H
 #define VMSCOPE_CLI_CHECK_PARTS_H
 

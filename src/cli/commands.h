@@ -11,8 +11,8 @@
 int command_watch(const struct options *o, int *signal);
 int command_run(const struct options *o);
 int command_step(const struct options *o);
-/* The screen is closed: what the command wrote is shown, its end awaited and taken over; headless it
- * is ended, and `mine` returned. */
+/* The screen is closed: what the command wrote is shown, its end awaited and taken over; headless
+ * it is ended, and `mine` returned. */
 struct spawn;
 int command_end_with(const struct options *o, struct spawn *child, bool screen, int mine,
                      int ended_by);

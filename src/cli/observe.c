@@ -1,6 +1,7 @@
-/* Between two statements the processes of a scenario rest, so each picture is exact: it is handed to
- * the spaces that predict, and the faults of a statement are all in the ring once it has returned.
- * An engine that holds events back to put them in order is asked again when that time is over. */
+/* Between two statements the processes of a scenario rest, so each picture is exact: it is handed
+ * to the spaces that predict, and the faults of a statement are all in the ring once it has
+ * returned. An engine that holds events back to put them in order is asked again when that time is
+ * over. */
 #include "cli/observe.h"
 
 #include <errno.h>
@@ -65,7 +66,8 @@ static int tell_sizes(struct observe *o, pid_t pid, const struct region_table *t
     return rc;
 }
 
-/* RLIMIT_STACK, where the kernel stops a stack. From /proc: prlimit(2) asks for more than a look. */
+/* RLIMIT_STACK, where the kernel stops a stack. From /proc: prlimit(2) asks for more than a
+ * look. */
 static int tell_stack_limit(struct observe *o, pid_t pid)
 {
     char path[32];

@@ -231,7 +231,8 @@ static void put_usage(struct buf *b, enum command about)
     for (unsigned i = 0; i < COMMANDS; i++) {
         if (about != COMMAND_PICK && about != commands[i].command)
             continue;
-        int n = (int)(strlen(commands[i].name) + !!*commands[i].name + strlen(commands[i].operands));
+        int n =
+            (int)(strlen(commands[i].name) + !!*commands[i].name + strlen(commands[i].operands));
         buf_printf(b, "%-6s vmscope %s%s%s%*s %s\n", lead, commands[i].name,
                    *commands[i].name ? " " : "", commands[i].operands, n < 34 ? 34 - n : 0, "",
                    commands[i].does);

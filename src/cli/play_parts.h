@@ -58,7 +58,8 @@ int play_worker_init(struct play *p);
 void play_worker_begin(struct play *p, enum play_job job);
 /* What came of it, once. */
 bool play_worker_take(struct play *p, struct player_step *out, int *rc, struct err *e);
-/* Gives up what is being done, does it, and waits for its end. 0 or a negative errno with *e set. */
+/* Gives up what is being done, does it, and waits for its end. 0 or a negative errno with *e
+ * set. */
 int play_worker_do(struct play *p, enum play_job job, struct err *e);
 /* As play_next_line was when the last job was done. */
 unsigned play_worker_next(struct play *p);

@@ -21,8 +21,7 @@ static enum player_kind kind_of(enum statement_kind kind)
         return PLAYER_NOTE;
     if (kind == ST_EXPECT || kind == ST_UNTIL)
         return PLAYER_EXPECT;
-    if ((kind >= ST_READ && kind <= ST_MEMWRITE) || kind == ST_GROW_STACK || kind == ST_RACE ||
-        kind == ST_SYSWRITE)
+    if ((kind >= ST_READ && kind <= ST_MEMWRITE) || kind == ST_GROW_STACK || kind == ST_SYSWRITE)
         return PLAYER_TOUCH;
     return is_action(kind) ? PLAYER_ACTION : PLAYER_OTHER;
 }

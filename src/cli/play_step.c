@@ -77,6 +77,7 @@ int play_add_outcome(struct play *p, struct player_step *out, const struct state
     out->ran = true;
     out->failed = done->verdict == VERDICT_FAIL;
     out->ok = !r->error && !r->signal && (!r->gone || ends) && !out->failed;
+    out->counted = !r->gone;
     out->minor = r->minor;
     out->major = r->major;
     out->followed = w->faults != NULL;
@@ -128,8 +129,8 @@ static int add_mappings(struct play *p, struct player_process *to)
     return 0;
 }
 
-/* A process that ends just now has no picture. The picture has VmFlags too: it becomes what the next
- * predictions know of the process. */
+/* A process that ends just now has no picture. The picture has VmFlags too: it becomes what the
+ * next predictions know of the process. */
 static int add_process(struct play *p, struct player_step *out, size_t i, struct err *e)
 {
     const struct observer *w = observe_observer(p->watch);

@@ -1,4 +1,5 @@
-/* The places in programs that fault: each instruction is looked up once, while its process lives. */
+/* The places in programs that fault: each instruction is looked up once, while its process
+ * lives. */
 #ifndef VMSCOPE_CLI_SITES_H
 #define VMSCOPE_CLI_SITES_H
 

@@ -466,7 +466,8 @@ static bool step_ask_symbol(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
 {
     struct step_source *s = ctx;
     struct err e;
-    if (!s->events || (!s->lookup && lookup_start(s->options->proc_root, s->events, &s->lookup, &e)))
+    if (!s->events ||
+        (!s->lookup && lookup_start(s->options->proc_root, s->events, &s->lookup, &e)))
         return false;
     bool asked = lookup_ask(s->lookup, pid, program, ip, r);
     if (asked)

@@ -1,6 +1,6 @@
-/* Why an mm system call ended as it did: the checks that sys_mmap makes, in its order, and for other
- * calls the reasons that an error can have. Worked out from the arguments, the result and what is
- * known of the file. Pure. The tree of checks is drawn in call_path.c. */
+/* Why an mm system call ended as it did: the checks that sys_mmap makes, in its order, and for
+ * other calls the reasons that an error can have. Worked out from the arguments, the result and
+ * what is known of the file. Pure. The tree of checks is drawn in call_path.c. */
 #ifndef VMSCOPE_MODEL_CALL_PATH_H
 #define VMSCOPE_MODEL_CALL_PATH_H
 

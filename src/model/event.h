@@ -33,7 +33,8 @@ enum sample_kind {
 
 enum fault_access { ACCESS_UNKNOWN, ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
 enum fault_mode { MODE_UNKNOWN, MODE_USER, MODE_KERNEL };
-/* For what the mapping was registered with a userfaultfd at that moment, where that was looked at. */
+/* For what the mapping was registered with a userfaultfd at that moment, where that was looked
+ * at. */
 enum fault_asks { ASKS_TOLD = 1, ASKS_MISSING = 2, ASKS_WRITES = 4, ASKS_MORE = 8 };
 /* How a fault ended, as far as that was seen: no signal, or one of those that faults are given. */
 enum fault_signal { SIGNAL_NOT_KNOWN, SIGNAL_NONE, SIGNAL_BUS, SIGNAL_MAPERR, SIGNAL_ACCERR };
@@ -99,6 +100,7 @@ struct event {
             uint8_t in_exec;    /* enum known_bool: by execve, which may write to the new program */
             uint8_t signal;     /* enum fault_signal */
             uint8_t asks;       /* enum fault_asks */
+            uint16_t cpu;       /* on which processor, from 1; 0: not known */
             uint8_t callers;    /* enum fault_callers */
             uint8_t callers_n;  /* how many were told */
         } fault;

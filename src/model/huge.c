@@ -320,7 +320,8 @@ uint64_t huge_blocks(const struct huge_sum *s)
 
 bool huge_is_dull(const struct huge_sum *s)
 {
-    return huge_blocks(s) == s->blocks[BLOCK_CLOSED] && !huge_large(s) && !huge_pool(s) && !s->pmd && !s->zero;
+    return huge_blocks(s) == s->blocks[BLOCK_CLOSED] && !huge_large(s) && !huge_pool(s) &&
+           !s->pmd && !s->zero;
 }
 
 void huge_add(struct huge_sum *to, const struct huge_sum *from)

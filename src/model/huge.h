@@ -1,9 +1,9 @@
 /* Huge pages of a mapping: in pieces of which size its memory is mapped, and of the blocks that
  * could be one huge page and are not, why not. Pure.
  *
- * A block is as much as one PMD entry maps, aligned (2 MiB on x86-64). A folio of a smaller order is
- * what the kernel calls mTHP: its pages lie together in memory and are managed as one, but the page
- * table still has an entry for each. */
+ * A block is as much as one PMD entry maps, aligned (2 MiB on x86-64). A folio of a smaller order
+ * is what the kernel calls mTHP: its pages lie together in memory and are managed as one, but the
+ * page table still has an entry for each. */
 #ifndef VMSCOPE_MODEL_HUGE_H
 #define VMSCOPE_MODEL_HUGE_H
 

@@ -68,8 +68,8 @@ const struct engine_state *model_engine(const struct model *m);
 /* From now on `added` is called for every fault and every call while it is folded, as entry number
  * log->entries - 1 (the log keeps only the last ones), and `settled` later for the same, in order,
  * as number log->settled - 1: where evidence is taken, when none can come for it any more, because
- * the thread has gone on, or half a second has passed. `counted` is called with an EVENT_HEAT for the
- * pages of a mapping where faults were only counted. Each may be NULL. */
+ * the thread has gone on, or half a second has passed. `counted` is called with an EVENT_HEAT for
+ * the pages of a mapping where faults were only counted. Each may be NULL. */
 void model_on_event(struct model *m, fault_log_fn *added, fault_log_fn *settled,
                     fault_log_fn *counted, void *ctx);
 
@@ -101,8 +101,8 @@ struct totals {
 /* Of one region, and of all regions, of a moment. */
 void totals_of_region(const struct moment *m, const struct region *r, struct totals *out);
 void totals_of_all(const struct moment *m, struct totals *out);
-/* Of the pages of a region that come to this tally; NULL: of some regions, without their size and what
- * is known of them from elsewhere. */
+/* Of the pages of a region that come to this tally; NULL: of some regions, without their size and
+ * what is known of them from elsewhere. */
 void totals_of_tally(const struct moment *m, const struct region *r, const struct tally *t,
                      struct totals *out);
 void totals_add(struct totals *to, const struct totals *t);

@@ -77,8 +77,8 @@ void region_table_unref(struct region_table *t); /* NULL is fine */
 /* An empty table with one reference, or NULL. */
 struct region_table *region_table_create(void);
 
-/* Gives the regions of *t the VmFlags of the regions of *from that are the same (range, permissions,
- * file). *t must not be published yet. 0 or -ENOMEM. */
+/* Gives the regions of *t the VmFlags of the regions of *from that are the same (range,
+ * permissions, file). *t must not be published yet. 0 or -ENOMEM. */
 int region_table_take_flags(struct region_table *t, const struct region_table *from);
 
 /* Index of the region that holds address, or of the first one above it (count if none). */

@@ -42,8 +42,8 @@ int spaces_begun(struct spaces *s, pid_t pid, struct region_table *regions, uint
  * taken while they rest: what a sample found of sharing still holds at the next fault. */
 void spaces_set_exact(struct spaces *s);
 
-/* The limit of a process's stack in bytes (RLIMIT_STACK), for predicting where it ends. Forgotten at
- * exec. 0 or -ENOMEM. */
+/* The limit of a process's stack in bytes (RLIMIT_STACK), for predicting where it ends. Forgotten
+ * at exec. 0 or -ENOMEM. */
 int spaces_stack_limit(struct spaces *s, pid_t pid, uint64_t bytes);
 
 /* Whether every userfaultfd that write-protects mappings of the process asks a handler about each
@@ -54,8 +54,8 @@ int spaces_uffd_waits(struct spaces *s, pid_t pid, bool waits);
  * tells. Forgotten at exec. 0 or -ENOMEM. */
 int spaces_uffd_made(struct spaces *s, pid_t pid);
 
-/* Events tell of no mm calls: what is known of mappings and pages may be out of date at any time, and
- * all verdicts are unsure. */
+/* Events tell of no mm calls: what is known of mappings and pages may be out of date at any time,
+ * and all verdicts are unsure. */
 void spaces_set_no_calls(struct spaces *s, bool none);
 
 /* Whether the kernel balances pages between NUMA nodes (kernel.numa_balancing); no, at first. */
@@ -66,8 +66,8 @@ void spaces_set_numa(struct spaces *s, bool balancing);
  * enough. 0 or -ENOMEM. */
 int spaces_file_size(struct spaces *s, const struct region *of, uint64_t bytes, uint64_t t_ns);
 
-/* A reading of the mappings of a process that is later than the events to come: it tells which files
- * the calls among them mapped. A reference is taken; NULL forgets. */
+/* A reading of the mappings of a process that is later than the events to come: it tells which
+ * files the calls among them mapped. A reference is taken; NULL forgets. */
 void spaces_hint(struct spaces *s, pid_t pid, struct region_table *regions);
 
 /* One fault with what was made of it. */
@@ -83,9 +83,10 @@ struct fault_entry {
 };
 
 /* Folds one event. For a fault *out is filled and true returned; all other events only change the
- * spaces. Of faults that were only counted, *out has the mapping and the program, without a verdict,
- * and only as many pages are folded, and left in its event, as lie in that mapping. Unknown processes get an empty space. Out of memory: the space is marked unknown (all
- * verdicts unsure) until the next sample. */
+ * spaces. Of faults that were only counted, *out has the mapping and the program, without a
+ * verdict, and only as many pages are folded, and left in its event, as lie in that mapping.
+ * Unknown processes get an empty space. Out of memory: the space is marked unknown (all verdicts
+ * unsure) until the next sample. */
 bool spaces_fold(struct spaces *s, const struct event *e, struct fault_entry *out);
 
 /* What is known of a process now, or NULL; borrowed until the next call. */

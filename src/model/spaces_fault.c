@@ -79,9 +79,39 @@ static void note_copy(struct spaces *s, const struct fault_entry *f)
             (struct copied){page_number(s, f->event.fault.address), f->event.t_ns};
 }
 
+/* A page that was just made is held by a batch of its processor, on the way to the LRU lists. Only
+ * there that is seen and undone when the page is written; on another one it looks used, and is copied
+ * (wp_can_reuse_anon_folio; seen with stress-ng --fork). */
+static bool in_batch_elsewhere(const struct spaces *s, uint64_t page, uint16_t cpu)
+{
+    for (unsigned i = 0; i < s->batches; i++)
+        for (unsigned k = 0; k < BATCH_PAGES; k++) {
+            const struct made *m = &s->batch[i].made[k];
+            if (m->page == page && (!cpu || m->cpu != cpu))
+                return true;
+        }
+    return false;
+}
+
+static void note_made(struct spaces *s, const struct fault_entry *f)
+{
+    const struct path_verdict *v = &f->verdict;
+    bool made = v->path == PATH_COW_FAULT || v->path == PATH_SWAP ||
+                (v->path == PATH_ANONYMOUS && f->event.fault.access != ACCESS_READ) ||
+                (v->path == PATH_WP && !(v->sure && v->how == HOW_REUSE));
+    unsigned i = f->event.fault.cpu % SPACES_BATCHES;
+    struct batch *b = &s->batch[i];
+    if (!made)
+        return;
+    b->made[b->next++ % BATCH_PAGES] =
+        (struct made){page_number(s, f->event.fault.address), f->event.fault.cpu};
+    if (s->batches <= i)
+        s->batches = i + 1;
+}
+
 /* A page shared by a fork, which is written: *doubt is set to what remains open. */
 static struct page shared_before(const struct spaces *s, const struct space *sp, uint64_t number,
-                                 struct page page, const char **doubt)
+                                 struct page page, uint16_t cpu, const char **doubt)
 {
     if (page.attrs & PAGE_A_COUNT && s->exact)
         return page;
@@ -96,6 +126,8 @@ static struct page shared_before(const struct spaces *s, const struct space *sp,
         *doubt = "whether the child still uses the page is not known";
     else if (users == USERS_NONE && being_copied(s, number))
         *doubt = "another process is just copying the page, and may still hold it";
+    else if (users == USERS_NONE && in_batch_elsewhere(s, number, cpu))
+        *doubt = "the page may not be on the LRU lists yet, and then looks used by another processor";
     if (users == USERS_NONE || users == USERS_LEAVING)
         return page_of(PAGE_ANON, PAGE_A_EXCLUSIVE | (page.attrs & PAGE_A_PMD));
     return page;
@@ -116,7 +148,7 @@ static struct page page_before(const struct spaces *s, const struct space *sp,
         else if (e->fault.protection == KNOWN_YES)
             page = swap ? page_of(PAGE_PRESENT, 0) : page_of_backing(&p->v.r, p->v.marks);
     } else if (page.state == PAGE_COW && write && p->is == PLACE_INSIDE) {
-        page = shared_before(s, sp, number, page, doubt);
+        page = shared_before(s, sp, number, page, e->fault.cpu, doubt);
     } else if (page.state == PAGE_ANON && write && p->is == PLACE_INSIDE &&
                e->fault.protection == KNOWN_YES && p->v.vmflags & vmflag("mg")) {
         *doubt = "KSM may have merged the page, or not";
@@ -331,8 +363,8 @@ static void take_asks(struct spaces *s, struct place *p, const struct event *e)
     s->smaps.vmflags = p->v.vmflags;
 }
 
-/* An anonymous page that is missing is asked for; of others, what the handler has filled or protected
- * meanwhile is not known. */
+/* An anonymous page that is missing is asked for; of others, what the handler has filled or
+ * protected meanwhile is not known. */
 static bool uffd_is_settled(const struct place *p, const struct fault_entry *f)
 {
     const struct event *e = &f->event;
@@ -451,6 +483,7 @@ void space_fault(struct spaces *s, struct space *sp, const struct event *e,
         predict(s, sp, &p, out);
     settle_by_signal(e, &out->verdict);
     note_copy(s, out);
+    note_made(s, out);
     if (apply(s, sp, &p, out))
         sp->lost = true;
 }

@@ -1,10 +1,10 @@
 /* The insides of spaces, shared by its files: spaces.c (lives of processes), spaces_sample.c
  * (samples among events), spaces_pages.c (changes to the pages of a range), spaces_fork.c,
- * spaces_past.c (programs that have ended), spaces_told.c and spaces_hint.c (what files were mapped),
- * spaces_call.c and spaces_advice.c (system calls), spaces_fault.c (faults).
+ * spaces_past.c (programs that have ended), spaces_told.c and spaces_hint.c (what files were
+ * mapped), spaces_call.c and spaces_advice.c (system calls), spaces_fault.c (faults).
  *
- * What events tell of a page is written into the page tree without evidence bits. Where mapcount
- * is not valid (no PAGE_A_COUNT) it holds a note of ours:
+ * What events tell of a page is written into the page tree without evidence bits. Where mapcount is
+ * not valid (no PAGE_A_COUNT) it holds a note of ours:
  *   PAGE_COW      number of the fork since which it is shared, 0 if it was shared before
  *   PAGE_UNKNOWN  NOTE_ABSENT: it was absent, but something else than a fault of its own may have
  *                 mapped a page of the file, or a huge page, since
@@ -17,6 +17,7 @@
 
 enum { NOTE_ABSENT = 1, NOTE_SWAP = 2, SPACE_BUCKETS = 256, SPACES_ENDED = 16, SPACES_COPIED = 16,
        SPACES_PAST = 128 };
+enum { SPACES_BATCHES = 64, BATCH_PAGES = 64 };
 
 /* An event kept for a sample to come; with the number of the last fork, its own if it is one. */
 struct kept {
@@ -87,6 +88,16 @@ struct copied {
     uint64_t page, t_ns;
 };
 
+/* The pages that were made last on one processor, or on some: twice as many as the kernel gathers
+ * before it puts them on the LRU lists (PAGEVEC_SIZE), since what is noted may not have been made. */
+struct batch {
+    struct made {
+        uint64_t page; /* 0: none */
+        uint16_t cpu;
+    } made[BATCH_PAGES];
+    unsigned next;
+};
+
 /* The size of a file, as far as somebody looked: the last time, and before. */
 struct file_size {
     uint32_t major, minor;
@@ -111,6 +122,8 @@ struct spaces {
     unsigned next_past;
     struct copied copied[SPACES_COPIED]; /* the last ones, in no order */
     unsigned next_copied;
+    struct batch batch[SPACES_BATCHES]; /* by processor */
+    unsigned batches;        /* of them in use, from the first on */
     pid_t target;            /* its events are kept for samples */
     uint64_t now_ns;         /* of the last event */
     uint64_t programs;       /* so far */

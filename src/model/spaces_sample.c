@@ -1,11 +1,12 @@
 /* Samples and events are put in one order of time. A sample is read over a while, and comes before
  * or after the events of that while. So it waits until events have reached its end, and the events
- * that came during it are folded once more over what it found: each changes only what it would
- * have changed, and the last word on every page is the last event's.
+ * that came during it are folded once more over what it found: each changes only what it would have
+ * changed, and the last word on every page is the last event's.
  *
  * Of a sample only what differs from the sample before is taken over: a sampler that finds nothing
- * moving reads nothing, and what it read earlier must not undo what events told since. Nor does what
- * it found to be shared undo since which fork that is so: by it the others who share are known. */
+ * moving reads nothing, and what it read earlier must not undo what events told since. Nor does
+ * what it found to be shared undo since which fork that is so: by it the others who share are
+ * known. */
 #include <errno.h>
 #include <stdlib.h>
 

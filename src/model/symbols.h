@@ -1,7 +1,7 @@
 /* What is known of instructions that faulted: their functions and source lines, as somebody looked
  * them up. An instruction is named by the program that it belongs to (fault_entry.program), so that
- * an exec or a reused pid never gives it another's name. Bounded: what finds no room takes the place
- * of something else and can be asked for again. */
+ * an exec or a reused pid never gives it another's name. Bounded: what finds no room takes the
+ * place of something else and can be asked for again. */
 #ifndef VMSCOPE_MODEL_SYMBOLS_H
 #define VMSCOPE_MODEL_SYMBOLS_H
 

@@ -1,6 +1,6 @@
 /* Counters by perf_event_open: one event a counter and thread that is there when they are opened;
- * with inherit, each takes in what its thread begins later. (The kernel reads no groups of inherited
- * events at once, so each is read by itself.) */
+ * with inherit, each takes in what its thread begins later. (The kernel reads no groups of
+ * inherited events at once, so each is read by itself.) */
 #include "probe/counters.h"
 
 #include <dirent.h>

@@ -20,7 +20,8 @@ struct page_evidence {
 };
 
 /* The page. Its order is 0 for a small folio, `pmd_order` for a PMD-mapped one that is not of the
- * hugetlb pool, else unknown. With noisy false, attributes that change at random (PAGE_A_NOISY) are left out. */
+ * hugetlb pool, else unknown. With noisy false, attributes that change at random (PAGE_A_NOISY) are
+ * left out. */
 struct page page_decode(const struct page_evidence *ev, unsigned pmd_order, bool noisy);
 
 /* The frame flags that page_decode looks at: pages that agree in them come out alike. */

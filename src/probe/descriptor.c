@@ -1,5 +1,5 @@
-/* From /proc/TID/fdinfo how it was opened, and through the link /proc/TID/fd what it is: a link of that
- * kind leads to the file itself, whatever has become of its name. */
+/* From /proc/TID/fdinfo how it was opened, and through the link /proc/TID/fd what it is: a link of
+ * that kind leads to the file itself, whatever has become of its name. */
 #include "probe/descriptor.h"
 
 #include <errno.h>

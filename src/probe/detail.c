@@ -57,7 +57,8 @@ static void read_page(struct page_reader *r, const struct region_table *regions,
     uint64_t stopped, size = (uint64_t)1 << info->geometry.page_shift;
     d->page = page_absent;
     if (!page_reader_read(r, regions, d->address, d->address + size,
-                          PAGES_ALL | PAGES_ALL_COUNTS | PAGES_ORDERS | PAGES_NOISY, 1, &runs, &stopped) &&
+                          PAGES_ALL | PAGES_ALL_COUNTS | PAGES_ORDERS | PAGES_NOISY, 1, &runs,
+                          &stopped) &&
         runs.count)
         d->page = runs.v[0].first;
     run_vec_deinit(&runs);

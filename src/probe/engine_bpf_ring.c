@@ -78,13 +78,14 @@ static void read_fault(const struct engine *engine, struct event *e, const struc
     e->fault.callers = (uint8_t)callers_told(w->flags);
     e->fault.callers_n = (uint8_t)wire_callers(w->flags);
     e->fault.address = w->a;
-    e->fault.ip = w->b;
+    e->fault.ip = wire_ip(w->b);
     e->fault.access = (uint8_t)arch_fault_access(w->flags);
     e->fault.protection = (uint8_t)arch_fault_protection(w->flags);
     e->fault.mode = w->detail & WIRE_MODE;
     e->fault.asks = w->detail >> WIRE_ASKS_SHIFT & WIRE_ASKS_MASK;
     e->fault.in_exec = w->detail & WIRE_IN_EXEC ? KNOWN_YES : KNOWN_NO;
     e->fault.signal = (uint8_t)engine_bpf_signal_of(engine, w);
+    e->fault.cpu = (uint16_t)(w->b >> WIRE_IP_BITS);
 }
 
 /* Two processors may read the clock and then take their slots in opposite order, and in a burst a

@@ -35,8 +35,8 @@ static const struct sort_item *sort(struct sort_item *requests, size_t count,
     return rc ? NULL : sort_items(requests, s->sorted, count);
 }
 
-/* Sorted requests and how far they have been taken. Threads take a block at a time, so that one that
- * gets no CPU for a while holds up the other by a block at most. */
+/* Sorted requests and how far they have been taken. Threads take a block at a time, so that one
+ * that gets no CPU for a while holds up the other by a block at most. */
 struct work {
     int fd;
     const struct sort_item *v;

@@ -7,8 +7,8 @@
 #include "model/region.h"
 
 /* Opens the file of *r, a region of the process whose directory is open as process_fd (/proc/PID),
- * for reading. A descriptor with what fstat says in *st, or negative errno with *why set to a static
- * sentence. Memory that only looks like a file is never opened. */
+ * for reading. A descriptor with what fstat says in *st, or negative errno with *why set to a
+ * static sentence. Memory that only looks like a file is never opened. */
 int mapped_open(int process_fd, const struct region *r, struct stat *st, const char **why);
 
 /* Opens for reading without side effects: nothing but a regular file is ever opened, and a FIFO or

@@ -125,7 +125,8 @@ static bool builder_add(struct builder *b, const char *line, const char *end)
     struct region r = {0};
     const char *p = line;
     if (b->t->count == b->cap || !parse_head(&p, end, &r) || r.start >= r.end ||
-        (r.start | r.end) & (PAGE_LEAST - 1) || r.start < b->above || memchr(p, '\0', (size_t)(end - p)))
+        (r.start | r.end) & (PAGE_LEAST - 1) || r.start < b->above ||
+        memchr(p, '\0', (size_t)(end - p)))
         return false;
     char *name = b->t->names + b->names_len;
     size_t len = (size_t)(end - p);

@@ -259,7 +259,8 @@ static int merge_found(struct merge *m, struct gather *g, const struct page_regi
     return rc;
 }
 
-/* One scan of [start, end); the number of results or negative errno; *stopped as the kernel says. */
+/* One scan of [start, end); the number of results or negative errno; *stopped as the kernel
+ * says. */
 static int scan(struct page_reader *r, uint64_t start, uint64_t end, uint64_t max_pages,
                 uint64_t *stopped)
 {

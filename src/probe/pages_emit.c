@@ -1,4 +1,5 @@
-/* Steps 2 and 3 of reading pages: the frames behind the raw runs, and runs of pages for the tree. */
+/* Steps 2 and 3 of reading pages: the frames behind the raw runs, and runs of pages for the
+ * tree. */
 #include "probe/pages_raw.h"
 
 #include <errno.h>

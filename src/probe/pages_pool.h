@@ -1,7 +1,7 @@
-/* The pages of many processes at once. Their raw entries are collected first, process after process,
- * cut into blocks (pages_blocks.h). What an earlier process has alike at the same addresses is kept
- * once, so a fork's children cost what they do not share. Then the frames of all blocks are fetched
- * together, each asked once, and each block is decoded once. */
+/* The pages of many processes at once. Their raw entries are collected first, process after
+ * process, cut into blocks (pages_blocks.h). What an earlier process has alike at the same
+ * addresses is kept once, so a fork's children cost what they do not share. Then the frames of all
+ * blocks are fetched together, each asked once, and each block is decoded once. */
 #ifndef VMSCOPE_PROBE_PAGES_POOL_H
 #define VMSCOPE_PROBE_PAGES_POOL_H
 

@@ -1,5 +1,5 @@
-/* The frames that this process maps too. While it looks, it is one more sharer of the libraries that
- * it has in common with what it watches; a reader of map counts takes itself out of them. */
+/* The frames that this process maps too. While it looks, it is one more sharer of the libraries
+ * that it has in common with what it watches; a reader of map counts takes itself out of them. */
 #ifndef VMSCOPE_PROBE_PAGES_SELF_H
 #define VMSCOPE_PROBE_PAGES_SELF_H
 
@@ -18,7 +18,8 @@ struct self_frames {
 };
 void self_frames_deinit(struct self_frames *s);
 
-/* Reads the file pages that this process maps. Without frame numbers there are none. 0 or -ENOMEM. */
+/* Reads the file pages that this process maps. Without frame numbers there are none. 0 or
+ * -ENOMEM. */
 int self_frames_read(struct self_frames *s, const struct geometry *g);
 
 /* How often this process maps the frame. */

@@ -16,8 +16,8 @@ void buddyinfo_parse(const char *bytes, size_t len, struct physmem_info *out);
 /* /proc/meminfo. */
 void meminfo_parse(const char *bytes, size_t len, struct meminfo *out);
 /* /proc/vmallocinfo: where areas lie, unless their addresses are hashed (out->code tells those of
- * modules from the others); areas summed by caller and kind, largest first; beyond PHYSMEM_CALLERS the last
- * entry is "others". */
+ * modules from the others); areas summed by caller and kind, largest first; beyond PHYSMEM_CALLERS
+ * the last entry is "others". */
 void vmallocinfo_parse(const char *bytes, size_t len, struct physmem_info *out);
 
 struct physmem_reader {

@@ -182,8 +182,8 @@ void meminfo_parse(const char *bytes, size_t len, struct meminfo *out)
 
 /* --- vmallocinfo --- */
 
-/* "0xffffc90000000000-0xffffc90000005000". Addresses that are hashed (kptr_restrict 0) do not differ
- * by the size of the area. */
+/* "0xffffc90000000000-0xffffc90000005000". Addresses that are hashed (kptr_restrict 0) do not
+ * differ by the size of the area. */
 static struct kernel_range range_of(const char *word, size_t len, uint64_t bytes)
 {
     struct kernel_range r = {0, 0}, none = {0, 0};

@@ -1,9 +1,10 @@
-/* Stopping a thread that blocks SIGTRAP. The signal of an event would wait, and the thread would run on,
- * and find in sigpending or sigwait what it was never sent. So SIGTRAP is unblocked while the thread
- * runs in user mode, and only then: what it blocks is its own again at each stop, the entry of a system
- * call among them, before it can be asked for, changed, inherited or saved for a handler. What others
- * send it meanwhile stops it before delivery; given back its mask, the kernel lets the signal wait as
- * it would have. While that waits SIGTRAP stays blocked, or it would come again and again. */
+/* Stopping a thread that blocks SIGTRAP. The signal of an event would wait, and the thread would
+ * run on, and find in sigpending or sigwait what it was never sent. So SIGTRAP is unblocked while
+ * the thread runs in user mode, and only then: what it blocks is its own again at each stop, the
+ * entry of a system call among them, before it can be asked for, changed, inherited or saved for a
+ * handler. What others send it meanwhile stops it before delivery; given back its mask, the kernel
+ * lets the signal wait as it would have. While that waits SIGTRAP stays blocked, or it would come
+ * again and again. */
 #include <signal.h>
 #include <sys/ptrace.h>
 
@@ -26,8 +27,8 @@ void tracee_mask_back(struct tracee *x)
     x->lifted = false;
 }
 
-/* In sigsuspend and the like the kernel keeps a mask to go back to: ptrace shows that one, /proc the
- * one in force, and to set it would end that. The signal that ended the call comes next. */
+/* In sigsuspend and the like the kernel keeps a mask to go back to: ptrace shows that one, /proc
+ * the one in force, and to set it would end that. The signal that ended the call comes next. */
 static bool is_between_masks(const struct signal_sets *sets, uint64_t mask)
 {
     return sets->blocked != mask;
@@ -54,8 +55,8 @@ static bool lift(struct tracee *x)
     return true;
 }
 
-/* A handler blocks signals of its own: it is stopped at its beginning, to see whether ours is one of
- * them. Once it is known that it is not, it goes on. */
+/* A handler blocks signals of its own: it is stopped at its beginning, to see whether ours is one
+ * of them. Once it is known that it is not, it goes on. */
 static void prepare_handler(struct tracee *x)
 {
     bool calm = x->open && x->calm & bit_of(x->signal);

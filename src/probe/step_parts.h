@@ -71,7 +71,8 @@ void tracee_disarm(struct tracee *x);
 void tracee_drain(struct tracer *t, struct tracee *x);
 /* Whether it wrote anything that was not taken yet. */
 bool tracee_has_news(const struct tracee *x);
-/* True when a stop by SIGTRAP is one of ours; when one of ours, or of others, waits to be delivered. */
+/* True when a stop by SIGTRAP is one of ours; when one of ours, or of others, waits to be
+ * delivered. */
 bool tracee_is_trap(const struct tracee *x);
 bool tracee_trap_waits(const struct tracee *x, bool ours);
 

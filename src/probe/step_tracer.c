@@ -1,5 +1,5 @@
-/* The tracer: a loop over what its threads do (waitpid) and what the other side says (a socket, which
- * announces itself by SIGIO).
+/* The tracer: a loop over what its threads do (waitpid) and what the other side says (a socket,
+ * which announces itself by SIGIO).
  *
  * Of each thread that stops the ring is read; other signals than our own SIGTRAP go on to it. While
  * the other side looks, all threads rest: those that run are interrupted, and what the others do

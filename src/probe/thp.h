@@ -1,4 +1,5 @@
-/* The machine's settings for transparent huge pages (Documentation/admin-guide/mm/transhuge.rst). */
+/* The machine's settings for transparent huge pages
+ * (Documentation/admin-guide/mm/transhuge.rst). */
 #ifndef VMSCOPE_PROBE_THP_H
 #define VMSCOPE_PROBE_THP_H
 

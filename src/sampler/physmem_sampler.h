@@ -1,6 +1,6 @@
-/* The physical picture of the machine, read bit by bit within a budget. Blocks of frames are read in
- * an order that spreads over the whole memory at once (bits of the counter reversed), so that the
- * first portion is a coarse picture and each further one refines it; what is looked at is read
+/* The physical picture of the machine, read bit by bit within a budget. Blocks of frames are read
+ * in an order that spreads over the whole memory at once (bits of the counter reversed), so that
+ * the first portion is a coarse picture and each further one refines it; what is looked at is read
  * first, again and again. Reads no file of any process. */
 #ifndef VMSCOPE_SAMPLER_PHYSMEM_SAMPLER_H
 #define VMSCOPE_SAMPLER_PHYSMEM_SAMPLER_H

@@ -1,5 +1,5 @@
-/* A thread that reads the physical side of the machine while somebody looks at it. It has half of the
- * CPU share that watching may use, and sleeps when nobody has looked for a while. */
+/* A thread that reads the physical side of the machine while somebody looks at it. It has half of
+ * the CPU share that watching may use, and sleeps when nobody has looked for a while. */
 #ifndef VMSCOPE_SAMPLER_PHYSMEM_WATCH_H
 #define VMSCOPE_SAMPLER_PHYSMEM_WATCH_H
 

@@ -288,11 +288,15 @@ int sampler_send_sample(struct sampler *s, uint64_t start_ns, uint64_t cpu_ns, u
     struct record *r = rc ? NULL : sampler_record(s, RECORD_SAMPLE);
     if (!r)
         return rc ? rc : -ENOMEM;
-    r->sample.info = (struct sample_info){
-        .number = ++s->number, .start_ns = start_ns, .span_ns = r->t_ns - start_ns,
-        .cpu_ns = cpu_ns, .sweep_ns = oldest_ns ? r->t_ns - oldest_ns : UINT64_MAX, .pages_read = s->reader.pages_read,
-        .ranges_skipped = s->reader.ranges_skipped, .cpu_permille = s->cpu_permille,
-        .complete = oldest_ns != 0};
+    r->sample.info = (struct sample_info){.number = ++s->number,
+                                          .start_ns = start_ns,
+                                          .span_ns = r->t_ns - start_ns,
+                                          .cpu_ns = cpu_ns,
+                                          .sweep_ns = oldest_ns ? r->t_ns - oldest_ns : UINT64_MAX,
+                                          .pages_read = s->reader.pages_read,
+                                          .ranges_skipped = s->reader.ranges_skipped,
+                                          .cpu_permille = s->cpu_permille,
+                                          .complete = oldest_ns != 0};
     r->sample.counters = s->counters;
     return sink(ctx, r);
 }

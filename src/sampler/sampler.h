@@ -40,8 +40,8 @@ void sampler_destroy(struct sampler *s); /* NULL is fine */
 int sampler_full(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e);
 
 /* One step of live watching, within the CPU budget: counters always, regions when they may have
- * changed, then as many pages as the budget allows, what changed and what is looked at first. 0, or a
- * negative errno with *e set. */
+ * changed, then as many pages as the budget allows, what changed and what is looked at first. 0, or
+ * a negative errno with *e set. */
 int sampler_tick(struct sampler *s, sampler_sink *sink, void *ctx, struct err *e);
 
 /* Live: the process does not run its program yet: sends the target, without a name, and no picture.

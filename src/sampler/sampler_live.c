@@ -98,7 +98,8 @@ static int quick_chunk(struct sampler *s, sampler_sink *sink, void *ctx)
 {
     unsigned shift = s->target.geometry.page_shift;
     uint64_t stopped, at = s->quick_at;
-    const uint64_t half = (uint64_t)1 << (s->target.geometry.levels * PAGETREE_FANOUT_BITS + shift - 1);
+    const uint64_t half = (uint64_t)1
+                          << (s->target.geometry.levels * PAGETREE_FANOUT_BITS + shift - 1);
     s->runs.count = s->old.count = 0;
     int rc = page_reader_read(&s->reader, s->regions, at, half, 0, CHUNK_PAGES, &s->runs, &stopped);
     if (!rc)
@@ -271,8 +272,8 @@ static bool maps_may_differ(const struct sampler *s, uint64_t now)
     return !s->regions || s->maps_moved || s->flags_asked || now >= s->maps_due_ns || !s->maps.len;
 }
 
-/* New mappings of a small target get their VmFlags unasked: smaps costs 2.6 us a mapping and 12 ns a
- * page, under the target's mmap_lock. */
+/* New mappings of a small target get their VmFlags unasked: smaps costs 2.6 us a mapping and 12 ns
+ * a page, under the target's mmap_lock. */
 static bool wants_flags(const struct sampler *s, const struct region_table *before)
 {
     const uint64_t most_ns = 300000;

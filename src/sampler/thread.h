@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Starts a thread that takes no signals: those are for the thread that began. 0 or negative errno. */
+/* Starts a thread that takes no signals: those are for the thread that began. 0 or negative
+ * errno. */
 int thread_start(void *(*run)(void *), void *arg, pthread_t *out);
 
 /* A condition whose timeouts are times of CLOCK_MONOTONIC. */

@@ -1,5 +1,5 @@
-/* A sampler in a thread of its own, which puts its records into a queue. The thread may block in the
- * kernel for seconds; whoever folds the records never waits for it. */
+/* A sampler in a thread of its own, which puts its records into a queue. The thread may block in
+ * the kernel for seconds; whoever folds the records never waits for it. */
 #ifndef VMSCOPE_SAMPLER_WATCH_H
 #define VMSCOPE_SAMPLER_WATCH_H
 
@@ -12,13 +12,14 @@
 
 struct watch;
 
-/* Starts watching every refresh_ns; the thread keeps a reference of the queue. The sampler is created in the thread, because even opening may
- * block: failures arrive as a RECORD_GONE. 0 or a negative errno with *e set. */
+/* Starts watching every refresh_ns; the thread keeps a reference of the queue. The sampler is
+ * created in the thread, because even opening may block: failures arrive as a RECORD_GONE. 0 or a
+ * negative errno with *e set. */
 int watch_start(const struct sampler_options *options, uint64_t refresh_ns, struct queue *queue,
                 struct watch **out, struct err *e);
 
-/* Closes the queue, ends the thread if it is not blocked in the kernel, and frees everything then; a blocked thread
- * is left behind with what it uses. NULL is fine. */
+/* Closes the queue, ends the thread if it is not blocked in the kernel, and frees everything then;
+ * a blocked thread is left behind with what it uses. NULL is fine. */
 void watch_stop(struct watch *w);
 
 void watch_look(struct watch *w, uint64_t start, uint64_t end);

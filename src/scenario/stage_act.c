@@ -226,30 +226,45 @@ STAGE_CODE static void wait_for_child(struct self *s)
         s->reply.value = *status;
 }
 
+/* What touches memory in or for the process itself; false: it is something else. */
+STAGE_CODE static bool touch(struct self *s)
+{
+    const uint64_t *a = s->request.args;
+    switch (s->request.what) {
+    case STAGE_READ:
+        touch_read(s);
+        return true;
+    case STAGE_RACE:
+        __atomic_store_n(&s->rival_goes, true, __ATOMIC_RELEASE);
+        touch_write(s);
+        return true;
+    case STAGE_WRITE:
+        touch_write(s);
+        return true;
+    case STAGE_EXEC:
+        raw_execute_one(a[0], s->scratch);
+    case STAGE_FILL:
+        stage_result_is(s, CALL3(SYS_read, s->zero_fd, a[0], a[1] - a[0]));
+        return true;
+    case STAGE_GROW_STACK:
+        grow_stack(s);
+        return true;
+    default:
+        return false;
+    }
+}
+
 STAGE_CODE void stage_act(struct self *s)
 {
     const uint64_t *a = s->request.args;
+    if (touch(s))
+        return;
     switch (s->request.what) {
     case STAGE_CALL:
         any_call(s);
         break;
     case STAGE_MMAP_32:
         map_32(s);
-        break;
-    case STAGE_READ:
-        touch_read(s);
-        break;
-    case STAGE_WRITE:
-        touch_write(s);
-        break;
-    case STAGE_RACE:
-        __atomic_store_n(&s->rival_goes, true, __ATOMIC_RELEASE);
-        touch_write(s);
-        break;
-    case STAGE_EXEC:
-        raw_execute_one(a[0], s->scratch);
-    case STAGE_FILL:
-        stage_result_is(s, CALL3(SYS_read, s->zero_fd, a[0], a[1] - a[0]));
         break;
     case STAGE_BRK:
         move_break(s);
@@ -259,9 +274,6 @@ STAGE_CODE void stage_act(struct self *s)
         break;
     case STAGE_FREE:
         free((void *)(uintptr_t)a[0]);
-        break;
-    case STAGE_GROW_STACK:
-        grow_stack(s);
         break;
     case STAGE_TAKE:
         s->reply.value = s->came;

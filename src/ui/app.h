@@ -99,7 +99,8 @@ struct area app_area(const struct app *a, struct grid *g); /* of this one's, now
 size_t app_tab_at(const struct app *a, unsigned at);
 
 /* Stepping: whether the program is stepped; a key of it, false if it is none; where to go on until,
- * as typed; the cursor follows when the program stands anew; and the line that says how it stands. */
+ * as typed; the cursor follows when the program stands anew; and the line that says how it
+ * stands. */
 bool app_steps(const struct app *a);
 bool app_step_key(struct app *a, int key);
 void app_step_until(struct app *a, const char *text);

@@ -29,8 +29,8 @@ static const struct binding bindings[] = {
     {.label = NULL},
 };
 
-/* The next fault below number n (older), or from n on (newer); of a program that is stepped the next
- * event. */
+/* The next fault below number n (older), or from n on (newer); of a program that is stepped the
+ * next event. */
 static bool find_fault(const struct ui_state *ui, uint64_t n, bool newer, uint64_t *found)
 {
     uint64_t oldest = fault_oldest(ui);

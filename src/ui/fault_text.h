@@ -31,8 +31,8 @@ const char *fault_region(char out[FAULT_NAME_MAX], const char *raw, size_t cap, 
 /* What lies at an instruction, or NULL: not known, or not yet: then the source is asked. */
 const struct site_answer *fault_site(const struct ui_state *ui, pid_t pid, uint64_t program,
                                      uint64_t ip);
-/* "main+0x1c t.c:12", or of it what fits into `cols` columns (never a part of the line's number), or
- * the address while no more is known. Returns out. */
+/* "main+0x1c t.c:12", or of it what fits into `cols` columns (never a part of the line's number),
+ * or the address while no more is known. Returns out. */
 const char *fault_where(char out[FAULT_NAME_MAX], const struct ui_state *ui, pid_t pid,
                         uint64_t program, uint64_t ip, unsigned cols);
 

@@ -5,8 +5,8 @@
 #include "ui/list.h"
 #include "ui/view.h"
 
-/* Draws keys for a footer, from column `col` on, those that fit before `end`, but for keys that mean
- * something else in the table `over` (may be NULL). Returns the column behind them. */
+/* Draws keys for a footer, from column `col` on, those that fit before `end`, but for keys that
+ * mean something else in the table `over` (may be NULL). Returns the column behind them. */
 unsigned bindings_draw(const struct binding *table, const struct binding *over, struct area row,
                        unsigned col, unsigned end);
 

@@ -35,7 +35,8 @@ void list_move(struct list *l, int action);
  * left empty that rows above could use. */
 void list_fit(struct list *l, size_t count, unsigned height);
 
-/* Selects the row on a line of the screen, counted from the list's first; false if none is there. */
+/* Selects the row on a line of the screen, counted from the list's first; false if none is
+ * there. */
 bool list_point(struct list *l, unsigned line);
 
 /* The same for a text of `count` lines. */

@@ -257,7 +257,8 @@ static void draw_sides(struct map_view *v, const struct ui_state *ui, const stru
     struct area panel = area_part(a, at + 1, 0, f->panel - 1, a.rows);
     unsigned used = map_panel_draw(s, ui, panel);
     if (!f->strip && used + legend + 1 <= a.rows)
-        map_legend_draw(ui, v->marks.heat, area_part(panel, 0, a.rows - legend, panel.cols, legend));
+        map_legend_draw(ui, v->marks.heat,
+                        area_part(panel, 0, a.rows - legend, panel.cols, legend));
 }
 
 static void draw_all(struct map_view *v, struct ui_state *ui, struct area a)

@@ -22,7 +22,8 @@ enum {
     GLYPH_SHADE_LAST = 0x2593, GLYPH_MIXED = 0x259a
 };
 
-/* By quadrants that have the foreground: 1 upper left, 2 upper right, 4 lower left, 8 lower right. */
+/* By quadrants that have the foreground: 1 upper left, 2 upper right, 4 lower left, 8 lower
+ * right. */
 static const uint32_t quadrants[16] = {' ',    0x2598, 0x259d, 0x2580, 0x2596, 0x258c,
                                        0x259e, 0x259b, 0x2597, 0x259a, 0x2590, 0x259c,
                                        0x2584, 0x2599, 0x259f, 0x2588};

@@ -1,6 +1,6 @@
 /* Faults on the picture: which pixels had one just now, and how many each had lately. The flashes
- * are found anew for each frame, from the newest mark back. The counts follow the marks as they come
- * and leave them when they grow old; only another window makes them from the beginning. */
+ * are found anew for each frame, from the newest mark back. The counts follow the marks as they
+ * come and leave them when they grow old; only another window makes them from the beginning. */
 #include "ui/map_parts.h"
 
 #include <stdlib.h>

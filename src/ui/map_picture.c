@@ -348,8 +348,8 @@ static void draw_gutter(const struct line *n)
     s.attr = n->cursor ? CELL_BOLD : 0;
     if (len > room) /* the lower digits tell rows apart */
         text[len - room] = '~';
-    area_text(n->gutter, len < room ? room - len : 0, 0, room, len > room ? text + len - room : text,
-              s);
+    area_text(n->gutter, len < room ? room - len : 0, 0, room,
+              len > room ? text + len - room : text, s);
     if (n->item->folded && n->row == n->item->row + n->item->header)
         area_put(n->gutter, room, 0, 0x2506, STYLE(COLOR_DIM));
 }

@@ -1,5 +1,5 @@
-/* The memory of the whole machine in the order of its frames, the watched process's frames lit. What
- * is drawn is what has been read so far, coarse first; how old it is stands beside it. */
+/* The memory of the whole machine in the order of its frames, the watched process's frames lit.
+ * What is drawn is what has been read so far, coarse first; how old it is stands beside it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The panel of the physical view: the cell under the cursor, the frame, what all memory is used for,
- * and how fragmented the free part of the zone is. */
+/* The panel of the physical view: the cell under the cursor, the frame, what all memory is used
+ * for, and how fragmented the free part of the zone is. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -95,7 +95,8 @@ static uint64_t put_tally(const struct physical_selection *s, struct lines *l,
     return all;
 }
 
-static void put_age(const struct physical_selection *s, struct lines *l, const struct frame_tally *t)
+static void put_age(const struct physical_selection *s, struct lines *l,
+                    const struct frame_tally *t)
 {
     char size[TEXT_SIZE_MAX];
     if (t->unread)

@@ -1,7 +1,7 @@
 /* Rows and cells of the physical picture.
  *
- * A cell has the colour of the use that most of its used frames have, and a shade for how much of it
- * is in use: a dot where all is free. Frames of the watched process are lit: a diamond, filled
+ * A cell has the colour of the use that most of its used frames have, and a shade for how much of
+ * it is in use: a dot where all is free. Frames of the watched process are lit: a diamond, filled
  * where all that is used in the cell is its own. Without colours or in ASCII the letter of the use,
  * and '#' for own frames. */
 #include <inttypes.h>

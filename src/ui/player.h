@@ -73,7 +73,8 @@ struct player_step {
     bool ok, failed;          /* it succeeded; it did not, and nothing expects that */
     char result[PLAYER_TEXT_MAX]; /* "ok", "EINVAL (Invalid argument)", "SIGBUS BUS_ADRERR at a[3]" */
     char code[16];            /* "ok", "EINVAL", "SIGBUS": what a quiz asks for */
-    uint64_t minor, major;    /* faults that it was charged for */
+    bool counted;             /* it lived to tell */
+    uint64_t minor, major;    /* faults that it was charged for, when counted */
     struct player_fault *faults;      /* owned */
     size_t fault_count;
     bool followed;            /* faults is all of them; else `why` no engine tells of them */
@@ -115,7 +116,8 @@ struct player_source {
     int (*fd)(void *ctx);
     bool (*take)(void *ctx, struct player_step *out, int *rc, struct err *e);
     /* Reads the file again and ends the run. On failure the script and its run stay as they are;
-     * *message is what is wrong, in lines. Not while something is being done; nor are those below. */
+     * *message is what is wrong, in lines. Not while something is being done; nor are those
+     * below. */
     int (*reload)(void *ctx, struct buf *message);
     /* The viewer's editor on the file, at a line. The terminal is free. */
     int (*edit)(void *ctx, unsigned line, struct err *e);

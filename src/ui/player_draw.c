@@ -59,6 +59,8 @@ static void draw_footer(const struct player *p, struct area row)
         line_edit_draw(&p->line, row, "run to line: ");
     else if (p->message[0])
         area_text(row, 1, 0, row.cols, p->message, STYLE(COLOR_ALERT));
+    else if (p->quiz.question != QUIZ_NOTHING && !p->help)
+        area_text(row, 1, 0, row.cols, quiz_keys(&p->quiz), STYLE(COLOR_DEFAULT));
     else
         bindings_draw(player_keys(p), NULL, row, 1, row.cols);
 }
@@ -125,7 +127,8 @@ static void draw_list(struct player *p, struct grid *g, struct area view)
 
 static void draw_all(struct player *p, struct grid *g)
 {
-    struct area view = app_view_area(g), footer = area_part(grid_area(g), 0, g->rows - 1, g->cols, 1);
+    struct area view = app_view_area(g),
+                footer = area_part(grid_area(g), 0, g->rows - 1, g->cols, 1);
     if (!p->script)
         draw_list(p, g, view);
     else

@@ -53,8 +53,11 @@ static void put_result(struct pen *n, const struct player_step *s, const char *t
     put(n, (struct style){COLOR_DEFAULT, COLOR_DEFAULT, CELL_BOLD}, "%s", text);
     if (!s->ran)
         return;
-    put(n, STYLE(bad ? COLOR_ALERT : COLOR_DEFAULT), "%s; %" PRIu64 " minor fault%s, %" PRIu64
-        " major%s", s->result, s->minor, s->minor == 1 ? "" : "s", s->major,
+    char faults[80] = "; faults not known";
+    if (s->counted)
+        snprintf(faults, sizeof faults, "; %" PRIu64 " minor fault%s, %" PRIu64 " major", s->minor,
+                 s->minor == 1 ? "" : "s", s->major);
+    put(n, STYLE(bad ? COLOR_ALERT : COLOR_DEFAULT), "%s%s%s", s->result, faults,
         s->failed ? ". Nothing expects this failure: what follows means nothing" : "");
 }
 

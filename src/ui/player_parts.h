@@ -39,6 +39,7 @@ bool quiz_key(struct quiz *q, int key);
 unsigned quiz_mark_step(struct quiz *q, const struct player_step *s,
                         struct quiz_mark out[QUIZ_MARKS_MAX]);
 void quiz_draw(const struct quiz *q, struct area a);
+const char *quiz_keys(const struct quiz *q); /* what answers the question */
 
 /* --- the player --- */
 

@@ -32,7 +32,8 @@ static void tally_bytes(const struct moment *m, uint64_t start, uint64_t bytes, 
         return;
     uint64_t first = moment_page(m, start), last = moment_page(m, start + bytes - 1);
     const struct region_table *t = m->regions;
-    for (size_t i = region_table_find(t, start); i < t->count && t->v[i].start < start + bytes; i++) {
+    for (size_t i = region_table_find(t, start); i < t->count && t->v[i].start < start + bytes;
+         i++) {
         uint64_t from = moment_page(m, t->v[i].start), to = moment_page(m, t->v[i].end - 1);
         from = from > first ? from : first;
         to = to < last ? to : last;

@@ -125,14 +125,14 @@ static void mark_path(const struct quiz *q, const struct player_step *s, struct 
              m->right ? "" : was);
 }
 
-/* A way that nobody could see is not marked. */
+/* What nobody could see or count is not marked. */
 unsigned quiz_mark_step(struct quiz *q, const struct player_step *s,
                         struct quiz_mark out[QUIZ_MARKS_MAX])
 {
     unsigned n = 0;
     if (q->has_result)
         mark_result(q, s, &out[n++]);
-    if (q->has_faults)
+    if (q->has_faults && s->counted)
         mark_faults(q, s, &out[n++]);
     if (q->has_path && s->followed)
         mark_path(q, s, &out[n++]);
@@ -144,7 +144,8 @@ unsigned quiz_mark_step(struct quiz *q, const struct player_step *s,
 
 /* --- on the screen --- */
 
-static void draw_choices(struct area a, unsigned row, int choices, void (*name)(int i, char out[64]))
+static void draw_choices(struct area a, unsigned row, int choices,
+                         void (*name)(int i, char out[64]))
 {
     unsigned columns = a.cols >= 60 ? 2 : 1, lines = ((unsigned)choices + columns) / columns;
     for (int i = 0; i <= choices; i++) {
@@ -169,12 +170,18 @@ static void result_name(int i, char out[64])
     snprintf(out, 64, "%s", i < RESULTS ? results[i] : "another end");
 }
 
+const char *quiz_keys(const struct quiz *q)
+{
+    return q->question == QUIZ_FAULTS ? "a number and Enter: the answer   Esc: no answer"
+                                      : "a letter: the answer   Esc: no answer";
+}
+
 void quiz_draw(const struct quiz *q, struct area a)
 {
     struct style title = {COLOR_TITLE, COLOR_DEFAULT, CELL_BOLD};
     switch (q->question) {
     case QUIZ_RESULT:
-        area_text(a, 1, 0, a.cols, "How will it end?  (Esc: no answer)", title);
+        area_text(a, 1, 0, a.cols, "How will it end?", title);
         draw_choices(a, 1, RESULTS, result_name);
         break;
     case QUIZ_FAULTS:

@@ -125,7 +125,8 @@ static uint64_t skip_empty(const struct sharing_view *v, const struct ui_state *
     return page < end ? page : end;
 }
 
-/* The rows of [start, end), mappings that overlap in the processes. False when there are too many. */
+/* The rows of [start, end), mappings that overlap in the processes. False when there are too
+ * many. */
 static bool add_span(struct sharing_view *v, const struct ui_state *ui, uint64_t start,
                      uint64_t end)
 {
@@ -256,7 +257,8 @@ static bool is_news(const struct sharing_view *v, const struct ui_state *ui, uns
     return own > old[SHADE_OWN];
 }
 
-/* In letters where nothing else can be told apart; in full colour where there are enough colours. */
+/* In letters where nothing else can be told apart; in full colour where there are enough
+ * colours. */
 static uint32_t glyph_of(enum shade shade, const struct look *look)
 {
     enum { GLYPH_FULL = 0x2588 };

@@ -55,8 +55,8 @@ struct ui_source {
     bool (*ask_symbol)(void *ctx, pid_t pid, uint64_t program, uint64_t ip,
                        const struct region *r);
 
-    /* The physical side of the machine: looks on for some seconds, so say it with every frame drawn;
-     * and one frame, answered by a RECORD_FRAME. May be NULL. */
+    /* The physical side of the machine: looks on for some seconds, so say it with every frame
+     * drawn; and one frame, answered by a RECORD_FRAME. May be NULL. */
     void (*look_machine)(void *ctx, const struct frame_look *look);
     void (*ask_frame)(void *ctx, uint64_t frame);
 

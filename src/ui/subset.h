@@ -33,8 +33,8 @@ bool subset_refresh(struct subset *s, const struct ui_state *ui, subset_fn *keep
 /* True when rows have to be made: the caller empties what it sums up. */
 bool subset_is_old(const struct subset *s, const struct ui_state *ui);
 
-/* Selects the row of the cursor's mapping, or of the first behind it, and scrolls to it. Returns the
- * rows of the list on a screen of `height` rows that also has titles, a line of sums, and the
+/* Selects the row of the cursor's mapping, or of the first behind it, and scrolls to it. Returns
+ * the rows of the list on a screen of `height` rows that also has titles, a line of sums, and the
  * sentences in `panel` rows, which follow the last row. */
 unsigned subset_fit(struct subset *s, const struct ui_state *ui, unsigned height, unsigned panel);
 /* In place of a list that is empty: the filter, or `why`. */
@@ -47,8 +47,8 @@ unsigned subset_act(struct subset *s, struct ui_state *ui, int action);
 unsigned subset_mouse(struct subset *s, struct ui_state *ui, const struct mouse *m, unsigned head);
 void subset_filter(struct subset *s, const char *what);
 
-/* Below such a list: the lines of a text, each broken to fit, from a line on; answers the first line
- * that is free. */
+/* Below such a list: the lines of a text, each broken to fit, from a line on; answers the first
+ * line that is free. */
 unsigned subset_text(struct area a, unsigned line, const struct buf *text);
 
 #endif

@@ -97,7 +97,8 @@ static void send_target(struct fake *f)
     f->count = 0;
 }
 
-/* A region of 2^0 to 2^28 pages behind a gap of none to 2^34; now and then one in the upper half. */
+/* A region of 2^0 to 2^28 pages behind a gap of none to 2^34; now and then one in the upper
+ * half. */
 static bool next_region(struct fake *f, uint64_t *at, struct region *out)
 {
     unsigned what = feed_u8(&f->feed);

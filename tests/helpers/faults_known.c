@@ -7,9 +7,9 @@
  *   done COUNT
  *
  * ACCESS is read, write or exec; HOW copy, reuse or -; ALSO what the kernel passes on the way, or
- * -. FUNCTION and FILE:LINE are - where the instruction itself is not there. All faults inside the arena are told,
- * and some outside it; others outside it (a child's own stack after fork) are not. The program's
- * own pages are in memory before it begins, so that telling makes no fault.
+ * -. FUNCTION and FILE:LINE are - where the instruction itself is not there. All faults inside the
+ * arena are told, and some outside it; others outside it (a child's own stack after fork) are not.
+ * The program's own pages are in memory before it begins, so that telling makes no fault.
  *
  * Arguments add kinds that need preparation: hugetlb (a free page in the pool), swap (swap space),
  * ksm (root; KSM runs while it waits), uffd (root). */

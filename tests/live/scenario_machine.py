@@ -47,7 +47,7 @@ def descendants(pid):
 class Scenario:
     """vmscope check of a script, with a directory of its own for temporary files."""
 
-    def __init__(self, script, limit=60):
+    def __init__(self, script, limit=600):
         self.dir = tempfile.mkdtemp(prefix="vmscope-machine.")
         self.tmp = f"{self.dir}/tmp"
         os.mkdir(self.tmp)

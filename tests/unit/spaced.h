@@ -21,6 +21,7 @@ static const uint64_t base = 0x7f0000000000, huge = 0x200000;
 static const struct geometry geometry = {12, 4, 21, {"PGD", "PUD", "PMD", "PTE"}};
 static struct spaces *s;
 static uint64_t now_ns; /* of the last event or sample */
+static uint16_t on_cpu = 1; /* where faults happen */
 
 /* --- small words for events --- */
 
@@ -60,6 +61,7 @@ static inline struct fault_entry fault_of(int pid, uint64_t address, int access,
                       .fault = {.address = address}};
     e.fault.access = (uint8_t)access;
     e.fault.protection = (uint8_t)protection;
+    e.fault.cpu = on_cpu;
     memset(&out, 0xaa, sizeof out);
     assert_true(spaces_fold(s, &e, &out));
     return out;

@@ -220,7 +220,7 @@ static const char *written(void (*form)(const struct fault_entry *, const struct
     const struct fault_entry e = {.event = {.type = EVENT_FAULT,
                                             .fault = {.callers = (uint8_t)told, .ip = 0x401000}}};
     const struct fault_site site = {.symbol = "g+0x1", .source = "t.c:3", .callers = two_callers,
-                                    .callers_n = n};
+                                    .callers_n = n, .why = ""};
     buf_deinit(&out);
     out = (struct buf){0};
     form(&e, &site, &out);
@@ -261,7 +261,7 @@ static void csv_has_its_columns(void **state)
     struct buf head = {0};
     const struct fault_entry call = {.event = {.type = EVENT_CALL}},
                              heat = {.event = {.type = EVENT_HEAT}};
-    const struct fault_site none = {.symbol = "", .source = ""};
+    const struct fault_site none = {.symbol = "", .source = "", .why = ""};
     unsigned columns[4] = {0};
     (void)state;
     faults_csv_head(&head);

@@ -1,5 +1,5 @@
-/* Counters by perf events, against what the counted process finds out about itself by getrusage, and
- * their words. */
+/* Counters by perf events, against what the counted process finds out about itself by getrusage,
+ * and their words. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

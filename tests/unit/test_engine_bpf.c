@@ -213,6 +213,7 @@ static void test_every_fault_once_in_order(void **state)
         assert_int_equal(e->fault.access, ACCESS_WRITE);
         assert_int_equal(e->fault.protection, KNOWN_NO);
         assert_int_equal(e->fault.mode, MODE_USER);
+        assert_in_range(e->fault.cpu, 1, sysconf(_SC_NPROCESSORS_CONF));
         assert_true(e->t_ns > before && e->t_ns < io_now_ns());
         if (stats.lost + stats.heat_faults == 0)
             assert_int_equal(e->fault.address, notes->area + (n - 1) * PAGE);

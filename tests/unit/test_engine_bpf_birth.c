@@ -1,5 +1,5 @@
-/* The bpf engine and processes that are born while it attaches: from the first that it follows on it
- * follows all. */
+/* The bpf engine and processes that are born while it attaches: from the first that it follows on
+ * it follows all. */
 #include <sched.h>
 
 #include "base/io.h"

@@ -1,5 +1,6 @@
 /* Samples of the bpf engine: each stands between its fault and the next event of the thread, with
- * the kernel's call chain; and where some had no room, a gap is told around what they belonged to. */
+ * the kernel's call chain; and where some had no room, a gap is told around what they belonged
+ * to. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,7 +56,8 @@ static bool in_area(const struct event *e)
     return e->type == EVENT_FAULT && e->fault.address - notes->area < FEW * PAGE;
 }
 
-/* The chain of a sample behind the fault, before the thread's next event, that has this function. */
+/* The chain of a sample behind the fault, before the thread's next event, that has this
+ * function. */
 static bool shows(const struct engine *engine, size_t fault, const char *function)
 {
     for (size_t i = fault + 1; i < seen->n; i++) {

@@ -1,5 +1,5 @@
-/* The bpf engine where there is more than can be told: faults are counted by page, in heat mode, and
- * calls that are lost are counted too. */
+/* The bpf engine where there is more than can be told: faults are counted by page, in heat mode,
+ * and calls that are lost are counted too. */
 #include <stdio.h>
 
 #include "base/io.h"
@@ -51,8 +51,8 @@ static int add_counted(void *ctx, const struct event *v, size_t count)
     return 0;
 }
 
-/* Every fault is told once, with its page, before the process ends: but for some whose page may find
- * no room in the table. */
+/* Every fault is told once, with its page, before the process ends: but for some whose page may
+ * find no room in the table. */
 static void test_heat_counts_all(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* What privilege decides for the perf engine: an own process is followed without any, another user's
- * is refused, and calls are seen where tracepoints are permitted. */
+/* What privilege decides for the perf engine: an own process is followed without any, another
+ * user's is refused, and calls are seen where tracepoints are permitted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

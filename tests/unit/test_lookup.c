@@ -1,5 +1,5 @@
-/* The worker for symbols: it answers with what lies at an instruction of this very program, takes no
- * more than it can keep, and ends at any moment. */
+/* The worker for symbols: it answers with what lies at an instruction of this very program, takes
+ * no more than it can keep, and ends at any moment. */
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>

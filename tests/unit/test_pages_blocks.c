@@ -1,5 +1,5 @@
-/* Blocks of pages: what processes have at random comes out as it went in, and a change costs what it
- * changes. */
+/* Blocks of pages: what processes have at random comes out as it went in, and a change costs what
+ * it changes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -170,7 +170,8 @@ static void test_at_random(void **state)
     }
 }
 
-/* Of far-apart frames, each process has one of its own: a raw each, no matter how many there are. */
+/* Of far-apart frames, each process has one of its own: a raw each, no matter how many there
+ * are. */
 static void test_a_change_costs_itself(void **state)
 {
     static memory m;

@@ -34,6 +34,33 @@ static void test_25_fork(void **state)
     FAULT(GRANDCHILD, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, true);
 }
 
+/* A page that was made on another processor lately may still be held there. */
+static void test_pages_not_on_the_lists_yet(void **state)
+{
+    (void)state;
+    const unsigned batch = 31; /* PAGEVEC_SIZE of the kernel */
+    uint64_t a = map_anon(base, 512);
+    WRITE(a, PATH_ANONYMOUS);
+    on_cpu = 2;
+    fork_to(ME, CHILD);
+    FAULT(ME, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_COPY, false); /* the child was not heard of */
+    now_ns += 2000000;
+    FAULT(CHILD, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, false);
+    fork_to(ME, CHILD);
+    simple(EVENT_EXIT, CHILD);
+    now_ns += 200000000;
+    FAULT(ME, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, false); /* perhaps the first one */
+    on_cpu = 1;
+    for (unsigned i = 1; i < 3 * batch; i++)
+        WRITE(a + i * PAGE, PATH_ANONYMOUS);
+    on_cpu = 2;
+    fork_to(ME, CHILD);
+    simple(EVENT_EXIT, CHILD);
+    now_ns += 200000000;
+    FAULT(ME, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, true);
+    on_cpu = 1;
+}
+
 /* While one thread forks, another may find its page shared already. */
 static void test_fork_by_another_thread(void **state)
 {
@@ -156,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_25_fork),
+        TEST(test_pages_not_on_the_lists_yet),
         TEST(test_fork_by_another_thread),
         TEST(test_writes_of_execve),
         TEST(test_fork_not_followed),

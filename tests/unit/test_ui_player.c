@@ -99,7 +99,8 @@ static void add_check(struct player_step *s, unsigned line, uint8_t verdict)
 static void make_step(const struct fake *f, unsigned line, struct player_step *s)
 {
     *s = (struct player_step){.line = line, .last_line = line, .followed = true, .ran = line != 5,
-                              .ok = line != 8, .failed = line == 8, .note = line == 5 ? "N" : NULL};
+                              .counted = line != 8, .ok = line != 8, .failed = line == 8,
+                              .note = line == 5 ? "N" : NULL};
     snprintf(s->code, sizeof s->code, "%s", line == 8 ? "EACCES" : "ok");
     snprintf(s->result, sizeof s->result, "%s", line == 8 ? "EACCES (Denied)" : "ok");
     s->minor = line == 3 ? 2 : 0;
@@ -275,6 +276,10 @@ static void test_picture(void **state)
     frame = play("nnn");
     HAS_NOT(frame, "^^");
     free(frame);
+    frame = play("nnnnn");
+    HAS(frame, "EACCES (Denied); faults not known");
+    HAS_NOT(frame, "minor");
+    free(frame);
 }
 
 static void test_disagreement_is_shown(void **state)
@@ -389,6 +394,8 @@ static void test_quiz(void **state)
     check("znb", "quiz 0 of 1");
     check("znk", "you said another end: it was ok");
     check("znan", "How many page faults");
+    check("zn", "a letter: the answer   Esc: no answer");
+    check("znan", "a number and Enter: the answer   Esc: no answer");
     check("znan2<Enter>", "Which way will the first fault go?");
     check("znan2<Enter>a", "you said do_anonymous_page: right");
     check("znan2<Enter>b", "it was do_anonymous_page");

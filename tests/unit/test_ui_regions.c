@@ -1,4 +1,5 @@
-/* The table of regions: a click on a title sorts by its column, another one turns the order round. */
+/* The table of regions: a click on a title sorts by its column, another one turns the order
+ * round. */
 #include "drawn_map.h"
 
 static unsigned column_of(const struct screen *s, const char *title)

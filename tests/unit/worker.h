@@ -1,5 +1,5 @@
-/* For tests of the perf engine: a child that does known work when it is told to, and a tally of what
- * the engine delivers of it. */
+/* For tests of the perf engine: a child that does known work when it is told to, and a tally of
+ * what the engine delivers of it. */
 #ifndef VMSCOPE_TESTS_UNIT_WORKER_H
 #define VMSCOPE_TESTS_UNIT_WORKER_H
 

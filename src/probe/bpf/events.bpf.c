@@ -260,7 +260,7 @@ static __always_inline void report_fault(uint64_t task, uint64_t address, uint64
     w->detail = mode;
     w->flags = (uint16_t)((error & WIRE_ERROR_MASK) | told << WIRE_CALLERS_SHIFT);
     w->a = address;
-    w->b = ip;
+    w->b = wire_with_cpu(ip, bpf_get_smp_processor_id());
     if (n)
         put_callers(position, callers, n);
     finish(w, position);

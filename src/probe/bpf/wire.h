@@ -16,7 +16,7 @@
 struct wire {
     uint64_t t_ns;
     int32_t pid, tid;
-    uint64_t a, b; /* fault: address, ip; call: result, time of entry (0: not seen); fork: child's
+    uint64_t a, b; /* fault: address, wire_with_cpu; call: result, time of entry (0: not seen); fork: child's
                       pid, tid; exec: the name */
     uint32_t lap;
     uint8_t type;   /* enum event_type */
@@ -46,6 +46,21 @@ static inline uint32_t wire_callers(uint16_t flags)
 {
     uint32_t n = flags >> WIRE_CALLERS_SHIFT;
     return n && n <= CALLERS_MAX + 1 ? n - 1 : 0;
+}
+
+/* In `b` of a fault: the instruction, of an address as wide as any can be, and above it the processor,
+ * from 1; 0 if its number is too high. */
+enum { WIRE_IP_BITS = 57, WIRE_CPU_MAX = 126 };
+
+static inline uint64_t wire_with_cpu(uint64_t ip, uint32_t cpu)
+{
+    uint64_t number = cpu < WIRE_CPU_MAX ? cpu + 1 : 0;
+    return (ip & ((UINT64_C(1) << WIRE_IP_BITS) - 1)) | number << WIRE_IP_BITS;
+}
+
+static inline uint64_t wire_ip(uint64_t b)
+{
+    return (uint64_t)((int64_t)(b << (64 - WIRE_IP_BITS)) >> (64 - WIRE_IP_BITS));
 }
 
 /* The arguments of a call are in the two slots behind it. */
