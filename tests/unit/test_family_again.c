@@ -81,6 +81,7 @@ static int tear_down(void **state)
     for (unsigned i = 0; i < CHILDREN; i++) {
         close(scene.child[i].orders);
         close(scene.child[i].answers);
+        kill(scene.child[i].pid, SIGKILL);
         waitpid(scene.child[i].pid, NULL, 0);
     }
     family_sampler_destroy(scene.sampler);
