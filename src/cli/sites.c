@@ -74,6 +74,13 @@ static void look_up(struct sites *s, const char *proc_root, struct site *t, pid_
     snprintf(t->source, sizeof t->source, "%.*s", TEXT_MAX - 1, answer.source);
 }
 
+/* A JIT compiler writes the names of what it has made later: nameless instructions are looked up
+ * again, ever more seldom. */
+static bool is_power_of_two(uint64_t n)
+{
+    return !(n & (n - 1));
+}
+
 const struct site *sites_find(struct sites *s, const char *proc_root, const struct fault_entry *e,
                               const struct region_table *regions)
 {
@@ -82,6 +89,8 @@ const struct site *sites_find(struct sites *s, const char *proc_root, const stru
         *t = (struct site){.program = e->program, .ip = e->event.fault.ip,
                            .path = e->verdict.path};
         memcpy(t->region, e->region, sizeof t->region);
+        look_up(s, proc_root, t, e->event.pid, regions);
+    } else if (!t->symbol[0] && is_power_of_two(t->count)) {
         look_up(s, proc_root, t, e->event.pid, regions);
     }
     t->count++;

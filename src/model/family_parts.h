@@ -22,9 +22,6 @@ static inline const uint32_t *reading_pieces(const struct family_picture *p, siz
     return p->order + p->v[member].pieces_at;
 }
 
-/* The first of a member's pieces that reaches beyond `page`; as many as it has if none does. */
-size_t family_find_piece(const struct family_picture *p, size_t member, uint64_t page);
-
 /* The runs of a member in a range of pages, one after another. */
 struct family_stream {
     const struct family_picture *p;

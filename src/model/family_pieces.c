@@ -109,7 +109,8 @@ size_t family_piece_runs(const struct family_picture *p, const struct family_pie
     return n + copy_runs(runs, base->count, start, end, out + n, FAMILY_PIECE_PAGES - n);
 }
 
-size_t family_find_piece(const struct family_picture *p, size_t member, uint64_t page)
+/* The first of a member's pieces that reaches beyond `page`; as many as it has if none does. */
+static size_t find_piece(const struct family_picture *p, size_t member, uint64_t page)
 {
     const uint32_t *pieces = reading_pieces(p, member);
     size_t low = 0, high = p->v[member].pieces;
@@ -129,7 +130,7 @@ void family_stream_begin(struct family_stream *s, const struct family_picture *p
 {
     const uint32_t *pieces = reading_pieces(p, member);
     s->p = p;
-    s->piece = pieces + family_find_piece(p, member, start);
+    s->piece = pieces + find_piece(p, member, start);
     s->piece_end = pieces + p->v[member].pieces;
     s->start = start;
     s->end = end;

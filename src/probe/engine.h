@@ -74,7 +74,8 @@ struct engine_ops {
 extern const struct engine_ops engine_bpf, engine_perf, engine_poll;
 
 /* The first rung that opens (or the named one: "bpf", "perf", "poll"; NULL or "auto": any). The
- * reasons why higher rungs were not taken are appended to `why`, one sentence each, cut at cap. */
+ * reasons why higher rungs were not taken are appended to `why`, one sentence each, cut at cap.
+ * 0, or a negative errno with *e set. */
 int engine_open(const char *name, const struct engine_options *options,
                 const struct engine_ops **ops, struct engine **out, char *why, size_t cap,
                 struct err *e);

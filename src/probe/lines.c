@@ -234,7 +234,7 @@ static const char *find_jit(struct lines *l, int process_fd, pid_t pid, uint64_t
         j->asked_ns = now;
     }
     if (!j->map)
-        return "no file is mapped here, and there is no /tmp/perf-PID.map of a JIT compiler";
+        return "no program file is mapped here, and there is no /tmp/perf-PID.map of a JIT compiler";
     jit_map_symbol(j->map, ip, out->symbol, sizeof out->symbol);
     return out->symbol[0] ? "code of a JIT compiler: its map has no lines"
                           : "the map of the JIT compiler says nothing of this address";
@@ -250,6 +250,12 @@ static void find_in_vdso(struct lines *l, int process_fd, const struct region *r
              a.symbol[0] ? "the vDSO: code of the kernel, without lines here" : a.why);
 }
 
+/* Some compilers map their code twice, to write it at another place: that is shared memory. */
+static bool holds_jit(const struct region *r)
+{
+    return r->perms & REGION_X && (!r->inode || r->kind == REGION_SHMEM);
+}
+
 void lines_find(struct lines *l, int process_fd, pid_t pid, const struct region *r, uint64_t ip,
                 struct line_answer *out)
 {
@@ -262,7 +268,7 @@ void lines_find(struct lines *l, int process_fd, pid_t pid, const struct region 
     }
     int fd = mapped_open(process_fd, r, &st, &why);
     if (fd < 0) {
-        if ((r->perms & REGION_X) && (!r->inode || r->kind == REGION_SHMEM))
+        if (holds_jit(r))
             why = find_jit(l, process_fd, pid, ip, out);
         snprintf(out->why, sizeof out->why, "%s", why);
         return;
@@ -274,6 +280,10 @@ void lines_find(struct lines *l, int process_fd, pid_t pid, const struct region 
         close(fd);
     limit_memory(l);
     look_up(f, r, ip, out);
+    if (!f->object && holds_jit(r)) {
+        why = find_jit(l, process_fd, pid, ip, out);
+        snprintf(out->why, sizeof out->why, "%s", why);
+    }
 }
 
 static bool find_through(struct lines *l, const char *proc_root, pid_t through, pid_t pid,

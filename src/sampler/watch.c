@@ -21,6 +21,7 @@ struct watch {
     bool stop, ended;
     bool look_set, ask_set, flags_set, huge_set, caches_set, family_set, renew_set;
     uint64_t look_start, look_end, ask_address;
+    pthread_t thread;
     atomic_uint refs; /* the owner and the thread: the last one frees */
 };
 
@@ -286,14 +287,12 @@ int watch_start(const struct sampler_options *options, uint64_t refresh_ns, stru
     pthread_mutex_init(&w->lock, NULL);
     thread_cond_init(&w->changed);
     w->queue = queue_ref(queue);
-    pthread_t thread;
-    int rc = thread_start(watch_main, w, &thread);
+    int rc = thread_start(watch_main, w, &w->thread);
     if (rc) {
         atomic_store(&w->refs, 1);
         watch_unref(w);
         return err_set(e, rc, "cannot start the sampler thread: %s", strerror(-rc));
     }
-    pthread_detach(thread);
     *out = w;
     return 0;
 }
@@ -309,6 +308,8 @@ void watch_stop(struct watch *w)
     pthread_cond_broadcast(&w->changed);
     while (!w->ended && thread_wait(&w->changed, &w->lock, deadline))
         ;
+    bool ended = w->ended;
     pthread_mutex_unlock(&w->lock);
+    thread_leave(w->thread, ended);
     watch_unref(w);
 }

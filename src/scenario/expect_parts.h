@@ -33,7 +33,8 @@ struct judging {
     struct outcome *out;
 };
 
-/* Fill in the sentences; the verdict comes with `found`. Foreign text must be escaped before. */
+/* Fill in the sentences; the verdict comes with `found`. Foreign text must be escaped
+ * before. Those that return something return 0. */
 void expect_wants(struct judging *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int expect_verdict(struct judging *j, bool holds, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

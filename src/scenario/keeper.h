@@ -9,7 +9,8 @@
 
 struct keeper;
 
-/* `lock`: a descriptor that it keeps open until its end, or -1. */
+/* `lock`: a descriptor that it keeps open until its end, or -1. 0 or a negative errno with
+ * *e set. */
 int keeper_start(int lock, struct keeper **out, struct err *e);
 
 /* To be called before the change is made. 0, or a negative errno with *e set: do not make it. */

@@ -36,6 +36,7 @@ int act_was(struct act *a, int rc);
 /* The range of the statement's target: addresses [*first, *end). -EINVAL with *e set. */
 int act_range(struct act *a, uint64_t *first, uint64_t *end, uint64_t *page_size, struct err *e);
 
+/* NULL: there is none of that name. */
 struct named_mapping *process_find_mapping(const struct process *p, const char *name);
 struct named_fd *process_find_fd(const struct process *p, const char *name);
 /* Names a mapping; one of that name is replaced. */
@@ -44,7 +45,8 @@ int process_name_mapping(struct process *p, const char *name, const struct named
 /* Names a descriptor of the process. `file`: index of a file, or SIZE_MAX. */
 int process_name_fd(struct process *p, const char *name, int number, size_t file, struct err *e);
 
-/* Makes the directory for files of a kind, if it is one that needs it. */
+/* Makes the directory for files of a kind, if it is one that needs it. 0 or a negative errno
+ * with *e set. */
 int run_need_directory(struct run *r, enum file_kind kind, struct err *e);
 
 uint64_t run_huge_page_size(void); /* the default one of hugetlb; 0: there is none */

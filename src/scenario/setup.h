@@ -32,7 +32,8 @@ int setup_swapoff(struct setup *m, struct err *e);
 enum setup_directory { DIRECTORY_REAL, DIRECTORY_TMPFS, DIRECTORY_HUGETLBFS };
 int setup_directory(struct setup *m, enum setup_directory kind, const char *base, uid_t uid,
                     gid_t gid, char **path, struct err *e);
-/* To be called before a file is made in it; with append_only before that flag is set. */
+/* To be called before a file is made in it; with append_only before that flag is set. 0, or a
+ * negative errno with *e set: do not make it. */
 int setup_will_create(struct setup *m, const char *path, struct err *e);
 int setup_will_append_only(struct setup *m, const char *path, struct err *e);
 

@@ -76,16 +76,19 @@ static const struct region *mapping_of(const struct spaces *spaces, pid_t pid, u
     return r && (runs || r->kind == REGION_FILE) ? r : NULL;
 }
 
+/* What has no name is asked for again: a JIT compiler writes the names of its code later. */
 static void ask_site(const struct ui_state *ui, pid_t pid, uint64_t program, uint64_t ip)
 {
+    const uint64_t again_ns = 2000000000;
     if (!ui->source->ask_symbol || !program)
         return;
     const struct region *r = mapping_of(model_spaces(ui->model), pid, program, ip);
     struct asked_site *asked = &ui->asked[(ip ^ program * 31) % ASKED_SITES_MAX];
-    if (!r || (asked->program == program && asked->ip == ip))
+    bool again = asked->program == program && asked->ip == ip;
+    if (!r || (again && ui->now_ns < asked->t_ns + again_ns))
         return;
     if (ui->source->ask_symbol(ui->source->ctx, pid, program, ip, r))
-        *asked = (struct asked_site){program, ip};
+        *asked = (struct asked_site){program, ip, ui->now_ns};
 }
 
 const struct site_answer *fault_site(const struct ui_state *ui, pid_t pid, uint64_t program,
@@ -93,7 +96,7 @@ const struct site_answer *fault_site(const struct ui_state *ui, pid_t pid, uint6
 {
     const struct symbols *symbols = model_symbols(ui->model);
     const struct site_answer *a = symbols ? symbols_find(symbols, program, ip) : NULL;
-    if (!a && symbols && ip)
+    if (symbols && ip && (!a || !a->symbol[0]))
         ask_site(ui, pid, program, ip);
     return a;
 }

@@ -46,6 +46,7 @@ struct rate_history {
 /* An instruction that the source was asked for. */
 struct asked_site {
     uint64_t program, ip;
+    uint64_t t_ns; /* when */
 };
 enum { ASKED_SITES_MAX = 1024 };
 

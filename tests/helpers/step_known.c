@@ -127,14 +127,19 @@ static void run_signals(void)
  * would continue it if we were killed meanwhile. */
 static void run_child(char *self)
 {
-    int status, stopped, continued;
+    int status, stopped, continued, seen[2]; /* seen: that it was continued, before it may end */
+    char byte = 0;
     fflush(stdout);
+    if (pipe2(seen, O_CLOEXEC))
+        exit(1);
     pid_t own = getpid(), pid = fork();
     if (!pid) {
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != own)
             _exit(1);
         struct touched t = {.at = map(PAGES)};
         raise(SIGSTOP);
+        if (read(seen[0], &byte, 1) != 1)
+            _exit(1);
         touch(&t);
         say(&t);
         execl(self, self, "second", (char *)NULL);
@@ -143,6 +148,8 @@ static void run_child(char *self)
     stopped = waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status);
     kill(pid, SIGCONT);
     continued = waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status);
+    if (write(seen[1], &byte, 1) != 1)
+        exit(1);
     waitpid(pid, &status, 0);
     printf("result child %d %d %d\n", stopped, continued,
            WIFEXITED(status) ? WEXITSTATUS(status) : -1);

@@ -72,7 +72,7 @@ def killed_on_screen():
     with cat() as target:
         with Terminal([VMSCOPE, "attach", "-d", "0.02", str(target.pid)]) as screen:
             screen.wait_output(b"\x1b[")
-            screen.wait_text(b"heap")
+            screen.wait_text(b"[live]")
             os.kill(screen.pid, signal.SIGKILL)
             screen.wait()
         return unharmed(target)

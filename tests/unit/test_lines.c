@@ -257,11 +257,10 @@ static void write_map(const char *text)
     close(fd);
 }
 
-static void jit_code_is_named_by_its_map(void **state)
+static void name_code(int sharing)
 {
-    (void)state;
     char text[512], path[64];
-    char *code = mmap(NULL, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *code = mmap(NULL, 8192, PROT_READ | PROT_EXEC, sharing | MAP_ANONYMOUS, -1, 0);
     uintptr_t at = (uintptr_t)code;
     struct lines *l = lines_create();
     assert_non_null(strstr(ask(l, at).why, "perf-PID.map"));
@@ -285,6 +284,13 @@ static void jit_code_is_named_by_its_map(void **state)
     }
     unlink(path);
     munmap(code, 8192);
+}
+
+static void jit_code_is_named_by_its_map(void **state)
+{
+    (void)state;
+    name_code(MAP_PRIVATE);
+    name_code(MAP_SHARED);
 }
 
 static void what_is_no_code_says_why(void **state)

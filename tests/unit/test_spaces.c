@@ -63,6 +63,41 @@ static void test_20_shared_anonymous(void **state)
     assert_string_equal(spaces_regions(s, ME)->v[0].name, "/dev/zero (deleted)");
 }
 
+static const struct region *mapped_from(uint64_t at, uint64_t offset)
+{
+    CALL(ME, CALL_MMAP, at, 0, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, 3, offset);
+    const struct region *r = region_table_at(spaces_regions(s, ME), at);
+    assert_non_null(r);
+    return r;
+}
+
+/* What file a call mapped, a later reading of the mappings says: of the same process, at the same
+ * place and offset. */
+static void test_files_by_a_later_reading(void **state)
+{
+    (void)state;
+    struct region_table *later = region_table_create();
+    later->v = calloc(1, sizeof *later->v);
+    later->count = 1;
+    later->v[0] = (struct region){.start = base, .end = base + 64 * PAGE, .offset = PAGE,
+                                  .inode = 7, .dev_major = 8, .name = "/lib", .kind = REGION_FILE,
+                                  .perms = REGION_R | REGION_W};
+    spaces_hint(s, ME, later);
+    const struct region *r = mapped_from(base + PAGE, 2 * PAGE);
+    assert_int_equal(r->inode, 7);
+    assert_int_equal(r->dev_major, 8);
+    assert_string_equal(r->name, "/lib");
+    READ(base + PAGE, PATH_READ_FAULT);
+    assert_int_equal(mapped_from(base + 8 * PAGE, 2 * PAGE)->inode, 0); /* another offset */
+    FAULT(ME, base + 8 * PAGE, ACCESS_READ, KNOWN_NO, PATH_READ_FAULT, 0, false);
+    assert_int_equal(mapped_from(base + 80 * PAGE, 81 * PAGE)->inode, 0); /* another place */
+    spaces_hint(s, CHILD, later);
+    assert_int_equal(mapped_from(base + 16 * PAGE, 17 * PAGE)->inode, 0);
+    spaces_hint(s, ME, NULL);
+    assert_int_equal(mapped_from(base + 24 * PAGE, 25 * PAGE)->inode, 0);
+    region_table_unref(later);
+}
+
 /* Which pages a read of a file maps besides is not known, but the processor tells. */
 static void test_4_21_private_file(void **state)
 {
@@ -511,6 +546,7 @@ int main(void)
         TEST(test_35_bad_accesses),
         TEST(test_mprotect_and_back),
         TEST(test_20_shared_anonymous),
+        TEST(test_files_by_a_later_reading),
         TEST(test_4_21_private_file),
         TEST(test_35_beyond_the_end),
         TEST(test_mapped_descriptor_is_unsure),
