@@ -38,6 +38,8 @@ struct observe {
     char why[400];
     struct fault_entry *faults;
     size_t count, cap;
+    struct event *brought; /* samples of what calls brought in, since the last delivery began */
+    size_t brought_count, brought_cap;
     int error;        /* of folding, since the last delivery */
 };
 
@@ -184,10 +186,27 @@ static int take_stacks(struct observe *o)
     return rc;
 }
 
+static int keep_brought(struct observe *o, const struct event *v, size_t count)
+{
+    int rc = 0;
+    for (size_t i = 0; i < count && !rc; i++) {
+        void *kept = o->brought;
+        if (v[i].type != EVENT_SAMPLE || !v[i].sample.for_call || o->brought_count >= FAULTS_MAX)
+            continue;
+        rc = array_reserve(&kept, &o->brought_cap, o->brought_count + 1, sizeof *o->brought);
+        o->brought = kept;
+        if (!rc)
+            o->brought[o->brought_count++] = v[i];
+    }
+    return rc;
+}
+
 static int take_events(void *ctx, const struct event *v, size_t count)
 {
     struct observe *o = ctx;
     int rc = take_stacks(o);
+    if (!rc)
+        rc = keep_brought(o, v, count);
     if (rc)
         return rc;
     struct record *r = count ? record_create(RECORD_EVENTS, v->pid, v->t_ns) : NULL;
@@ -226,6 +245,7 @@ static int observe_faults(void *ctx, const struct fault_entry **v, size_t *count
 {
     struct observe *o = ctx;
     struct engine_stats stats = {0};
+    o->brought_count = 0;
     int rc = drain(o);
     if (o->engine)
         o->ops->stats(o->engine, &stats);
@@ -256,7 +276,8 @@ static int tell_engine(struct observe *o, pid_t pid)
 }
 
 static const struct engine_options what_is_followed = {.follow = true, .kernel = true,
-                                                       .evidence = true, .rests = true};
+                                                       .evidence = true, .calls_too = true,
+                                                       .rests = true};
 
 /* Without an engine that tells of single faults the run goes on, and says so where it matters. */
 static int observe_follow(void *ctx, pid_t pid, struct err *e)
@@ -307,6 +328,17 @@ static const char *observe_stack(void *ctx, uint32_t number)
     return log ? fault_log_stack(log, number) : NULL;
 }
 
+static size_t observe_brought(void *ctx, pid_t pid, uint64_t from_ns, uint64_t to_ns)
+{
+    const struct observe *o = ctx;
+    size_t n = 0;
+    for (size_t i = 0; i < o->brought_count; i++) {
+        const struct event *e = &o->brought[i];
+        n += e->pid == pid && e->t_ns >= from_ns && e->t_ns <= to_ns;
+    }
+    return n;
+}
+
 /* --- life --- */
 
 static const char *wanted_engine(const char *name)
@@ -337,6 +369,7 @@ struct observe *observe_create(const char *engine, struct engine *loaded)
     o->observer = (struct observer){.ctx = o, .picture = observe_picture,
                                     .follow = observe_follow, .faults = observe_faults,
                                     .evidence = observe_evidence, .stack = observe_stack,
+                                    .brought = observe_brought,
                                     .why = o->why};
     o->model = model_create();
     if (o->model)
@@ -353,6 +386,7 @@ void observe_destroy(struct observe *o)
         o->ops->close(o->engine);
     model_destroy(o->model);
     free(o->faults);
+    free(o->brought);
     free(o);
 }
 

@@ -123,6 +123,7 @@ struct event {
         struct {
             uint32_t stack; /* number of the call chain (RECORD_STACK), from 1 */
             uint8_t kind;   /* enum sample_kind */
+            bool for_call;  /* done for a call (get_user_pages), not for a fault */
         } sample;
         struct {
             uint64_t ip[CALLERS_PART]; /* where they go on afterwards, innermost first */

@@ -257,6 +257,56 @@ struct family *family_sum_up(const struct family_picture *p)
     return create(p, false);
 }
 
+/* A parent of others that moved may be there without its own parent: how it stands to that is as it
+ * was. */
+static void renew_member(struct family_member *m, const struct family_member *from)
+{
+    struct moment was = m->moment;
+    moment_copy(&m->moment, &from->moment);
+    moment_deinit(&was);
+    memcpy(m->why, from->why, sizeof m->why);
+    m->totals = from->totals;
+    m->pss = from->pss;
+    m->uss = from->uss;
+    m->private_hugetlb = from->private_hugetlb;
+    if (from->parent != FAMILY_NONE)
+        m->own = from->own;
+}
+
+static void *copy_of(const void *from, size_t count, size_t size)
+{
+    void *to = malloc(count * size + 1);
+    if (to && count)
+        memcpy(to, from, count * size);
+    return to;
+}
+
+struct family *family_renew(const struct family *f, const struct family *part)
+{
+    struct family *n = copy_of(f, 1, sizeof *f);
+    if (!n)
+        return NULL;
+    n->refs = 1;
+    n->again_ns = part->sample.start_ns;
+    n->v = copy_of(f->v, f->count, sizeof *f->v);
+    n->count = n->v ? f->count : 0;
+    for (size_t i = 0; i < n->count; i++)
+        moment_copy(&n->v[i].moment, &f->v[i].moment);
+    n->broken = copy_of(f->broken, f->broken_count, sizeof *f->broken);
+    n->shared = f->shared ? copy_of(f->shared, f->count * (f->count + 1) / 2, sizeof *f->shared)
+                          : NULL;
+    if (!n->v || !n->broken || (f->shared && !n->shared)) {
+        family_unref(n);
+        return NULL;
+    }
+    for (size_t i = 0; i < part->count; i++) {
+        size_t at = family_find(f, part->v[i].pid);
+        if (at != FAMILY_NONE)
+            renew_member(&n->v[at], &part->v[i]);
+    }
+    return n;
+}
+
 struct family *family_ref(struct family *f)
 {
     f->refs++;

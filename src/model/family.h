@@ -98,7 +98,8 @@ struct family_broken {
 
 struct family {
     unsigned refs; /* one thread's */
-    struct sample_info sample;
+    struct sample_info sample; /* of the whole; members may have been read again since */
+    uint64_t again_ns;         /* when that began last; 0: not yet */
     struct family_member *v;
     size_t count, vanished, left_out;
     struct can pairs;   /* whether what pairs share is known, and why not */
@@ -114,6 +115,10 @@ struct family {
 struct family *family_create(const struct family_picture *p);
 /* The same numbers without trees, in less memory and time. */
 struct family *family_sum_up(const struct family_picture *p);
+/* The family with the numbers and trees of those in `part`, members that have been read again
+ * together, their parents among them. What pairs share, `once`, `common` and `broken` stay as they
+ * were. Both stay the caller's, as does the result. NULL when out of memory. */
+struct family *family_renew(const struct family *f, const struct family *part);
 struct family *family_ref(struct family *f); /* returns f */
 void family_unref(struct family *f);         /* NULL is fine */
 

@@ -80,7 +80,7 @@ void fault_log_evidence(struct fault_log *l, const struct event *e)
         mark_lost(l);
         return;
     }
-    struct fault_entry *fault = last_of(l, e->tid);
+    struct fault_entry *fault = e->sample.for_call ? NULL : last_of(l, e->tid);
     if (!fault || !is_open(fault) || !fault_log_stack(l, e->sample.stack)) {
         l->loose++;
         return;

@@ -32,8 +32,10 @@ struct model {
 void moment_copy(struct moment *to, const struct moment *from)
 {
     *to = *from;
-    region_table_ref(to->regions);
-    pagetree_ref(to->tree);
+    if (to->regions)
+        region_table_ref(to->regions);
+    if (to->tree)
+        pagetree_ref(to->tree);
 }
 
 void moment_deinit(struct moment *m)
@@ -283,10 +285,18 @@ static int fold_family(struct model *m, struct record *r)
     r->family.made = NULL;
     if (!f)
         return -ENOMEM;
+    int rc = start_relatives(m, f);
+    if (r->family.part) {
+        struct family *whole = m->family ? family_renew(m->family, f) : NULL;
+        family_unref(f);
+        if (!whole)
+            return m->family ? -ENOMEM : rc;
+        f = whole;
+    }
     family_unref(m->family_before);
     m->family_before = m->family;
     m->family = f;
-    return start_relatives(m, f);
+    return rc;
 }
 
 static int fold_one(struct model *m, struct record *r)

@@ -192,6 +192,7 @@ struct record {
         struct engine_state *engine;   /* owned */
         struct {                       /* model/family.h */
             struct family_picture *picture; /* owned */
+            bool part; /* of the last one: these have been read again */
             struct family *made;       /* of it, one reference that goes with the record, or NULL:
                                           folding a large one takes long */
         } family;

@@ -270,7 +270,7 @@ bool spaces_beyond_file(const struct spaces *s, const struct region *r, const st
 static int fork_returned(struct spaces *s, struct space *sp, const struct event *e)
 {
     enum { WITH_VM = 0x100 }; /* CLONE_VM */
-    if (!sp->last_fork)
+    if (!sp->last_fork || e->call.result < 0)
         return 0;
     bool vm = e->call.call == CALL_VFORK ||
               (e->call.call == CALL_CLONE && e->call.has_args && e->call.args[0] & WITH_VM);

@@ -93,6 +93,9 @@ static bool in_batch_elsewhere(const struct spaces *s, uint64_t page, uint16_t c
     return false;
 }
 
+static const char doubt_batch[] =
+    "the page may not be on the LRU lists yet, and then looks used by another processor";
+
 static void note_made(struct spaces *s, const struct fault_entry *f)
 {
     const struct path_verdict *v = &f->verdict;
@@ -127,7 +130,7 @@ static struct page shared_before(const struct spaces *s, const struct space *sp,
     else if (users == USERS_NONE && being_copied(s, number))
         *doubt = "another process is just copying the page, and may still hold it";
     else if (users == USERS_NONE && in_batch_elsewhere(s, number, cpu))
-        *doubt = "the page may not be on the LRU lists yet, and then looks used by another processor";
+        *doubt = doubt_batch;
     if (users == USERS_NONE || users == USERS_LEAVING)
         return page_of(PAGE_ANON, PAGE_A_EXCLUSIVE | (page.attrs & PAGE_A_PMD));
     return page;
@@ -153,6 +156,9 @@ static struct page page_before(const struct spaces *s, const struct space *sp,
                e->fault.protection == KNOWN_YES && p->v.vmflags & vmflag("mg")) {
         *doubt = "KSM may have merged the page, or not";
         page = page_of(PAGE_KSM, 0);
+    } else if (page.state == PAGE_ANON && write && !(page.attrs & PAGE_A_WRITABLE) &&
+               in_batch_elsewhere(s, number, e->fault.cpu)) {
+        *doubt = doubt_batch;
     }
     if (page.state == PAGE_PRESENT && p->is == PLACE_INSIDE && p->v.marks & VMA_BACKING)
         page = page_of(PAGE_FILE, 0); /* whatever kind of file it is: the way is the same */

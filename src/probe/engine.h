@@ -21,6 +21,7 @@ struct engine_options {
     bool heat;         /* count faults by page instead of reporting each (bpf only) */
     bool kernel;       /* faults in kernel mode too, where permitted */
     bool evidence;     /* kernel call chains of what it did for a fault, where they can be had */
+    bool calls_too;    /* with evidence: and of bringing pages in for calls */
     bool callers;      /* of the functions that fault: chains by frame pointers */
     bool rests;        /* the processes rest whenever events are drained: none is kept back */
     size_t ring_bytes; /* 0: the engine's default */

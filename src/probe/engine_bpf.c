@@ -119,6 +119,7 @@ static int configure(struct engine *engine, const struct engine_options *o)
         .sample_room = slots / 2,
         .callers = o->callers,
         .fault_entry = {engine->fault_entry[0], engine->fault_entry[1]},
+        .call_entry = {engine->call_entry[0], engine->call_entry[1]},
     };
     set_calls(c.calls[0], arch_calls, sizeof arch_calls / sizeof *arch_calls);
     set_calls(c.calls[1], arch_calls_compat, sizeof arch_calls_compat / sizeof *arch_calls_compat);
@@ -318,7 +319,7 @@ static int create(const struct libbpf *lib, const struct engine_options *options
         return err_set(e, -ENOMEM, "no memory for following faults");
     engine->lib = lib;
     engine->callers = options->callers;
-    int rc = options->evidence ? engine_bpf_evidence_open(engine, e) : 0;
+    int rc = options->evidence ? engine_bpf_evidence_open(engine, options->calls_too, e) : 0;
     if (!rc)
         rc = load(engine, options, e);
     if (rc)

@@ -1,13 +1,16 @@
 /* Evidence: samples with kernel call chains, taken by the same BPF object into the same ring, so
  * that they stand between the fault that they belong to and the next event of its thread. What is
  * done outside of faults the kernel's side leaves out, by the address of the function through
- * which every fault goes. Samples are the first to be dropped when the ring fills; then the faults
+ * which every fault goes; on request it also tells what calls bring in. Samples are the first to be dropped when the ring fills; then the faults
  * that may have lost some are marked by EVENT_GAP. */
 #include <errno.h>
 #include <string.h>
 
 #include "probe/arch_x86_64.h"
 #include "probe/engine_bpf_parts.h"
+
+/* Through it pages are brought in for calls: populate, mlock, process_vm_readv, /proc/PID/mem. */
+#define CALL_ENTRY "__get_user_pages"
 
 bool engine_bpf_takes_samples(const char *program)
 {
@@ -18,7 +21,7 @@ bool engine_bpf_takes_samples(const char *program)
     return false;
 }
 
-int engine_bpf_evidence_open(struct engine *engine, struct err *e)
+int engine_bpf_evidence_open(struct engine *engine, bool calls_too, struct err *e)
 {
     struct ksyms *names;
     int rc = ksyms_read(NULL, &names, e);
@@ -26,6 +29,9 @@ int engine_bpf_evidence_open(struct engine *engine, struct err *e)
         return rc;
     if (!ksyms_range(names, ARCH_FAULT_ENTRY, &engine->fault_entry[0], &engine->fault_entry[1]))
         rc = err_set(e, -ENOSYS, "this kernel has no function " ARCH_FAULT_ENTRY);
+    else if (calls_too &&
+             !ksyms_range(names, CALL_ENTRY, &engine->call_entry[0], &engine->call_entry[1]))
+        rc = err_set(e, -ENOSYS, "this kernel has no function " CALL_ENTRY);
     else if (!(engine->chains = chains_create(names)))
         rc = err_set(e, -ENOMEM, "out of memory");
     if (rc)
@@ -80,7 +86,8 @@ uint32_t engine_bpf_read_sample(struct engine *engine, struct event *e, const st
             (const void *)engine_bpf_slot(engine, engine->tail + 1 + i / 4);
         ip[i] = f->ip[i % 4];
     }
-    e->sample.kind = w->detail;
+    e->sample.kind = w->detail & (WIRE_FOR_CALL - 1);
+    e->sample.for_call = w->detail & WIRE_FOR_CALL;
     e->sample.stack = chains_number(engine->chains, ip, frames);
     engine->unreadable += !e->sample.stack;
     engine->stats.samples++;

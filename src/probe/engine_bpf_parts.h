@@ -87,7 +87,7 @@ struct engine {
     struct event heat_batch[BATCH];
 
     struct chains *chains;   /* NULL: no evidence is taken */
-    uint64_t fault_entry[2];
+    uint64_t fault_entry[2], call_entry[2];
     uint64_t unreadable;     /* samples whose chain could not be kept */
     uint64_t missed_before[2]; /* by those who used the object before: of events, of samples */
     uint64_t lost_before;    /* when a gap was last looked for */
@@ -119,7 +119,7 @@ uint64_t engine_bpf_events_lost(const struct engine *engine);
 
 /* Evidence. */
 bool engine_bpf_takes_samples(const char *program);
-int engine_bpf_evidence_open(struct engine *engine, struct err *e);
+int engine_bpf_evidence_open(struct engine *engine, bool calls_too, struct err *e);
 uint64_t engine_bpf_samples_lost(const struct engine *engine);
 bool engine_bpf_gap(struct engine *engine);
 uint32_t engine_bpf_read_sample(struct engine *engine, struct event *e, const struct wire *w);

@@ -16,10 +16,18 @@
 #include "probe/pages_pool.h"
 #include "sampler/sampler_state.h"
 
+/* What moves when a process's pages do. */
+struct sign {
+    uint64_t faults, vm_size;
+    uint64_t rss_pages; /* UINT64_MAX: not looked at since it was read */
+};
+
 struct family_sampler {
     struct sampler_options options;
     struct descendants known; /* of the last sample: an orphan stays in its family */
     uint64_t *known_ticks;    /* when they began */
+    struct sign *signs;       /* likewise */
+    size_t next;              /* where the next look for changes begins */
     struct mount_kinds mounts;
     bool mounts_read;
     struct buf text;
@@ -41,6 +49,7 @@ void family_sampler_destroy(struct family_sampler *s)
         return;
     descendants_deinit(&s->known);
     free(s->known_ticks);
+    free(s->signs);
     mounts_deinit(&s->mounts);
     buf_deinit(&s->text);
     free(s);
@@ -214,16 +223,21 @@ static bool lists(const struct descendants *d, pid_t pid)
     return false;
 }
 
-static uint64_t ticks_of(struct family_sampler *s, pid_t pid)
+/* False when it has ended. */
+static bool read_stat(struct family_sampler *s, pid_t pid, struct stat_line *line)
 {
-    struct stat_line line;
     char path[4096];
     snprintf(path, sizeof path, "%s/%d/stat", s->options.proc_root ? s->options.proc_root : "/proc",
              pid);
-    if (io_read_at(AT_FDCWD, path, &s->text) || stat_parse(s->text.data, s->text.len, &line) ||
-        line.run_state == 'Z' || line.run_state == 'X')
-        return 0;
-    return line.start_ticks;
+    return !io_read_at(AT_FDCWD, path, &s->text) &&
+           !stat_parse(s->text.data, s->text.len, line) && line->run_state != 'Z' &&
+           line->run_state != 'X';
+}
+
+static uint64_t ticks_of(struct family_sampler *s, pid_t pid)
+{
+    struct stat_line line;
+    return read_stat(s, pid, &line) ? line.start_ticks : 0;
 }
 
 /* A process whose parent has ended is init's child now, and still of this family. */
@@ -244,38 +258,42 @@ static int keep_orphans(struct family_sampler *s, struct descendants *d)
     return 0;
 }
 
+/* As they were when its reading began. */
+static struct sign sign_of(const struct counters *c)
+{
+    return (struct sign){c->min_flt + c->maj_flt, c->vm_size, UINT64_MAX};
+}
+
 static void remember(struct family_sampler *s, const struct family_picture *p)
 {
     struct descendants now = {0};
     uint64_t *ticks = malloc(p->count * sizeof *ticks);
+    struct sign *signs = malloc(p->count * sizeof *signs);
     now.v = malloc(p->count * sizeof *now.v);
-    if (!ticks || !now.v) {
+    if (!ticks || !signs || !now.v) {
         free(ticks);
+        free(signs);
         free(now.v);
         return;
     }
     for (size_t i = 0; i < p->count; i++) {
         now.v[i] = (struct descendant){p->v[i].target.pid, p->v[i].ppid};
         ticks[i] = p->v[i].target.start_ticks;
+        signs[i] = sign_of(&p->v[i].counters);
     }
     now.count = now.cap = p->count;
     descendants_deinit(&s->known);
     free(s->known_ticks);
+    free(s->signs);
     s->known = now;
     s->known_ticks = ticks;
+    s->signs = signs;
 }
 
-static int read_family(struct taking *t, struct err *e)
+static int read_members(struct taking *t, const struct descendants *d, struct err *e)
 {
     struct family_sampler *s = t->s;
-    struct descendants d;
-    int rc = descendants_read(s->options.proc_root, s->options.pid, &d);
-    if (!rc)
-        rc = keep_orphans(s, &d);
-    if (rc)
-        return err_set(e, rc, "cannot list the children of %d: %s", s->options.pid, strerror(-rc));
-    rc = read_each(t, &d, e);
-    descendants_deinit(&d);
+    int rc = read_each(t, d, e);
     if (rc || !t->pool)
         return rc;
     int root = open(s->options.proc_root ? s->options.proc_root : "/proc",
@@ -288,15 +306,30 @@ static int read_family(struct taking *t, struct err *e)
               : 0;
 }
 
+static int read_family(struct taking *t, struct err *e)
+{
+    struct family_sampler *s = t->s;
+    struct descendants d;
+    int rc = descendants_read(s->options.proc_root, s->options.pid, &d);
+    if (!rc && (rc = keep_orphans(s, &d)))
+        descendants_deinit(&d);
+    if (rc)
+        return err_set(e, rc, "cannot list the children of %d: %s", s->options.pid, strerror(-rc));
+    rc = read_members(t, &d, e);
+    descendants_deinit(&d);
+    return rc;
+}
+
 /* The picture is folded here: for a thousand processes that takes seconds, in which a screen could
  * not answer keys. */
-static int send(struct taking *t, sampler_sink *sink, void *ctx)
+static int send(struct taking *t, bool part, sampler_sink *sink, void *ctx)
 {
     struct record *r = record_create(RECORD_FAMILY, t->s->options.pid, io_now_ns());
     if (!r)
         return -ENOMEM;
     r->family.made = t->s->options.once ? family_sum_up(t->picture) : family_create(t->picture);
     r->family.picture = t->picture;
+    r->family.part = part;
     t->picture = NULL;
     if (!r->family.made) {
         record_destroy(r);
@@ -319,10 +352,89 @@ int family_sampler_take(struct family_sampler *s, sampler_sink *sink, void *ctx,
                                      .span_ns = s->wall_ns, .cpu_ns = reading,
                                      .pages_read = info->pages_read, .complete = true};
         remember(s, t.picture);
-        rc = send(&t, sink, ctx);
+        rc = send(&t, false, sink, ctx);
     }
     family_picture_destroy(t.picture);
     s->cpu_ns = io_thread_cpu_ns() - cpu;
+    return rc;
+}
+
+/* --- between whole readings --- */
+
+/* Whether its pages have moved since they were read; then it is to be read again. */
+static bool has_moved(struct family_sampler *s, size_t i)
+{
+    struct stat_line line;
+    if (!read_stat(s, s->known.v[i].pid, &line) || line.start_ticks != s->known_ticks[i])
+        return false;
+    struct sign *known = &s->signs[i];
+    const struct sign now = {line.min_flt + line.maj_flt, line.vm_size, line.rss_pages};
+    bool first = known->rss_pages == UINT64_MAX;
+    bool moved = now.faults != known->faults || now.vm_size != known->vm_size ||
+                 (!first && now.rss_pages != known->rss_pages);
+    *known = now;
+    return moved;
+}
+
+static int add_once(struct descendants *d, const struct descendant *who)
+{
+    void *v = d->v;
+    if (lists(d, who->pid))
+        return 0;
+    int rc = array_reserve(&v, &d->cap, d->count + 1, sizeof *d->v);
+    d->v = v;
+    if (!rc)
+        d->v[d->count++] = *who;
+    return rc;
+}
+
+/* Those that have moved, each behind its parent: a copy shows only beside it. */
+static int find_moved(struct family_sampler *s, struct descendants *d)
+{
+    enum { MOST = 32 };
+    size_t moved = 0;
+    int rc = 0;
+    for (size_t n = 0; !rc && n < s->known.count && moved < MOST; n++) {
+        size_t i = s->next++ % s->known.count;
+        if (!has_moved(s, i))
+            continue;
+        moved++;
+        for (size_t k = 0; !rc && k < s->known.count; k++)
+            if (s->known.v[k].pid == s->known.v[i].ppid)
+                rc = add_once(d, &s->known.v[k]);
+        if (!rc)
+            rc = add_once(d, &s->known.v[i]);
+    }
+    return rc;
+}
+
+static int take_part(struct family_sampler *s, const struct descendants *d, sampler_sink *sink,
+                     void *ctx)
+{
+    uint64_t start = io_now_ns();
+    struct taking t = {.s = s, .picture = family_picture_create()};
+    struct err e;
+    int rc = t.picture ? read_members(&t, d, &e) : -ENOMEM;
+    pages_pool_destroy(t.pool);
+    if (!rc && t.picture->count) {
+        t.picture->sample = (struct sample_info){.number = s->number, .start_ns = start,
+                                                 .span_ns = io_now_ns() - start};
+        rc = send(&t, true, sink, ctx);
+    }
+    family_picture_destroy(t.picture);
+    return rc;
+}
+
+int family_sampler_again(struct family_sampler *s, sampler_sink *sink, void *ctx)
+{
+    uint64_t start = io_now_ns(), cpu = io_thread_cpu_ns();
+    struct descendants d = {0};
+    int rc = s->signs ? find_moved(s, &d) : 0;
+    if (!rc && d.count)
+        rc = take_part(s, &d, sink, ctx);
+    descendants_deinit(&d);
+    s->cpu_ns = io_thread_cpu_ns() - cpu;
+    s->wall_ns = io_now_ns() - start;
     return rc;
 }
 

@@ -28,6 +28,7 @@ struct lookup {
     struct question waiting[WAITING_MAX];
     unsigned head, count;
     bool busy, stop, ended; /* busy: one that is not waiting any more has no answer yet */
+    pthread_t thread;
     atomic_uint refs; /* the owner and the thread: the last one frees */
 };
 
@@ -148,7 +149,6 @@ static void *lookup_main(void *arg)
 int lookup_start(const char *proc_root, struct queue *queue, struct lookup **out, struct err *e)
 {
     struct lookup *l = calloc(1, sizeof *l);
-    pthread_t thread;
     if (!l)
         return err_set(e, -ENOMEM, "out of memory");
     l->proc_root = proc_root ? strdup(proc_root) : NULL;
@@ -156,13 +156,12 @@ int lookup_start(const char *proc_root, struct queue *queue, struct lookup **out
     pthread_mutex_init(&l->lock, NULL);
     thread_cond_init(&l->changed);
     atomic_init(&l->refs, 2);
-    int rc = thread_start(lookup_main, l, &thread);
+    int rc = thread_start(lookup_main, l, &l->thread);
     if (rc) {
         atomic_store(&l->refs, 1);
         lookup_unref(l);
         return err_set(e, rc, "cannot start the thread that looks up symbols: %s", strerror(-rc));
     }
-    pthread_detach(thread);
     *out = l;
     return 0;
 }
@@ -177,6 +176,8 @@ void lookup_stop(struct lookup *l)
     pthread_cond_broadcast(&l->changed);
     while (!l->ended && thread_wait(&l->changed, &l->lock, deadline))
         ;
+    bool ended = l->ended;
     pthread_mutex_unlock(&l->lock);
+    thread_leave(l->thread, ended);
     lookup_unref(l);
 }

@@ -15,6 +15,14 @@ int thread_start(void *(*run)(void *), void *arg, pthread_t *out)
     return -rc;
 }
 
+void thread_leave(pthread_t thread, bool ends)
+{
+    if (ends)
+        pthread_join(thread, NULL);
+    else
+        pthread_detach(thread);
+}
+
 void thread_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attr;

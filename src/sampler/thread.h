@@ -10,6 +10,9 @@
  * errno. */
 int thread_start(void *(*run)(void *), void *arg, pthread_t *out);
 
+/* Waits for the end of a thread that is about to end, or leaves it to itself. */
+void thread_leave(pthread_t thread, bool ends);
+
 /* A condition whose timeouts are times of CLOCK_MONOTONIC. */
 void thread_cond_init(pthread_cond_t *cond);
 

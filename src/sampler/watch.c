@@ -21,6 +21,7 @@ struct watch {
     bool stop, ended;
     bool look_set, ask_set, flags_set, huge_set, caches_set, family_set, renew_set;
     uint64_t look_start, look_end, ask_address;
+    pthread_t thread;
     atomic_uint refs; /* the owner and the thread: the last one frees */
 };
 
@@ -154,7 +155,7 @@ static void say_lost(struct watch *w, const struct err *e)
 /* The family, once that was asked for. */
 struct relatives {
     struct family_sampler *sampler; /* NULL: not asked for yet */
-    uint64_t due_ns;
+    uint64_t due_ns, again_ns; /* when it is read as a whole next, and those that moved */
 };
 
 static bool wants_family(struct watch *w)
@@ -165,15 +166,31 @@ static bool wants_family(struct watch *w)
     return wants;
 }
 
-/* Half of the limit is for the family. That it cannot be read, the process's own sample tells. */
+/* A quarter of the limit is for looking who has moved meanwhile, and reading that again. */
+static void take_again(struct watch *w, struct relatives *r)
+{
+    const uint64_t soon = 2000000000, now = io_now_ns();
+    uint64_t cpu, wall;
+    if (now < r->again_ns || r->due_ns - now < soon)
+        return;
+    family_sampler_again(r->sampler, enqueue, w);
+    family_sampler_cost(r->sampler, &cpu, &wall);
+    r->again_ns = io_now_ns() + (w->options.cpu_permille ? cpu * 4000 / w->options.cpu_permille : 0);
+}
+
+/* Half of the limit is for the whole family. That it cannot be read, the process's own sample tells. */
 static void take_family(struct watch *w, struct relatives *r)
 {
     struct err e;
     uint64_t cpu, wall;
     if (!r->sampler && wants_family(w))
         r->sampler = family_sampler_create(&w->options);
-    if (!r->sampler || io_now_ns() < r->due_ns)
+    if (!r->sampler)
         return;
+    if (io_now_ns() < r->due_ns) {
+        take_again(w, r);
+        return;
+    }
     family_sampler_take(r->sampler, enqueue, w, &e);
     family_sampler_cost(r->sampler, &cpu, &wall);
     uint64_t pause = w->options.cpu_permille ? cpu * 2000 / w->options.cpu_permille : 0;
@@ -270,14 +287,12 @@ int watch_start(const struct sampler_options *options, uint64_t refresh_ns, stru
     pthread_mutex_init(&w->lock, NULL);
     thread_cond_init(&w->changed);
     w->queue = queue_ref(queue);
-    pthread_t thread;
-    int rc = thread_start(watch_main, w, &thread);
+    int rc = thread_start(watch_main, w, &w->thread);
     if (rc) {
         atomic_store(&w->refs, 1);
         watch_unref(w);
         return err_set(e, rc, "cannot start the sampler thread: %s", strerror(-rc));
     }
-    pthread_detach(thread);
     *out = w;
     return 0;
 }
@@ -293,6 +308,8 @@ void watch_stop(struct watch *w)
     pthread_cond_broadcast(&w->changed);
     while (!w->ended && thread_wait(&w->changed, &w->lock, deadline))
         ;
+    bool ended = w->ended;
     pthread_mutex_unlock(&w->lock);
+    thread_leave(w->thread, ended);
     watch_unref(w);
 }

@@ -30,6 +30,9 @@ struct observer {
     /* The kernel's call chain of this number (struct observation), functions outermost first,
      * separated by ";"; NULL if there is none. */
     const char *(*stack)(void *ctx, uint32_t number);
+    /* How many samples of call chains tell that a process brought in pages for a call, at these
+     * times, since the last action began. NULL: never. */
+    size_t (*brought)(void *ctx, pid_t pid, uint64_t from_ns, uint64_t to_ns);
     const char *why;
     const char *blind; /* faults that the engine cannot see, one clause; NULL or "": it sees all */
 };

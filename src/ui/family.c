@@ -418,7 +418,8 @@ static const char *status(void *view, const struct ui_state *ui, char *out, size
     uint64_t at = ui->family->sample.start_ns, now = ui->now->sample.start_ns;
     if (now < at + old_ns) /* it is not read with every sample */
         return NULL;
-    snprintf(out, cap, "read %" PRIu64 " s ago", (now - at) / 1000000000);
+    snprintf(out, cap, "read %" PRIu64 " s ago%s", (now - at) / 1000000000,
+             ui->family->again_ns ? ", what moved since" : "");
     return out;
 }
 

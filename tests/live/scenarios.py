@@ -182,7 +182,7 @@ def with_unconfirmed(text):
         for line in step.split("\n"):
             lines.append(line)
             path = re.match(r"expect path (\w+)", line)
-            if path and path[1] not in seen | {"populate"}:
+            if path and path[1] not in seen:
                 lines.append("expect observed " + path[1])
                 numbers.append(len(lines))
     return "\n".join(lines), numbers

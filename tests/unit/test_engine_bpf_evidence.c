@@ -105,6 +105,29 @@ static void test_samples_follow_their_fault(void **state)
     engine_bpf.close(engine);
 }
 
+/* What populate brings in is told on request, and is no sample of a fault. */
+static void test_calls_too(void **state)
+{
+    (void)state;
+    struct engine_stats stats;
+    struct engine_options o = {.evidence = true, .calls_too = true};
+    size_t for_calls = 0;
+    o.pid = start(touch_few);
+    struct engine *engine = follow_with_evidence(&o, &stats);
+    let_go();
+    follow_to_end(engine, o.pid);
+    for (size_t i = 0; i < seen->n; i++) {
+        const struct event *e = &seen->v[i];
+        if (e->type != EVENT_SAMPLE)
+            continue;
+        const char *chain = engine_bpf.stack(engine, e->sample.stack);
+        assert_memory_equal(chain, e->sample.for_call ? "__get_user_pages;" : "exc_page_fault;", 15);
+        for_calls += e->sample.for_call && strstr(chain, ";do_anonymous_page;");
+    }
+    assert_true(for_calls >= FEW);
+    engine_bpf.close(engine);
+}
+
 static void test_a_gap_where_samples_had_no_room(void **state)
 {
     (void)state;
@@ -160,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samples_follow_their_fault),
+        cmocka_unit_test(test_calls_too),
         cmocka_unit_test(test_a_gap_where_samples_had_no_room),
         cmocka_unit_test(test_none_unless_asked_for),
     };

@@ -61,6 +61,18 @@ static void test_pages_not_on_the_lists_yet(void **state)
     on_cpu = 1;
 }
 
+/* A call that fails says nothing of the fork before it, whose child may just be giving up its pages. */
+static void test_fork_that_fails(void **state)
+{
+    (void)state;
+    uint64_t a = map_anon(base, 16);
+    WRITE(a, PATH_ANONYMOUS);
+    fork_to(ME, CHILD);
+    simple(EVENT_EXIT, CHILD);
+    CALL(ME, CALL_CLONE3, -EINVAL, 0, 64);
+    FAULT(ME, a, ACCESS_WRITE, KNOWN_YES, PATH_WP, HOW_REUSE, false);
+}
+
 /* While one thread forks, another may find its page shared already. */
 static void test_fork_by_another_thread(void **state)
 {
@@ -184,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_25_fork),
         TEST(test_pages_not_on_the_lists_yet),
+        TEST(test_fork_that_fails),
         TEST(test_fork_by_another_thread),
         TEST(test_writes_of_execve),
         TEST(test_fork_not_followed),

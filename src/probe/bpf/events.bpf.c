@@ -509,16 +509,25 @@ static __always_inline void put_frames(uint64_t position, const struct chain *c,
     }
 }
 
-/* Frames up to the entry of the fault handler; 0: this is not done for a fault. */
+static __always_inline bool lies_in(uint64_t ip, const volatile uint64_t range[2])
+{
+    return ip - range[0] < range[1] - range[0];
+}
+
+/* Frames up to the entry of the fault handler; 0: this is not done for a fault. If wanted, also up to
+ * where pages are brought in for a call, with WIRE_FOR_CALL. */
 static __always_inline uint32_t frames_of_fault(const struct chain *c, long bytes)
 {
-    for (uint32_t i = 0; i < WIRE_FRAMES && i * 8 < bytes; i++)
-        if (c->ip[i] - config.fault_entry[0] < config.fault_entry[1] - config.fault_entry[0])
+    for (uint32_t i = 0; i < WIRE_FRAMES && i * 8 < bytes; i++) {
+        if (lies_in(c->ip[i], config.fault_entry))
             return i + 1;
+        if (lies_in(c->ip[i], config.call_entry))
+            return (i + 1) | WIRE_FOR_CALL;
+    }
     return 0;
 }
 
-static __always_inline void report_sample(uint64_t task, enum sample_kind kind,
+static __always_inline void report_sample(uint64_t task, uint32_t kind,
                                           const struct chain *c, uint32_t frames)
 {
     struct wire_cpu *cpu = this_cpu();
@@ -532,6 +541,8 @@ static __always_inline void report_sample(uint64_t task, enum sample_kind kind,
     struct wire *w = slot_at(position);
     if (!w)
         return;
+    if (kind & WIRE_FOR_CALL) /* there was no fault to tell the time */
+        cpu->now_ns = bpf_ktime_get_ns();
     fill(w, cpu->now_ns, task, EVENT_SAMPLE);
     w->detail = (uint8_t)kind;
     w->flags = (uint16_t)frames;
@@ -551,7 +562,7 @@ static __always_inline int sample(void *ctx, uint32_t room, enum sample_kind kin
     long bytes = bpf_get_stack(ctx, c, sizeof *c, 0);
     uint32_t frames = frames_of_fault(c, bytes);
     if (frames)
-        report_sample(task, kind, c, frames);
+        report_sample(task, kind | (frames & WIRE_FOR_CALL), c, frames & ~WIRE_FOR_CALL);
     else if (bytes < 0 || bytes == sizeof *c)
         __sync_fetch_and_add(&this_cpu()->lost[EVENT_SAMPLE], 1);
     return 0;

@@ -21,12 +21,12 @@ struct wire {
     uint32_t lap;
     uint8_t type;   /* enum event_type */
     uint8_t detail; /* fault: enum fault_mode, WIRE_IN_EXEC; call: a byte of wire_config.calls; sample: enum
-                       sample_kind */
+                       sample_kind, WIRE_FOR_CALL */
     uint16_t flags; /* fault: the architecture's error code, and wire_callers; call: WIRE_COMPAT, ..; sample:
                        frames of its call chain; mapping: WIRE_AT_EXEC, WIRE_LAST */
 };
 
-enum { WIRE_COMPAT = 1, WIRE_ARGS = 2, WIRE_IN_EXEC = 0x80 };
+enum { WIRE_COMPAT = 1, WIRE_ARGS = 2, WIRE_IN_EXEC = 0x80, WIRE_FOR_CALL = 0x80 };
 /* Of a failed mmap: its descriptor was looked at, and enum call_file in the bits above. */
 enum { WIRE_FILE = 4, WIRE_FILE_SHIFT = 3 };
 
@@ -121,6 +121,7 @@ struct wire_config {
     uint32_t sample_room;         /* so many wait: no more samples, no callers; events go first */
     uint32_t callers;             /* of faults are wanted */
     uint64_t fault_entry[2];      /* where the function is that every fault goes through */
+    uint64_t call_entry[2];       /* and that which brings pages in for calls; 0, 0: not wanted */
 };
 
 enum {
