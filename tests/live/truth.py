@@ -132,6 +132,17 @@ def command(*words):
     return out
 
 
+def connected(path):
+    """A connection, or None: the socket has its name before the server listens."""
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.connect(path)
+        return s
+    except (FileNotFoundError, ConnectionRefusedError):
+        s.close()
+        return None
+
+
 def redis():
     # Debian's redis-tools holds the server too, under another name, and starts no service.
     program = shutil.which("redis-server") or shutil.which("redis-check-rdb")
@@ -144,9 +155,7 @@ def redis():
         os.symlink(program, server)
         with Target([server, "--port", "0", "--unixsocket", path, "--dir", d, "--save", "",
                      "--appendonly", "no"], cwd=d) as target:
-            wait_for(lambda: os.path.exists(path), "the server's socket")
-            with socket.socket(socket.AF_UNIX) as s:
-                s.connect(path)
+            with wait_for(lambda: connected(path), "the server's socket") as s:
                 f = s.makefile("rb")
                 s.sendall(b"".join(command("SET", f"key:{i}", os.urandom(i % 3000).hex())
                                    for i in range(2000)))
