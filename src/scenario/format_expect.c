@@ -102,32 +102,17 @@ static void format_file(const struct expect *x, struct buf *out)
         format_count(x, out);
 }
 
-/* What stands behind the word of its kind. */
-static void format_rest(const struct expect *x, struct buf *out)
+/* The mapping stands before the word. */
+static bool is_property(enum expect_kind kind)
+{
+    return kind == EX_PAGES || (kind >= EX_REGIONS && kind <= EX_ORDER) || kind == EX_SIZE ||
+           kind == EX_OFFSET || kind == EX_SMAPS || kind == EX_BYTE;
+}
+
+/* What stands behind the word of a property. */
+static void format_property(const struct expect *x, struct buf *out)
 {
     switch (x->kind) {
-    case EX_ERRNO:
-        buf_printf(out, " %s", words_name(&words_errno, x->number));
-        break;
-    case EX_SIGNAL:
-        format_signal(x, out);
-        break;
-    case EX_FAULTS:
-    case EX_MINOR:
-    case EX_MAJOR:
-    case EX_REGIONS:
-    case EX_MAPCOUNT:
-    case EX_ORDER:
-    case EX_BYTE:
-        format_count(x, out);
-        break;
-    case EX_PATH:
-        format_path(x, out);
-        break;
-    case EX_OBSERVED:
-        buf_printf(out, " %s", x->text);
-        format_times(x, out);
-        break;
     case EX_VMFLAG:
     case EX_NO_VMFLAG:
         buf_printf(out, " %s", x->vmflag);
@@ -144,6 +129,39 @@ static void format_rest(const struct expect *x, struct buf *out)
         break;
     case EX_SIZE:
     case EX_OFFSET:
+        format_bytes(x, out);
+        break;
+    case EX_PAGES:
+        format_states(x, out);
+        break;
+    default: /* EX_REGIONS, EX_MAPCOUNT, EX_ORDER, EX_BYTE */
+        format_count(x, out);
+        break;
+    }
+}
+
+/* What stands behind the word of another kind. */
+static void format_rest(const struct expect *x, struct buf *out)
+{
+    switch (x->kind) {
+    case EX_ERRNO:
+        buf_printf(out, " %s", words_name(&words_errno, x->number));
+        break;
+    case EX_SIGNAL:
+        format_signal(x, out);
+        break;
+    case EX_FAULTS:
+    case EX_MINOR:
+    case EX_MAJOR:
+        format_count(x, out);
+        break;
+    case EX_PATH:
+        format_path(x, out);
+        break;
+    case EX_OBSERVED:
+        buf_printf(out, " %s", x->text);
+        format_times(x, out);
+        break;
     case EX_MOVED:
         format_bytes(x, out);
         break;
@@ -158,19 +176,9 @@ static void format_rest(const struct expect *x, struct buf *out)
     case EX_MACHINE:
         format_delta(x, out);
         break;
-    case EX_PAGES:
-        format_states(x, out);
-        break;
     default:
         break;
     }
-}
-
-/* The mapping stands before the word. */
-static bool is_property(enum expect_kind kind)
-{
-    return kind == EX_PAGES || (kind >= EX_REGIONS && kind <= EX_ORDER) || kind == EX_SIZE ||
-           kind == EX_OFFSET || kind == EX_SMAPS || kind == EX_BYTE;
 }
 
 static const char *head_word(const struct expect *x)
@@ -189,14 +197,15 @@ void format_expect(const struct statement *st, struct buf *out)
         format_target(&x->a, out);
         if (x->kind != EX_PAGES)
             buf_printf(out, " %s", expect_word(x->kind));
+        format_property(x, out);
     } else {
         buf_printf(out, " %s", head_word(x));
         if (x->a.name[0])
             format_target(&x->a, out);
         if (x->b.name[0])
             format_target(&x->b, out);
+        format_rest(x, out);
     }
-    format_rest(x, out);
 }
 
 void format_until(const struct statement *st, struct buf *out)
