@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -128,6 +129,16 @@ static void break_frames(void)
 
 #endif
 
+static void stay_as_long_as(const char *file)
+{
+    char event[sizeof(struct inotify_event) + 256];
+    int fd = inotify_init1(IN_CLOEXEC);
+    if (fd < 0 || inotify_add_watch(fd, file, IN_ATTRIB | IN_DELETE_SELF) < 0)
+        return;
+    while (!access(file, F_OK) && read(fd, event, sizeof event) > 0)
+        ;
+}
+
 int main(int argc, char **argv)
 {
     arena = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -144,7 +155,7 @@ int main(int argc, char **argv)
     break_frames();
     inner(page("chain", "inner main"));
     outer(page("chain", "inner middle outer main"));
-    while (argc > 1 && !access(argv[1], F_OK))
-        usleep(10000);
+    if (argc > 1)
+        stay_as_long_as(argv[1]);
     return 0;
 }

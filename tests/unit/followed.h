@@ -37,6 +37,22 @@ static struct {
 
 static int begin[2];
 
+/* Of a group of tests. */
+static inline int followed_prepare(void **state)
+{
+    (void)state;
+    notes = mmap(NULL, sizeof *notes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    seen = malloc(sizeof *seen);
+    return notes == MAP_FAILED || !seen;
+}
+
+static inline int followed_tidy(void **state)
+{
+    (void)state;
+    free(seen);
+    return munmap(notes, sizeof *notes);
+}
+
 static inline pid_t start(void (*target)(void))
 {
     memset(notes, 0, sizeof *notes);
@@ -132,6 +148,21 @@ static inline struct engine_stats follow(void (*target)(void), struct engine_opt
     assert_int_equal(stats.events, seen->n);
     for (size_t i = 1; i < seen->n; i++)
         assert_true(seen->v[i - 1].t_ns <= seen->v[i].t_ns);
+    return stats;
+}
+
+/* The same, but looks only when the target has ended. */
+static inline struct engine_stats follow_late(void (*target)(void), struct engine_options o)
+{
+    struct engine_stats stats;
+    o.pid = start(target);
+    struct engine *engine = open_or_skip(&o);
+    let_go();
+    waitpid(o.pid, NULL, 0);
+    assert_int_equal(engine_bpf.drain(engine, keep, NULL), 0);
+    assert_int_equal(engine_bpf.rest(engine, keep, NULL), 0);
+    engine_bpf.stats(engine, &stats);
+    engine_bpf.close(engine);
     return stats;
 }
 

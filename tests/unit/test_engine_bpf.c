@@ -533,9 +533,5 @@ int main(void)
         cmocka_unit_test(test_killed_engine_leaves_nothing),
         cmocka_unit_test(test_no_such_process),
     };
-    notes = mmap(NULL, sizeof *notes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    seen = calloc(1, sizeof *seen);
-    if (notes == MAP_FAILED || !seen)
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, followed_prepare, followed_tidy);
 }

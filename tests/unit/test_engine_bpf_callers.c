@@ -55,21 +55,13 @@ static void test_each_fault_has_its_chain(void **state)
 static void test_chains_are_lost_before_faults(void **state)
 {
     (void)state;
-    struct engine_options o = {.callers = true, .ring_bytes = 1 << 17};
-    struct engine_stats stats;
-    o.pid = start(touch);
-    struct engine *engine = open_or_skip(&o);
-    let_go();
-    waitpid(o.pid, NULL, 0);
-    assert_int_equal(engine_bpf.drain(engine, keep, NULL), 0);
-    assert_int_equal(engine_bpf.rest(engine, keep, NULL), 0);
-    engine_bpf.stats(engine, &stats);
+    const struct engine_options o = {.callers = true, .ring_bytes = 1 << 17};
+    struct engine_stats stats = follow_late(touch, o);
     assert_true(faults_told(CALLERS_TOLD) > 0 && stats.callers_lost > 0);
     assert_int_equal(faults_told(CALLERS_LOST), stats.callers_lost);
     assert_int_equal(faults_told(CALLERS_TOLD) + stats.callers_lost, stats.faults);
     assert_int_equal(stats.lost, 0);
     assert_true(stats.faults + stats.heat_faults >= PAGES);
-    engine_bpf.close(engine);
 }
 
 static void test_none_unless_asked_for(void **state)
@@ -81,21 +73,6 @@ static void test_none_unless_asked_for(void **state)
     assert_int_equal(faults_told(CALLERS_UNASKED), stats.faults);
 }
 
-static int prepare(void **state)
-{
-    (void)state;
-    notes = mmap(NULL, sizeof *notes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    seen = malloc(sizeof *seen);
-    return notes == MAP_FAILED || !seen;
-}
-
-static int tidy(void **state)
-{
-    (void)state;
-    free(seen);
-    return munmap(notes, sizeof *notes);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,5 +80,5 @@ int main(void)
         cmocka_unit_test(test_chains_are_lost_before_faults),
         cmocka_unit_test(test_none_unless_asked_for),
     };
-    return cmocka_run_group_tests(tests, prepare, tidy);
+    return cmocka_run_group_tests(tests, followed_prepare, followed_tidy);
 }

@@ -163,22 +163,6 @@ static void test_none_unless_asked_for(void **state)
     assert_int_equal(stats.samples, 0);
 }
 
-static int prepare(void **state)
-{
-    (void)state;
-    notes = mmap(NULL, sizeof *notes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    seen = malloc(sizeof *seen);
-    return notes == MAP_FAILED || !seen;
-}
-
-static int tidy(void **state)
-{
-    (void)state;
-    munmap(notes, sizeof *notes);
-    free(seen);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,5 +171,5 @@ int main(void)
         cmocka_unit_test(test_a_gap_where_samples_had_no_room),
         cmocka_unit_test(test_none_unless_asked_for),
     };
-    return cmocka_run_group_tests(tests, prepare, tidy);
+    return cmocka_run_group_tests(tests, followed_prepare, followed_tidy);
 }

@@ -107,16 +107,8 @@ static void test_heat_when_reader_is_late(void **state)
 static void test_lost_calls_are_counted(void **state)
 {
     (void)state;
-    struct engine_stats stats;
-    struct engine_options o = {.ring_bytes = 1 << 20};
-    o.pid = start(map_and_unmap);
-    struct engine *engine = open_or_skip(&o);
-    let_go();
-    waitpid(o.pid, NULL, 0);
-    assert_int_equal(engine_bpf.drain(engine, keep, NULL), 0);
-    assert_int_equal(engine_bpf.rest(engine, keep, NULL), 0);
-    engine_bpf.stats(engine, &stats);
-    engine_bpf.close(engine);
+    const struct engine_options o = {.ring_bytes = 1 << 20};
+    struct engine_stats stats = follow_late(map_and_unmap, o);
     assert_true(stats.lost > MANY / 2 && stats.events > 1000);
     assert_in_range(stats.events - stats.faults + stats.lost, MANY, MANY + 100);
 }
@@ -128,9 +120,5 @@ int main(void)
         cmocka_unit_test(test_heat_when_reader_is_late),
         cmocka_unit_test(test_lost_calls_are_counted),
     };
-    notes = mmap(NULL, sizeof *notes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    seen = calloc(1, sizeof *seen);
-    if (notes == MAP_FAILED || !seen)
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, followed_prepare, followed_tidy);
 }
