@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "cli/accounting.h"
 #include "cli/callers.h"
 #include "cli/commands.h"
 #include "cli/mappings.h"
 #include "cli/sites.h"
-#include "model/call_path.h"
 #include "cli/source.h"
-#include "cli/accounting.h"
+#include "model/call_path.h"
 #include "model/model.h"
 #include "probe/counters.h"
 #include "probe/spawn.h"
